@@ -1,0 +1,61 @@
+"""Which small areas deviate significantly, from what, how sure are we, and which can be followed up?"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+from zoo_geo._version import __version__
+
+if TYPE_CHECKING:
+    from zoo_geo.areas import Areas as Areas
+    from zoo_geo.areas import read_areas as read_areas
+    from zoo_geo.detectors.base import Detection as Detection
+    from zoo_geo.detectors.deviation import Deviation as Deviation
+    from zoo_geo.detectors.getis_ord import GetisOrd as GetisOrd
+    from zoo_geo.detectors.local_moran import LocalMoran as LocalMoran
+    from zoo_geo.errors import DisclosureError as DisclosureError
+    from zoo_geo.errors import InputError as InputError
+    from zoo_geo.errors import ReviewError as ReviewError
+    from zoo_geo.errors import StudyError as StudyError
+    from zoo_geo.errors import ZooGeoError as ZooGeoError
+    from zoo_geo.explain import sentence as sentence
+    from zoo_geo.flags import Flags as Flags
+    from zoo_geo.flags import flag as flag
+    from zoo_geo.panel import Indicator as Indicator
+    from zoo_geo.panel import Panel as Panel
+    from zoo_geo.pipeline import run as run
+    from zoo_geo.priority import Priority as Priority
+    from zoo_geo.priority import priority as priority
+    from zoo_geo.study import load_study as load_study
+    from zoo_geo.weights import build_weights as build_weights
+
+_HOME = {
+    "areas": ("Areas", "read_areas"),
+    "detectors.base": ("Detection",),
+    "detectors.deviation": ("Deviation",),
+    "detectors.getis_ord": ("GetisOrd",),
+    "detectors.local_moran": ("LocalMoran",),
+    "errors": ("DisclosureError", "InputError", "ReviewError", "StudyError", "ZooGeoError"),
+    "explain": ("sentence",),
+    "flags": ("Flags", "flag"),
+    "panel": ("Indicator", "Panel"),
+    "pipeline": ("run",),
+    "priority": ("Priority", "priority"),
+    "study": ("load_study",),
+    "weights": ("build_weights",),
+}
+_MODULE = {name: module for module, names in _HOME.items() for name in names}
+
+__all__ = ["__version__", *_MODULE]
+
+
+def __getattr__(name: str) -> object:
+    """Import a public name when it is first asked for, so that `import zoo_geo` stays quick."""
+    if name not in _MODULE:
+        raise AttributeError(f"module 'zoo_geo' has no attribute {name!r}")
+    return getattr(import_module(f"zoo_geo.{_MODULE[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

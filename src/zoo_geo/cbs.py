@@ -1,0 +1,54 @@
+"""The CBS dialect: what codes and missing figures look like in tables of Statistics Netherlands."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+
+from zoo_geo.schema import STATUSES
+
+CODE_PATTERN = r"^(?:GM\d{4}|WK\d{4}[0-9A-Z]{2}|BU\d{4}[0-9A-Z]{4})$"
+"""Codes of a gemeente, wijk or buurt; parts after the gemeente may hold letters."""
+
+MISSING_CODES: dict[float, str] = {
+    -99997.0: "secret",
+    -99995.0: "missing",
+    -99991.0: "missing",
+    -99999999.0: "missing",
+}
+"""Code to status: secret or not present, in a later version, no longer published, no data."""
+
+MISSING_TEXT = ("", ".")
+"""What stands for no figure in text columns."""
+
+WATER_COLUMNS = ("water", "h2o")
+"""Names of the column that says whether an area is water, in lower case."""
+
+WATER_VALUES = {"JA": True, "NEE": False, "B": False}
+"""Values of that column; B is an area abroad."""
+
+_WATER_CODE = r"^BU\d{4}999[78]$"
+
+
+def is_code(codes: pd.Series | pd.Index) -> np.ndarray:
+    """Say which codes are those of a gemeente, wijk or buurt, shape (n_codes,)."""
+    return np.asarray(codes.str.match(CODE_PATTERN), dtype=bool)
+
+
+def is_water_code(codes: pd.Series | pd.Index) -> np.ndarray:
+    """Say which codes are those of the buurten that stand for inland water and sea, shape (n_codes,)."""
+    return np.asarray(codes.str.match(_WATER_CODE), dtype=bool)
+
+
+def missing_status(values: np.ndarray) -> np.ndarray:
+    """Say what each figure is: 0 a figure, else the index of its status in ``schema.STATUSES``.
+
+    Parameters
+    ----------
+    values
+        Figures as read, shape (n,); NaN counts as missing.
+    """
+    status = np.where(np.isnan(values), STATUSES.index("missing"), 0).astype(np.int8)
+    for code, name in MISSING_CODES.items():
+        status[values == code] = STATUSES.index(name)
+    return status

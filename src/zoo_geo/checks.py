@@ -1,0 +1,85 @@
+"""Checks at the border that more than one reader makes."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+import pandas as pd
+
+from zoo_geo.errors import Problems, examples
+
+
+def row_labels(where: np.ndarray, codes: np.ndarray) -> list[str]:
+    """Name rows of a table, counted from 1: ``row 3 (BU00010203)``.
+
+    Parameters
+    ----------
+    where
+        Positions of the rows, from 0.
+    codes
+        The area code of every row of the table; an empty or missing one is left out of the label.
+    """
+    named = zip((np.asarray(where) + 1).tolist(), codes[where].tolist(), strict=True)
+    return [f"row {row} ({code})" if isinstance(code, str) and code else f"row {row}" for row, code in named]
+
+
+def nearest_name(name: str, known: Iterable[str]) -> str:
+    """Return a hint that names the nearest known name, or nothing."""
+    close = difflib.get_close_matches(name, list(known), n=1)
+    return f" Did you mean {close[0]!r}?" if close else ""
+
+
+def check_columns(named: Iterable[str], columns: Iterable[object], problems: Problems) -> bool:
+    """Note the columns that a call names and the table lacks; say whether all of them are there."""
+    wanted = list(dict.fromkeys(named))
+    present = [str(column) for column in columns]
+    absent = [name for name in wanted if name not in present]
+    for name in absent:
+        listed = ", ".join(present[:40]) + (", ..." if len(present) > 40 else "")
+        problems.add(f"column {name!r} needs to be in the table; got {listed}.{nearest_name(name, present)}")
+    return not absent
+
+
+def text_codes(
+    values: pd.Series, what: str, problems: Problems, rows: Sequence[str] | None = None
+) -> pd.Series:
+    """Return codes as text without blanks around them, and note those that are missing or no text.
+
+    Parameters
+    ----------
+    values
+        A column of codes, shape (n_rows,).
+    what
+        The name of the codes in messages, e.g. ``area codes (column 'buurtcode')``.
+    problems
+        Takes what is wrong.
+    rows
+        Labels of the rows in messages; numbers when not given.
+
+    Returns
+    -------
+    pd.Series
+        Text on a fresh index; an empty string where there is no code.
+    """
+    at, known = pd.factorize(values)
+    if pd.api.types.infer_dtype(known, skipna=True) not in ("string", "empty"):
+        _note_not_text(values, what, problems)
+    clean = np.array([*(str(code).strip() for code in known), ""], dtype=object)
+    codes = pd.Series(clean[at])
+    blank = np.flatnonzero(codes == "").tolist()
+    if blank:
+        labels = [rows[at] for at in blank] if rows else [f"row {at + 1}" for at in blank]
+        problems.add(f"{what} need to be given in every row; got none ({examples(labels, len(codes))}).")
+    return codes
+
+
+def _note_not_text(values: pd.Series, what: str, problems: Problems) -> None:
+    """Note codes that are numbers or anything else that is not text."""
+    wrong = [value for value in values.dropna() if not isinstance(value, str)]
+    if wrong:
+        problems.add(
+            f"{what} need to be text; got {type(wrong[0]).__name__} ({examples(wrong, len(values))}). "
+            "Numbers lose leading zeros (0014 becomes 14): read the column as text."
+        )

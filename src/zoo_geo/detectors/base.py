@@ -1,0 +1,240 @@
+"""What every detector is given, and what it gives back."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass, field
+from os import cpu_count
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeVar
+
+import numpy as np
+import pandas as pd
+
+from zoo_geo.detectors.inputs import OK, Inputs, prepare, values
+from zoo_geo.errors import InputError
+from zoo_geo.panel import Indicator
+from zoo_geo.schema import DETECTION_COLUMNS, STATUSES
+
+if TYPE_CHECKING:
+    from libpysal.graph import Graph
+
+    from zoo_geo.areas import Areas
+    from zoo_geo.panel import Panel
+
+Alternative = Literal["two-sided", "greater", "less"]
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, eq=False)
+class Detection:
+    """What one detector found.
+
+    Parameters
+    ----------
+    frame
+        One row per area, indicator and period, in the panel's order of areas; columns
+        `schema.DETECTION_COLUMNS` and the detector's own.
+    detector, reference
+        Name of the detector, and what it compares with.
+    indicators
+        Family and scale of each indicator.
+    evidence
+        Kind of evidence: two detections of one kind and reference never count twice.
+    effect
+        Column that a flag's minimum effect is held against.
+    clusters
+        One row per cluster, for detectors that find groups.
+    parameters
+        Options, seed and library version.
+    notices
+        What the reader has to know, one sentence each.
+    """
+
+    frame: pd.DataFrame
+    detector: str
+    reference: str
+    indicators: tuple[Indicator, ...] = ()
+    evidence: str = "own figure"
+    effect: str = "ratio"
+    clusters: pd.DataFrame | None = None
+    parameters: Mapping[str, Any] = field(default_factory=dict)
+    notices: tuple[str, ...] = ()
+
+    @property
+    def name(self) -> str:
+        """Detector and reference, as in ``deviation:neighbours``."""
+        return f"{self.detector}:{self.reference}"
+
+
+@dataclass(eq=False)
+class Scores:
+    """What a detector computes: arrays of shape (n, n_columns) by column name, in code order.
+
+    ``label`` makes the detector's class out of the arrays; ``side`` is positive where the area is high,
+    negative where it is low, and the sign of z where it is not given.
+    """
+
+    reference: str
+    status: np.ndarray
+    arrays: dict[str, np.ndarray]
+    label: Callable[[dict[str, np.ndarray]], np.ndarray]
+    side: np.ndarray | None = None
+    notices: list[str] = field(default_factory=list)
+
+
+class Detector(ABC):
+    """A frozen dataclass of options with a `detect` method.
+
+    Subclasses set `name`, `own` (columns of their own) and `effect` (the ratio that a flag's minimum
+    effect is held against), and implement `_score`.
+    """
+
+    name: ClassVar[str]
+    own: ClassVar[tuple[str, ...]] = ()
+    effect: ClassVar[str] = "ratio"
+    evidence: ClassVar[str]
+    """Kind of evidence: detectors of one kind never count twice."""
+    kinds: ClassVar[list[type[Detector]]] = []
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:  # noqa: ANN401
+        super().__init_subclass__(**kwargs)
+        Detector.kinds.append(cls)
+
+    def detect(
+        self,
+        panel: Panel,
+        neighbors: Graph | None = None,
+        *,
+        areas: Areas | None = None,
+        seed: int = 0,
+        n_jobs: int | None = None,
+    ) -> Detection:
+        """Score every area, indicator and period of a panel.
+
+        Parameters
+        ----------
+        panel
+            Observed figures and exposures.
+        neighbors
+            Weights on the areas' codes; areas of the graph that the panel lacks are ``missing``.
+        areas
+            Hierarchy, for parent references and for shrinking to the parent.
+        seed
+            Of the permutations; the same seed gives the same result on any machine.
+        n_jobs
+            Threads; None for all cores.
+
+        Returns
+        -------
+        Detection
+
+        Raises
+        ------
+        InputError
+            Areas of the panel are not in the graph, or an option does not fit.
+        """
+        inputs = prepare(panel, neighbors, areas)
+        scores = self._score(inputs, seed, threads(n_jobs))
+        return assemble(self, inputs, scores, seed)
+
+    @abstractmethod
+    def _score(self, inputs: Inputs, seed: int, n_jobs: int) -> Scores:
+        """Compute what the frame is made of."""
+
+
+def threads(n_jobs: int | None) -> int:
+    """Return how many threads to use."""
+    if n_jobs is not None and n_jobs < 1:
+        raise InputError(f"n_jobs needs to be at least 1, or None for all cores; got {n_jobs}.")
+    return n_jobs or cpu_count() or 1
+
+
+def spread_out(work: Callable[[Any], T], items: Iterable[Any], n_jobs: int) -> list[T]:
+    """Map over threads; kernels let go of the interpreter, so this uses all cores."""
+    listed = list(items)
+    if n_jobs == 1 or len(listed) < 2:
+        return [work(item) for item in listed]
+    with ThreadPoolExecutor(n_jobs) as pool:
+        return list(pool.map(work, listed))
+
+
+def assemble(detector: Detector, inputs: Inputs, scores: Scores, seed: int) -> Detection:
+    """Make the tidy frame of a detection."""
+    from zoo_geo._version import __version__
+
+    silent = scores.status != OK
+    for name in ("z", "p_value", "statistic"):
+        scores.arrays[name] = np.where(silent, np.nan, scores.arrays[name])
+    frame = pd.DataFrame(
+        {name: _column(name, detector, inputs, scores) for name in DETECTION_COLUMNS + detector.own}
+    )
+    parameters = asdict(detector) | {"seed": seed, "version": __version__}  # type: ignore[call-overload]
+    return Detection(
+        frame, detector.name, scores.reference, inputs.indicators, detector.evidence, detector.effect,
+        parameters=parameters, notices=tuple(scores.notices),
+    )  # fmt: skip
+
+
+def _column(name: str, detector: Detector, inputs: Inputs, scores: Scores) -> Any:  # noqa: ANN401
+    """One column of the tidy frame."""
+    n, c = inputs.observed.shape
+    keys = {
+        "area": lambda: _repeat(inputs.codes[inputs.places], np.arange(n).repeat(c)),
+        "indicator": lambda: _repeat([i.id for i, _ in inputs.columns], np.tile(np.arange(c), n)),
+        "period": lambda: _repeat([p for _, p in inputs.columns], np.tile(np.arange(c), n)),
+        "detector": lambda: _repeat([detector.name], np.zeros(n * c, int)),
+        "reference": lambda: _repeat([scores.reference], np.zeros(n * c, int)),
+        "status": lambda: _words(STATUSES, scores.status, inputs),
+        "direction": lambda: _words(("none", "high", "low"), _direction(scores), inputs),
+        "label": lambda: _words(*_labels(scores), inputs),
+        "observed": lambda: _flat(inputs.observed, inputs),
+        "exposure": lambda: _flat(inputs.exposure, inputs),
+        "value": lambda: _flat(values(inputs), inputs),
+        "cluster": lambda: pd.array([pd.NA] * (n * c), dtype="Int32"),
+    }
+    return keys[name]() if name in keys else _flat(scores.arrays[name], inputs)
+
+
+def _direction(scores: Scores) -> np.ndarray:
+    sign = np.sign(np.nan_to_num(scores.arrays["z"] if scores.side is None else scores.side))
+    sign = np.where(scores.status == OK, sign, 0)
+    return np.where(sign > 0, 1, np.where(sign < 0, 2, 0))
+
+
+def _labels(scores: Scores) -> tuple[tuple[str, ...], np.ndarray]:
+    label = np.where(scores.status == OK, scores.label(scores.arrays), np.array(STATUSES)[scores.status])
+    words, codes = np.unique(label, return_inverse=True)
+    return tuple(str(word) for word in words), codes.reshape(label.shape)
+
+
+def _repeat(words: Any, codes: np.ndarray) -> pd.Categorical:  # noqa: ANN401
+    """Categories in order of first use, equal words (periods of several indicators) as one."""
+    positions, unique = pd.factorize(np.asarray(words, dtype=object))
+    return pd.Categorical.from_codes(positions[codes], categories=pd.Index(unique))
+
+
+def _words(words: Iterable[str], codes: np.ndarray, inputs: Inputs) -> pd.Categorical:
+    return pd.Categorical.from_codes(_flat(codes, inputs), categories=pd.Index(list(words)))
+
+
+def _flat(array: np.ndarray, inputs: Inputs) -> np.ndarray:
+    return array[inputs.places].reshape(-1)
+
+
+def options(**given: tuple[object, tuple[object, ...]]) -> None:
+    """Check that each option is one of its choices.
+
+    Raises
+    ------
+    InputError
+        Lists every option that is not, with its choices.
+    """
+    wrong = [
+        f"{name} needs to be one of {', '.join(map(repr, choices))}; got {value!r}."
+        for name, (value, choices) in given.items()
+        if value not in choices
+    ]
+    if wrong:
+        raise InputError(wrong)

@@ -1,0 +1,195 @@
+"""Areas whose figure deviates from what a reference leads to expect."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+from scipy import special
+
+from zoo_geo import expectation as ex
+from zoo_geo.detectors.base import Alternative, Detector, Scores, options, spread_out
+from zoo_geo.detectors.inputs import ISOLATED, OK, TOO_FEW, Inputs, blocks, column_status, matrix, parents
+from zoo_geo.errors import InputError
+from zoo_geo.predictive import FAMILIES, Family
+
+_IMPLAUSIBLE = 0.02
+_SMALL = 200.0
+
+
+@dataclass(frozen=True)
+class Deviation(Detector):
+    """Counts, shares and values against the surroundings, the parent area or the nation.
+
+    What is seen in an area is compared with the predictive distribution that its reference leads to:
+    negative binomial, beta-binomial or Student t, with the spread of true rates estimated robustly
+    and the error of the expectation integrated over. Areas that are odd themselves leave the
+    expectation of others; rates are weighted by their precision and shrunk to the wider surroundings.
+
+    Parameters
+    ----------
+    reference
+        ``neighbours``, ``national`` or ``parent:LEVEL`` with a level of ``areas``.
+    rings
+        Widest surroundings tried for ``neighbours``; the width with the best leave-one-out
+        predictive likelihood is taken for each column.
+    alternative
+        ``two-sided``, ``greater`` or ``less``.
+    clean, precision, shrink
+        Parts of the estimation, see `expectation.Options`.
+
+    References
+    ----------
+    Spiegelhalter (2005), doi:10.1002/sim.1970, for funnel limits under overdispersion; Marshall
+    (1991), doi:10.2307/2347593, for shrinking to the surroundings.
+
+    Examples
+    --------
+    >>> import zoo_geo as zg
+    >>> zg.Deviation(reference="national").reference
+    'national'
+    """
+
+    name: ClassVar[str] = "deviation"
+    evidence: ClassVar[str] = "own figure"
+    own: ClassVar[tuple[str, ...]] = ("spread", "n_neighbors", "neighbors_value", "reference_value")
+
+    reference: str = "neighbours"
+    rings: int = 3
+    alternative: Alternative = "two-sided"
+    clean: int = 2
+    precision: bool = True
+    shrink: bool = True
+
+    def __post_init__(self) -> None:
+        options(alternative=(self.alternative, ("two-sided", "greater", "less")))
+        if self.reference not in ("neighbours", "national") and not self.reference.startswith("parent:"):
+            raise InputError(
+                f"reference needs to be 'neighbours', 'national' or 'parent:LEVEL'; got {self.reference!r}."
+            )
+        if not 1 <= self.rings <= 5:
+            raise InputError(f"rings needs to be between 1 and 5; got {self.rings}.")
+
+    def _score(self, inputs: Inputs, seed: int, n_jobs: int) -> Scores:
+        near, wider = self._references(inputs)
+        parts = ex.Options(self.clean, self.precision, self.shrink)
+        shape = inputs.observed.shape
+        status = column_status(inputs)
+        arrays = {name: np.full(shape, np.nan) for name in (*_RESULTS, *self.own)}
+
+        def block(work: tuple[str, np.ndarray]) -> None:
+            family, columns = FAMILIES[work[0]], work[1]
+            valid = status[:, columns] == OK
+            figures = inputs.observed[:, columns], inputs.exposure[:, columns]
+            fit = ex.expect(*figures, valid, family, near, wider, parts)
+            status[:, columns] = _lonely(
+                status[:, columns], near, fit, ex.usable(family, fit.rate, figures[1])
+            )
+            for name, found in self._results(inputs, columns, status[:, columns] == OK, family, fit).items():
+                arrays[name][:, columns] = found
+
+        spread_out(block, blocks(inputs), n_jobs)
+        arrays |= _next_door(inputs)
+        notices = _doubts(inputs, status, arrays["p_value"])
+        return Scores(self.reference, status, arrays, _classes, notices=notices)
+
+    def _references(self, inputs: Inputs) -> tuple[list[ex.Reference], list[ex.Reference]]:
+        nation: list[ex.Reference] = [ex.everybody(inputs.codes.size)]
+        if self.reference == "national":
+            return nation, []
+        if self.reference != "neighbours":
+            return [ex.group(inputs.labels(self.reference.removeprefix("parent:")))], nation
+        return ex.rings(matrix(inputs), self.rings), nation + parents(inputs)
+
+    def _results(
+        self, inputs: Inputs, columns: np.ndarray, valid: np.ndarray, family: Family, fit: ex.Expectation
+    ) -> dict[str, np.ndarray]:
+        seen, size = inputs.observed[:, columns], inputs.exposure[:, columns]
+        z, p = np.full(valid.shape, np.nan), np.full(valid.shape, np.nan)
+        for c in range(columns.size):
+            rows = np.flatnonzero(valid[:, c])
+            given = seen[rows, c], size[rows, c], fit.rate[rows, c], fit.strength[rows, c]
+            log_p, upper = family.tails(*given, fit.spread[c], fit.freedom[c])
+            z[rows, c], p[rows, c] = signed(log_p, upper, self.alternative)
+        expected = np.where(valid, fit.rate * (1.0 if family.name == "gaussian" else size), np.nan)
+        low, high = ex.intervals(seen, size, valid, family, fit)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            ratio = np.where(np.isfinite(high), seen / expected, np.nan)
+        found = dict(zip(_RESULTS, (expected, ratio, low, high, z, z, p), strict=True))
+        per = np.where(inputs.is_value(), 1.0, inputs.per())[columns]
+        return found | {
+            "spread": np.where(valid, fit.spread, np.nan),
+            "reference_value": np.where(valid, fit.rate * per, np.nan),
+        }
+
+
+_RESULTS = ("expected", "ratio", "ratio_low", "ratio_high", "statistic", "z", "p_value")
+
+
+def _lonely(
+    status: np.ndarray, near: list[ex.Reference], fit: ex.Expectation, usable: np.ndarray
+) -> np.ndarray:
+    """Mark areas whose reference holds no other figure, and those it leads to expect nothing of."""
+    ok = status == OK
+    company = np.zeros(status.shape)
+    for width in np.unique(fit.width):
+        chosen = fit.width == width
+        company[:, chosen] = near[width] @ ok[:, chosen].astype(float)
+    return np.where(ok & (company <= 0), ISOLATED, np.where(ok & ~usable, TOO_FEW, status))
+
+
+def signed(log_p: np.ndarray, upper: np.ndarray, alternative: Alternative) -> tuple[np.ndarray, np.ndarray]:
+    """Turn log mid tails and their side into z and p."""
+    z = np.where(upper, -1.0, 1.0) * special.ndtri_exp(log_p)
+    if alternative == "two-sided":
+        p = np.minimum(2.0 * np.exp(log_p), 1.0)
+    else:
+        tail = np.exp(log_p)
+        p = np.where(upper == (alternative == "greater"), tail, 1.0 - tail)
+    return z, np.maximum(p, 1e-300)
+
+
+def _classes(arrays: dict[str, np.ndarray]) -> np.ndarray:
+    """Control-limit class: 95 % and 99.8 %, as in funnel plots."""
+    z = np.nan_to_num(arrays["z"])
+    inner, outer = special.ndtri([0.975, 0.999])
+    return np.select(
+        [z >= outer, z >= inner, z <= -outer, z <= -inner],
+        ["high_998", "high_95", "low_998", "low_95"],
+        "as_expected",
+    )
+
+
+def _next_door(inputs: Inputs) -> dict[str, np.ndarray]:
+    """Figures of the direct neighbours: how many have one, and their rate together."""
+    shape = inputs.observed.shape
+    if inputs.csr is None:
+        return {"n_neighbors": np.full(shape, np.nan), "neighbors_value": np.full(shape, np.nan)}
+    weights = matrix(inputs)
+    weights.data[:] = 1.0
+    ok = inputs.status == OK
+    size = np.where(ok, inputs.exposure, 0.0)
+    events = np.where(ok, inputs.observed, 0.0) * np.where(inputs.is_value(), size, 1.0)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        together = (weights @ events) / (weights @ size)
+    per = np.where(inputs.is_value(), 1.0, inputs.per())
+    return {"n_neighbors": weights @ ok.astype(float), "neighbors_value": together * per}
+
+
+def _doubts(inputs: Inputs, status: np.ndarray, p: np.ndarray) -> list[str]:
+    """Warn where far more areas are extreme than chance explains: the exposure may be the wrong one."""
+    notices = []
+    for c, (indicator, period) in enumerate(inputs.columns):
+        known = status[:, c] == OK
+        extreme = known & (p[:, c] <= 0.001)
+        if known.sum() < 200 or extreme.sum() <= _IMPLAUSIBLE * known.sum():
+            continue
+        small = (inputs.exposure[extreme, c] < _SMALL).mean()
+        notices.append(
+            f"{indicator.id} {period}: {extreme.sum() / known.sum():.1%} of areas have p <= 0.001 where "
+            f"chance gives 0.1 %; {small:.0%} of these have an exposure below {_SMALL:.0f}. The exposure may "
+            "not be what the figure depends on (visitors, passers-by), or the spread differs between areas: "
+            "read these flags with care."
+        )
+    return notices

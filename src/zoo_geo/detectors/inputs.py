@@ -1,0 +1,173 @@
+"""A panel and a graph brought together, the way every detector wants them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+from scipy import sparse
+
+from zoo_geo import expectation as ex
+from zoo_geo.errors import InputError, examples
+from zoo_geo.panel import Indicator, Panel
+from zoo_geo.schema import STATUSES
+from zoo_geo.weights import Csr, aligned
+
+if TYPE_CHECKING:
+    from libpysal.graph import Graph
+
+    from zoo_geo.areas import Areas
+
+OK, MISSING, SECRET, NO_EXPOSURE, ISOLATED, CONSTANT, TOO_FEW = range(len(STATUSES))
+FEWEST_AREAS = 10
+"""Fewer areas with a figure than this say nothing about each other."""
+_BLOCK = 8
+
+
+@dataclass(frozen=True, eq=False)
+class Inputs:
+    """A panel and a graph on one list of areas, in the order of their codes.
+
+    The order of codes makes results independent of the order of rows, to the last bit.
+
+    Parameters
+    ----------
+    codes
+        Sorted codes of the panel's areas and of those that only the graph knows, shape (n,).
+    places
+        Position in ``codes`` of each row of the output, shape (n,).
+    columns
+        Indicator and period of each column.
+    observed, exposure, status
+        Shape (n, n_columns); NaN where the status is not ok.
+    csr
+        The graph on ``codes``, or None.
+    areas
+        Hierarchy and geometry, or None.
+    """
+
+    codes: np.ndarray
+    places: np.ndarray
+    columns: tuple[tuple[Indicator, str], ...]
+    observed: np.ndarray
+    exposure: np.ndarray
+    status: np.ndarray
+    csr: Csr | None
+    areas: Areas | None
+
+    def labels(self, level: str) -> np.ndarray:
+        """Number of each area's parent on a level, -1 for none; shape (n,)."""
+        if self.areas is None or level not in self.areas.parents:
+            known = () if self.areas is None else self.areas.parents
+            raise InputError(
+                f"reference needs a level of areas; got {level!r} (known: {', '.join(known) or 'none'}). "
+                "Pass areas= with parents."
+            )
+        return pd.factorize(self.areas.parent(level).reindex(self.codes))[0]
+
+    @property
+    def indicators(self) -> tuple[Indicator, ...]:
+        """Each indicator once."""
+        return tuple(dict.fromkeys(indicator for indicator, _ in self.columns))
+
+    def families(self) -> dict[str, np.ndarray]:
+        """Columns of each family."""
+        names = np.array([indicator.family for indicator, _ in self.columns])
+        return {str(name): np.flatnonzero(names == name) for name in dict.fromkeys(names)}
+
+    def per(self) -> np.ndarray:
+        """Exposure that values are per, shape (n_columns,)."""
+        return np.array([indicator.per for indicator, _ in self.columns])
+
+    def is_value(self) -> np.ndarray:
+        """Whether a column holds values (gaussian) and not counts, shape (n_columns,)."""
+        return np.array([indicator.family == "gaussian" for indicator, _ in self.columns])
+
+
+def prepare(panel: Panel, neighbors: Graph | None, areas: Areas | None) -> Inputs:
+    """Put panel and graph on one list of areas."""
+    known = panel.areas if neighbors is None else neighbors.unique_ids
+    listed = pd.Index(panel.areas)
+    absent = listed.difference(known, sort=False)
+    if len(absent):
+        raise InputError(
+            f"areas of the panel need to be in the graph; got areas without weights "
+            f"({examples(absent, len(listed))}). Build the weights on all areas, or drop these rows."
+        )
+    output = listed.append(pd.Index(known).difference(listed))
+    places = np.empty(len(output), np.intp)
+    order = np.argsort(output.to_numpy(dtype=str), kind="stable")
+    places[order] = np.arange(len(output))
+    return Inputs(
+        codes=output.to_numpy(dtype=object)[order],
+        places=places,
+        columns=tuple((indicator, period) for indicator in panel.indicators for period in panel.periods),
+        observed=_spread(panel.observed, places, np.nan),
+        exposure=_spread(panel.exposure, places, np.nan),
+        status=_spread(panel.status, places, MISSING),
+        csr=None if neighbors is None else aligned(neighbors, pd.Index(output.to_numpy(dtype=object)[order])),
+        areas=areas,
+    )
+
+
+def _spread(cube: np.ndarray, places: np.ndarray, blank: float) -> np.ndarray:
+    """Lay a cube of the panel out as columns in code order."""
+    flat = cube.reshape(cube.shape[0], -1)
+    out = np.full((places.size, flat.shape[1]), blank, cube.dtype)
+    out[places[: flat.shape[0]]] = flat
+    return out
+
+
+def values(inputs: Inputs) -> np.ndarray:
+    """Observed per ``per`` units of exposure (gaussian: observed), shape (n, n_columns)."""
+    with np.errstate(divide="ignore", invalid="ignore"):
+        rate = inputs.observed / inputs.exposure * inputs.per()
+    return np.where(inputs.is_value(), inputs.observed, rate)
+
+
+def matrix(inputs: Inputs) -> sparse.csr_array:
+    """Weights as a matrix, without the areas' own."""
+    n = inputs.codes.size
+    csr = graph(inputs)
+    weights = sparse.csr_array((csr.data.copy(), csr.indices.copy(), csr.indptr.copy()), (n, n))
+    weights.setdiag(0.0)
+    weights.eliminate_zeros()
+    return weights
+
+
+def graph(inputs: Inputs) -> Csr:
+    """Return the weights, which this comparison cannot do without."""
+    if inputs.csr is None:
+        raise InputError("neighbors needs to be a libpysal Graph; got None. See zoo_geo.build_weights.")
+    return inputs.csr
+
+
+def parents(inputs: Inputs) -> list[ex.Reference]:
+    """Widest parent areas, when the hierarchy is known."""
+    if inputs.areas is None or not inputs.areas.parents:
+        return []
+    return [ex.group(inputs.labels(inputs.areas.parents[-1]))]
+
+
+def blocks(inputs: Inputs) -> list[tuple[str, np.ndarray]]:
+    """Cut each family's columns into blocks that are worked on together."""
+    return [
+        (family, columns[start : start + _BLOCK])
+        for family, columns in inputs.families().items()
+        for start in range(0, columns.size, _BLOCK)
+    ]
+
+
+def column_status(inputs: Inputs) -> np.ndarray:
+    """Status of every cell, with columns that are all alike or nearly empty marked as such."""
+    status = inputs.status.astype(np.int8).copy()
+    ok = status == OK
+    with np.errstate(invalid="ignore"):
+        shown = np.where(ok, inputs.observed, np.nan)
+        alike = np.array([np.unique(column[np.isfinite(column)]).size < 2 for column in shown.T], bool)
+    few = ok.sum(0) < FEWEST_AREAS
+    status[ok & alike] = CONSTANT
+    status[ok & few & ~alike] = TOO_FEW
+    return status

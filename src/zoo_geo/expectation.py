@@ -1,0 +1,363 @@
+"""What should be expected of an area, and how far from it chance alone would lead.
+
+The rate of an area's surroundings is pooled over its neighbours, each weighted by the precision of
+its rate, and shrunk to the rate of a wider surroundings with empirical-Bayes strength. What is seen
+then follows a negative binomial (counts), beta-binomial (counts out of a number) or Student t
+(values) around the expectation, with a spread that is estimated robustly, integrated over the error
+of the expectation itself (`predictive`).
+
+Everything works on blocks of columns: arrays of shape (n_areas, n_columns), areas in code order.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from scipy import sparse
+
+from zoo_geo.predictive import SMALLEST_SPREAD, Binomial, Family, Gaussian, Poisson
+
+ODD = 2.6
+"""Absolute z above which an area leaves the expectation of others (1 % of a calm map)."""
+
+_SPREAD_SAMPLE = 4_000
+
+
+@dataclass(frozen=True, eq=False)
+class Expectation:
+    """Expected figures of a block of columns.
+
+    Parameters
+    ----------
+    rate
+        Expected rate (gaussian: value), shape (n_areas, n_columns); NaN where the reference has none.
+    strength
+        Effective number of events (gaussian: weight) behind the rate, same shape.
+    spread
+        Variance phi of true rates about the reference relative to its rate; binomial: correlation
+        rho; gaussian: variance of a value of weight one. Shape (n_columns,).
+    width
+        Index of the surroundings that each column uses, shape (n_columns,).
+    freedom
+        Degrees of freedom of the predictive t, shape (n_columns,); infinite for counts.
+    """
+
+    rate: np.ndarray
+    strength: np.ndarray
+    spread: np.ndarray
+    width: np.ndarray
+    freedom: np.ndarray
+
+
+@dataclass(frozen=True)
+class Options:
+    """Parts of the estimation that can be switched off, to see what each one brings.
+
+    Parameters
+    ----------
+    clean
+        How often areas that are odd themselves are taken out of the expectation of others.
+    precision
+        Weigh neighbours by the precision of their rate.
+    shrink
+        Shrink the surroundings to the wider surroundings.
+    """
+
+    clean: int = 2
+    precision: bool = True
+    shrink: bool = True
+
+
+# ------------------------------------------------------------------------------ references
+
+
+def rings(weights: sparse.csr_array, most: int) -> list[sparse.csr_array]:
+    """Neighbourhoods of one, two ... rings, each holding the ones before it and not the area itself."""
+    near = sparse.csr_array((np.ones_like(weights.data), weights.indices, weights.indptr), weights.shape)
+    found, reach = [weights], near
+    for _ in range(most - 1):
+        reach = sparse.csr_array(reach @ near + reach)
+        reach.setdiag(0.0)
+        reach.eliminate_zeros()
+        reach.data[:] = 1.0
+        found.append(reach.copy())
+    return found
+
+
+def annulus(weights: sparse.csr_array, outer: int) -> sparse.csr_array:
+    """Areas that lie two to ``outer`` rings away: surroundings that leave the near ring out."""
+    reach = rings(weights, outer)[-1]
+    near = sparse.csr_array((np.ones_like(weights.data), weights.indices, weights.indptr), weights.shape)
+    far = sparse.csr_array(reach - near)
+    far.data[far.data < 0.5] = 0.0
+    far.eliminate_zeros()
+    return far
+
+
+class _Group:
+    """Sums over all areas with the same label, an area itself left out."""
+
+    def __init__(self, labels: np.ndarray) -> None:
+        n = labels.size
+        known = labels >= 0
+        columns = np.where(known, labels, 0)
+        self._member = sparse.csr_array(
+            (known.astype(float), (np.arange(n), columns)), (n, int(columns.max(initial=0)) + 1)
+        )
+
+    def total(self, x: np.ndarray) -> np.ndarray:
+        return self._member.T @ x
+
+    def __matmul__(self, x: np.ndarray) -> np.ndarray:
+        own = self._member.sum(axis=1)[:, None] * x
+        return self._member @ self.total(x) - own
+
+
+def everybody(n: int) -> _Group:
+    """Return the reference that all areas share."""
+    return _Group(np.zeros(n, np.intp))
+
+
+def group(labels: np.ndarray) -> _Group:
+    """Return the reference of areas that share a label; a negative label has no group."""
+    return _Group(labels)
+
+
+Reference = sparse.csr_array | _Group
+
+
+# ------------------------------------------------------------------------------ estimation
+
+
+@dataclass(frozen=True, eq=False)
+class _Block:
+    """Columns of one family, NaN replaced by zeros where ``valid`` is False."""
+
+    observed: np.ndarray
+    size: np.ndarray
+    valid: np.ndarray
+    family: Family
+
+
+def expect(
+    observed: np.ndarray,
+    size: np.ndarray,
+    valid: np.ndarray,
+    family: Family,
+    near: Sequence[Reference],
+    wider: Sequence[Reference],
+    options: Options = Options(),
+) -> Expectation:
+    """Estimate what each area's surroundings lead to expect.
+
+    Parameters
+    ----------
+    observed, size, valid
+        Figures, exposures and where both are known; shape (n_areas, n_columns).
+    family
+        Of all columns of the block.
+    near
+        Candidate surroundings; the one with the best leave-one-out predictive likelihood is taken,
+        column by column.
+    wider
+        References to shrink to, widest first; each is shrunk to the one before it.
+    options
+        Parts to switch off.
+    """
+    block = _Block(np.where(valid, observed, 0.0), np.where(valid, size, 0.0), valid, family)
+    keep = valid.astype(float)
+    phi = np.full(observed.shape[1], family.start)
+    chosen: Expectation | None = None
+    for step in range(options.clean + 1):
+        damping = keep * _damping(block, keep, chosen, phi, options)
+        centre, loose = _wider(block, damping, phi, wider)
+        candidates = [
+            _surroundings(block, damping, phi, reference, centre, loose, options) for reference in near
+        ]
+        fits = [_with_spread(block, keep, fit, phi) for fit in candidates]
+        chosen = _best(block, keep, fits)
+        phi = chosen.spread
+        if step < options.clean:
+            keep = valid & (np.abs(residuals(observed, size, valid, family, chosen)) < ODD)
+            keep = keep.astype(float)
+    assert chosen is not None
+    return chosen
+
+
+def _damping(
+    block: _Block, keep: np.ndarray, fit: Expectation | None, phi: np.ndarray, options: Options
+) -> np.ndarray:
+    """Precision weights from the last expectation, or from the overall rate at the start."""
+    if not options.precision:
+        return np.ones_like(keep)
+    family = block.family
+    overall = (keep * family.events(block.observed, block.size)).sum(0) / np.maximum(
+        (keep * block.size).sum(0), 1e-300
+    )
+    rate = (
+        np.broadcast_to(overall, keep.shape)
+        if fit is None
+        else np.where(np.isfinite(fit.rate), fit.rate, overall)
+    )
+    return family.damping(rate, block.size, phi)
+
+
+def _wider(
+    block: _Block, damping: np.ndarray, phi: np.ndarray, references: Sequence[Reference]
+) -> tuple[np.ndarray | None, np.ndarray]:
+    """Rate of the wider surroundings and the relative variance of its error."""
+    centre: np.ndarray | None = None
+    loose = np.zeros_like(damping)
+    for reference in references:
+        centre, strength = _pool(block, damping, phi, reference, centre, loose, True)
+        loose = 1.0 / np.maximum(strength, 1e-9)
+    return centre, loose
+
+
+def _surroundings(
+    block: _Block,
+    damping: np.ndarray,
+    phi: np.ndarray,
+    reference: Reference,
+    centre: np.ndarray | None,
+    loose: np.ndarray,
+    options: Options,
+) -> Expectation:
+    rate, strength = _pool(block, damping, phi, reference, centre, loose, options.shrink)
+    columns = rate.shape[1]
+    return Expectation(rate, strength, phi, np.zeros(columns, int), np.full(columns, np.inf))
+
+
+def _pool(
+    block: _Block,
+    damping: np.ndarray,
+    phi: np.ndarray,
+    reference: Reference,
+    centre: np.ndarray | None,
+    loose: np.ndarray,
+    shrink: bool,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Pool a reference's rate and shrink it to the centre with empirical-Bayes strength."""
+    family = block.family
+    events = reference @ (damping * family.events(block.observed, block.size))
+    size = reference @ (damping * block.size)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        raw = events / size
+    if centre is None or not shrink:
+        return raw, size * family.information(raw)
+    per_size = family.information(centre)
+    scatter = _scatter(
+        family.departure(raw, centre, phi), 1.0 / np.maximum(size * per_size, 1e-12), block.valid
+    )
+    prior = 1.0 / (scatter + loose)
+    rate = (events + prior / per_size * centre) / (size + prior / per_size)
+    return rate, size * family.information(rate) + prior
+
+
+def _scatter(departure: np.ndarray, error: np.ndarray, valid: np.ndarray, least: float = 1e-4) -> np.ndarray:
+    """Variance between surroundings about their centre (weighted moments, three rounds)."""
+    known = valid & np.isfinite(departure) & (error < 1e9)
+    square = np.where(known, departure, 0.0) ** 2
+    scatter = np.full(departure.shape[1], 0.05)
+    for _ in range(3):
+        weight = known / (error + scatter) ** 2
+        capped = np.minimum(square, 12.0 * (error + scatter))
+        scatter = (weight * (capped - error)).sum(0) / np.maximum(weight.sum(0), 1e-300)
+        scatter = np.maximum(scatter, least)
+    return scatter
+
+
+def _with_spread(block: _Block, keep: np.ndarray, fit: Expectation, phi: np.ndarray) -> Expectation:
+    """Estimate spread and freedom of every column."""
+    spread, freedom = phi.copy(), np.full(phi.size, np.inf)
+    for c in range(phi.size):
+        rows = np.flatnonzero((keep[:, c] > 0) & usable(block.family, fit.rate[:, c], block.size[:, c]))
+        if rows.size < 10:
+            continue
+        if rows.size > _SPREAD_SAMPLE:  # the most informative areas decide anyway
+            information = block.size[rows, c] * block.family.information(fit.rate[rows, c])
+            rows = rows[np.argsort(-information, kind="stable")[:_SPREAD_SAMPLE]]
+        spread[c], freedom[c] = block.family.spread(
+            block.observed[rows, c],
+            block.size[rows, c],
+            fit.rate[rows, c],
+            1.0 / fit.strength[rows, c],
+            phi[c],
+        )
+    return replace(fit, spread=spread, freedom=freedom)
+
+
+def usable(family: Family, rate: np.ndarray, size: np.ndarray) -> np.ndarray:
+    """Say where an expected rate can be compared with: known, and inside the family's range."""
+    ok = np.isfinite(rate) & (size > 0)
+    if isinstance(family, Gaussian):
+        return ok
+    return ok & (rate > 0) & ((rate < 1) if isinstance(family, Binomial) else True)
+
+
+def _best(block: _Block, keep: np.ndarray, fits: Sequence[Expectation]) -> Expectation:
+    """Take the candidate with the best leave-one-out predictive likelihood, column by column."""
+    if len(fits) == 1:
+        return fits[0]
+    known = [(keep > 0) & usable(block.family, fit.rate, block.size) for fit in fits]
+    common = np.logical_and.reduce(known)
+    scores = [_score(block, common, fit) for fit in fits]
+    width = np.argmax(scores, axis=0)
+    pick = [
+        np.stack([getattr(fit, name) for fit in fits]) for name in ("rate", "strength", "spread", "freedom")
+    ]
+    columns = np.arange(width.size)
+    rate, strength = (np.ascontiguousarray(stack[width, :, columns].T) for stack in pick[:2])
+    return Expectation(rate, strength, pick[2][width, columns], width, pick[3][width, columns])
+
+
+def _score(block: _Block, rows: np.ndarray, fit: Expectation) -> np.ndarray:
+    family = block.family
+    extra = 1.0 / fit.strength
+    with np.errstate(all="ignore"):
+        if isinstance(family, Gaussian):
+            size = 1.0 / (1.0 / block.size + extra)
+            score = family.log_likelihood(block.observed, size, fit.rate, fit.spread)
+        else:
+            score = family.log_likelihood(block.observed, block.size, fit.rate, _total_spread(family, fit))
+    return np.where(rows, score, 0.0).sum(0)
+
+
+def _total_spread(family: Poisson, fit: Expectation) -> np.ndarray:
+    """Spread of the predictive distribution: of true rates, and of the error of the expectation."""
+    if isinstance(family, Binomial):
+        return np.clip(fit.spread + fit.rate / (1.0 - fit.rate) / fit.strength, SMALLEST_SPREAD, 0.999)
+    return fit.spread + 1.0 / fit.strength
+
+
+def residuals(
+    observed: np.ndarray, size: np.ndarray, valid: np.ndarray, family: Family, fit: Expectation
+) -> np.ndarray:
+    """Signed deviance residuals, shape (n_areas, n_columns); NaN where there is no expectation."""
+    known = valid & usable(family, fit.rate, size)
+    with np.errstate(all="ignore"):
+        if isinstance(family, Gaussian):
+            size = 1.0 / (1.0 / size + 1.0 / fit.strength)
+            found = family.residual(observed, size, fit.rate, fit.spread, np.inf)
+        else:
+            found = family.residual(observed, size, fit.rate, _total_spread(family, fit), np.inf)
+    return np.where(known, found, np.nan)
+
+
+def intervals(
+    observed: np.ndarray, size: np.ndarray, valid: np.ndarray, family: Family, fit: Expectation
+) -> tuple[np.ndarray, np.ndarray]:
+    """95 % intervals of observed over expected, shape (n_areas, n_columns); NaN where there is no ratio."""
+    low, high = np.full(observed.shape, np.nan), np.full(observed.shape, np.nan)
+    ok = valid & usable(family, fit.rate, size)
+    for c in range(observed.shape[1]):
+        rows = np.flatnonzero(ok[:, c])
+        seen, rate = observed[rows, c], fit.rate[rows, c]
+        if family.name == "gaussian" and ((seen < 0) | (rate <= 0)).any():
+            continue  # a ratio needs a scale with a zero
+        low[rows, c], high[rows, c] = family.interval(
+            seen, size[rows, c], rate, fit.strength[rows, c], fit.spread[c]
+        )
+    return low, high

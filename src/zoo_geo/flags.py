@@ -1,0 +1,383 @@
+"""From p-values to a list of areas: which are flagged, and on what evidence."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+
+from zoo_geo.detectors.base import Detection
+from zoo_geo.errors import InputError
+from zoo_geo.significance import METHODS, Method, adjust, needed_at_floor, significant
+
+if TYPE_CHECKING:
+    from libpysal.graph import Graph
+
+    from zoo_geo.areas import Areas
+
+KEYS = ["area", "indicator", "period"]
+
+
+@dataclass(frozen=True, eq=False)
+class Flags:
+    """The internal list of flagged areas, with everything that stands behind it.
+
+    Parameters
+    ----------
+    frame
+        One row per flagged area, indicator and period, the strongest deviation first.
+    evidence
+        One row per detector that supports a flag, or stands beside it as context.
+    cells
+        Every area, indicator and period with its class.
+    notices
+        What the reader has to know.
+    """
+
+    frame: pd.DataFrame
+    evidence: pd.DataFrame
+    cells: pd.DataFrame
+    notices: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Rules:
+    """What a deviation needs to become a flag.
+
+    Parameters
+    ----------
+    alpha
+        Level of the correction, 0 to 1.
+    method
+        See `significance.adjust`. The family is detector x reference x indicator x period.
+    min_ratio
+        Observed / expected of a high flag is at least this; of a low flag at most 1 / this.
+    min_excess
+        Observed and expected differ by at least this many.
+    min_count
+        A high flag has at least this many observed, a low flag at least as many expected.
+    context
+        Detections, as ``deviation:national``, that are shown beside a flag and never raise one.
+    """
+
+    alpha: float = 0.05
+    method: Method = "bh"
+    min_ratio: float = 1.0
+    min_excess: float = 0.0
+    min_count: float = 5
+    context: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        wrong = []
+        if not 0 < self.alpha < 1:
+            wrong.append(f"alpha needs to be between 0 and 1; got {self.alpha}.")
+        if self.method not in METHODS:
+            wrong.append(f"method needs to be one of {', '.join(METHODS)}; got {self.method!r}.")
+        if self.min_ratio < 1:
+            wrong.append(f"min_ratio needs to be at least 1; got {self.min_ratio}.")
+        wrong += [
+            f"{name} needs to be at least 0; got {getattr(self, name)}."
+            for name in ("min_excess", "min_count")
+            if getattr(self, name) < 0
+        ]
+        if wrong:
+            raise InputError(wrong)
+
+
+def flag(
+    found: Detection | Sequence[Detection],
+    alpha: float = 0.05,
+    *,
+    method: Method = "bh",
+    min_ratio: float = 1.0,
+    min_excess: float = 0.0,
+    min_count: float = 5,
+    context: Collection[str] = (),
+    study: str = "",
+    areas: Areas | None = None,
+    graph: Graph | None = None,
+) -> Flags:
+    """Flag the cells that deviate significantly and by enough.
+
+    A cell is flagged when at least one detection that is no context supports it: its adjusted p is at
+    most ``alpha`` and the effect and count are large enough. Evidence of a group (local Moran, G*)
+    needs the effect of the group and of the area itself.
+
+    Parameters
+    ----------
+    found
+        Detections of one panel; the first one leads where several support a flag equally.
+    alpha, method, min_ratio, min_excess, min_count, context
+        See `Rules`.
+    study
+        Goes into the ``flag_id``.
+    areas
+        Names and parents to add.
+    graph
+        Weights, to count the neighbours that are flagged as well.
+
+    Raises
+    ------
+    InputError
+        A rule does not fit, or the detections are not of one panel.
+    """
+    detections = [found] if isinstance(found, Detection) else list(found)
+    rules = Rules(alpha, method, min_ratio, min_excess, min_count, tuple(context))
+    _check(detections, rules)
+    supports = [_support(detection, rules) for detection in detections]
+    cells = _cells(detections, supports, rules)
+    frame = _frame(detections, supports, cells, study)
+    evidence = _evidence(detections, supports, frame)
+    if areas is not None:
+        frame = _named(frame, areas)
+    if graph is not None:
+        frame = _next_door(frame, cells, graph)
+    notices = [notice for detection in detections for notice in detection.notices]
+    notices += [line for d, s in zip(detections, supports, strict=True) for line in _too_coarse(d, s, rules)]
+    return Flags(frame, evidence, cells, tuple(dict.fromkeys(notices)))
+
+
+def _check(detections: Sequence[Detection], rules: Rules) -> None:
+    if not detections:
+        raise InputError("found needs to hold at least one Detection; got none.")
+    names = [detection.name for detection in detections]
+    unknown = [name for name in rules.context if name not in names]
+    if unknown:
+        raise InputError(f"context needs to name detections ({', '.join(names)}); got {', '.join(unknown)}.")
+    if set(names) <= set(rules.context):
+        raise InputError("context needs to leave a detection that can raise a flag; got all of them.")
+    base = detections[0].frame
+    for detection in detections[1:]:
+        if len(detection.frame) != len(base) or not all(
+            np.array_equal(detection.frame[key].astype(str), base[key].astype(str)) for key in KEYS
+        ):
+            raise InputError(
+                f"detections need to be of one panel and one list of areas; got {detection.name} with other rows "
+                f"than {names[0]}. Pass the same panel and graph to each."
+            )
+
+
+@dataclass(frozen=True, eq=False)
+class _Support:
+    """What one detection says of each cell; arrays on the rows of the frames."""
+
+    q: np.ndarray
+    high: np.ndarray
+    supports: np.ndarray
+    raises: np.ndarray
+
+
+def _support(detection: Detection, rules: Rules) -> _Support:
+    frame = detection.frame
+    q = _adjusted(frame, rules.method)
+    direction = frame["direction"].to_numpy()
+    high, low = direction == "high", direction == "low"
+    supports = significant(q, rules.alpha) & (high | low) & _large(detection, high, rules)
+    if detection.detector == "local_moran":  # HL and LH are exceptions among neighbours, not a group
+        supports &= frame["label"].isin(["HH", "LL"]).to_numpy()
+    raises = supports & (detection.name not in rules.context)
+    return _Support(q, high, supports, raises)
+
+
+def _adjusted(frame: pd.DataFrame, method: Method) -> np.ndarray:
+    """Adjusted p within each indicator and period."""
+    p = frame["p_value"].to_numpy()
+    q = np.full(p.size, np.nan)
+    for rows in frame.groupby(["indicator", "period"], sort=False, observed=True).indices.values():
+        q[rows] = adjust(p[rows], method)
+    return q
+
+
+def _large(detection: Detection, high: np.ndarray, rules: Rules) -> np.ndarray:
+    """Whether effect, excess and count reach the rules' minimum."""
+    frame = detection.frame
+    observed, expected = frame["observed"].to_numpy(), frame["expected"].to_numpy()
+    enough = np.ones(high.size, bool)
+    with np.errstate(invalid="ignore"):
+        for name in dict.fromkeys(("ratio", detection.effect)):
+            ratio = frame[name].to_numpy()
+            far = np.where(high, ratio >= rules.min_ratio, ratio <= 1.0 / rules.min_ratio)
+            enough &= far | np.isnan(ratio)
+        enough &= ~(np.abs(observed - expected) < rules.min_excess)
+        count = np.where(high, observed, expected)
+        return enough & (~(count < rules.min_count) | _is_value(detection))
+
+
+def _is_value(detection: Detection) -> np.ndarray:
+    """Rows of values, for which a minimum count means nothing."""
+    values = {indicator.id for indicator in detection.indicators if indicator.family == "gaussian"}
+    return detection.frame["indicator"].isin(values).to_numpy()
+
+
+def _cells(detections: Sequence[Detection], supports: Sequence[_Support], rules: Rules) -> pd.DataFrame:
+    """Every cell with its class, from the first detection that compares an area's own figure."""
+    lead = next((k for k, d in enumerate(detections) if d.evidence == "own figure"), 0)
+    frame = detections[lead].frame
+    label = frame["label"].astype(str).to_numpy().astype(object)
+    small = np.fmax(frame["observed"].to_numpy(), frame["expected"].to_numpy()) < rules.min_count
+    label[small & (label == "as_expected") & ~_is_value(detections[lead])] = "too_few"
+    columns = [*KEYS, "observed", "exposure", "value", "status", "direction", "ratio", "p_value"]
+    cells = frame[columns].copy()
+    cells["q_value"] = supports[lead].q
+    cells["class"] = pd.Categorical(label)
+    cells["flagged"] = np.logical_or.reduce([s.raises for s in supports])
+    return cells
+
+
+def _frame(
+    detections: Sequence[Detection], supports: Sequence[_Support], cells: pd.DataFrame, study: str
+) -> pd.DataFrame:
+    """One row per flagged cell, told by its leading evidence."""
+    flagged = np.flatnonzero(cells["flagged"].to_numpy())
+    lead = _leading(detections, supports, flagged)
+    parts = []
+    for k, detection in enumerate(detections):
+        rows = flagged[lead == k]
+        part = detection.frame.iloc[rows]
+        part = part.assign(q_value=supports[k].q[rows], row=rows)
+        parts.append(
+            part.astype(dict.fromkeys([*KEYS, "detector", "reference", "direction", "label"], object))
+        )
+    frame = pd.concat([part.reindex(columns=_FLAG_COLUMNS) for part in parts], ignore_index=True)
+    rows = frame.pop("row").to_numpy(int)
+    frame["class"] = cells["class"].astype(object).to_numpy()[rows]
+    for name in ("n_neighbors", "neighbors_value"):
+        frame[name] = _first_known(detections, name, rows)
+    for name in ("family", "per"):
+        known = {indicator.id: getattr(indicator, name) for indicator in detections[0].indicators}
+        frame[name] = frame["indicator"].map(known)
+    frame["excess"] = frame["observed"] - frame["expected"]
+    frame["excess_low"] = frame["expected"] * (frame["ratio_low"] - 1.0)
+    frame["indicator_title"] = frame["indicator"].map(
+        {i.id: i.title or i.id for i in detections[0].indicators}
+    )
+    frame["evidence"], frame["n_evidence"] = _listed(
+        detections, supports, rows, frame["direction"].to_numpy()
+    )
+    keys = zip(frame["area"], frame["period"], frame["indicator"], strict=True)
+    frame.insert(0, "flag_id", [flag_id(study, *key) for key in keys])
+    frame["_strength"] = -frame["z"].abs()
+    return frame.sort_values(["_strength", *KEYS], ignore_index=True).drop(columns="_strength")
+
+
+_FLAG_COLUMNS = [
+    *KEYS, "direction", "detector", "reference", "label", "observed", "exposure", "value", "reference_value",
+    "expected", "ratio", "ratio_low", "ratio_high", "z", "p_value", "q_value", "row",
+]  # fmt: skip
+
+
+def flag_id(study: str, area: str, period: str, indicator: str) -> str:
+    """Stable id of a flag; it holds no figure.
+
+    Examples
+    --------
+    >>> flag_id("demo", "BU00010203", "2024", "hemp") == flag_id("demo", "BU00010203", "2024", "hemp")
+    True
+    """
+    return hashlib.sha256("\x1f".join((study, area, period, indicator)).encode()).hexdigest()[:16]
+
+
+def _leading(detections: Sequence[Detection], supports: Sequence[_Support], rows: np.ndarray) -> np.ndarray:
+    """Which detection tells a flag: an area's own figure before a group, then the order given."""
+    order = sorted(range(len(detections)), key=lambda k: (detections[k].evidence != "own figure", k))
+    lead = np.full(rows.size, -1)
+    for k in order:
+        lead[(lead < 0) & supports[k].raises[rows]] = k
+    return lead
+
+
+def _first_known(detections: Sequence[Detection], name: str, rows: np.ndarray) -> np.ndarray:
+    for detection in detections:
+        if name in detection.frame and detection.frame[name].notna().any():
+            return detection.frame[name].to_numpy()[rows]
+    return np.full(rows.size, np.nan)
+
+
+def _listed(
+    detections: Sequence[Detection], supports: Sequence[_Support], rows: np.ndarray, direction: np.ndarray
+) -> tuple[list[str], list[int]]:
+    """Name the detections that support each flag in its direction, and count the kinds of evidence."""
+    same = np.stack([s.raises[rows] & ((direction == "high") == s.high[rows]) for s in supports], 1)
+    kinds = [(d.evidence, d.reference) for d in detections]
+    names = ["; ".join(d.name for d, yes in zip(detections, row, strict=True) if yes) for row in same]
+    counts = [len({kind for kind, yes in zip(kinds, row, strict=True) if yes}) for row in same]
+    return names, counts
+
+
+def _evidence(
+    detections: Sequence[Detection], supports: Sequence[_Support], frame: pd.DataFrame
+) -> pd.DataFrame:
+    """What each detection says of each flagged cell."""
+    parts = []
+    for detection, support in zip(detections, supports, strict=True):
+        columns = [c for c in _EVIDENCE_COLUMNS if c in detection.frame]
+        part = detection.frame[columns].assign(
+            q_value=support.q, supports=support.supports, raises=support.raises
+        )
+        merged = frame[["flag_id", *KEYS]].merge(_as_text(part), on=KEYS, how="left", validate="one_to_one")
+        parts.append(merged.reindex(columns=["flag_id", *_EVIDENCE_COLUMNS, "q_value", "supports", "raises"]))
+    evidence = pd.concat(parts, ignore_index=True)
+    place = {name: place for place, name in enumerate(frame["flag_id"])}
+    return evidence.sort_values("flag_id", key=lambda ids: ids.map(place), kind="stable", ignore_index=True)
+
+
+_EVIDENCE_COLUMNS = [
+    *KEYS, "detector", "reference", "direction", "label", "status", "expected", "ratio", "ratio_low", "ratio_high",
+    "reference_value", "group_observed", "group_expected", "group_ratio", "statistic", "z", "p_value",
+]  # fmt: skip
+
+
+def _as_text(frame: pd.DataFrame) -> pd.DataFrame:
+    words = frame.select_dtypes("category").columns
+    return frame.astype(dict.fromkeys(words, object))
+
+
+def _named(frame: pd.DataFrame, areas: Areas) -> pd.DataFrame:
+    """Add names and parents of the areas, beside the code."""
+    known = areas.frame.reindex(frame["area"])
+    for place, (title, column) in enumerate(
+        [("area_name", "name"), *((level, level) for level in areas.parents)]
+    ):
+        frame.insert(2 + place, title, known[column].astype(object).to_numpy())
+    return frame
+
+
+def _next_door(frame: pd.DataFrame, cells: pd.DataFrame, graph: Graph) -> pd.DataFrame:
+    """Count the neighbours of each flag that are flagged in the same direction."""
+    links = graph.adjacency
+    links = links[links != 0].reset_index()[["focal", "neighbor"]]
+    links = links[links["focal"] != links["neighbor"]]
+    seen = frame[[*KEYS, "direction"]]
+    pairs = seen.merge(links, left_on="area", right_on="focal")
+    again = ["indicator", "period", "direction"]
+    both = pairs.merge(seen, left_on=["neighbor", *again], right_on=["area", *again], suffixes=("", "_next"))
+    count = both.groupby(KEYS).size().rename("neighbors_flagged").reset_index()
+    merged = frame.merge(count, on=KEYS, how="left", validate="one_to_one")
+    merged["neighbors_flagged"] = merged["neighbors_flagged"].fillna(0).astype(int)
+    return merged
+
+
+def _too_coarse(detection: Detection, support: _Support, rules: Rules) -> Iterable[str]:
+    """Say where too few permutations stand in the way of any discovery."""
+    permutations = detection.parameters.get("permutations")
+    if not permutations or rules.method != "bh":
+        return
+    frame = detection.frame
+    floor = 2.0 / (permutations + 1.0) * (1 + 1e-9)
+    for (indicator, period), rows in frame.groupby(
+        ["indicator", "period"], sort=False, observed=True
+    ).indices.items():
+        p = frame["p_value"].to_numpy()[rows]
+        at_floor, needed = (
+            int((p <= floor).sum()),
+            needed_at_floor(int(np.isfinite(p).sum()), permutations, rules.alpha),
+        )
+        if 0 < at_floor < needed and not significant(support.q[rows], rules.alpha).any():
+            yield (
+                f"{detection.name}, {indicator} {period}: {at_floor} areas reach the smallest p that {permutations:,} "
+                f"permutations can give, and at least {needed} would have to; raise permutations."
+            )

@@ -1,0 +1,230 @@
+"""The report of a run: what was read, what was flagged, what the reader has to know."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from zoo_geo._version import __version__
+from zoo_geo.areas import Areas
+from zoo_geo.detectors.base import Detection
+from zoo_geo.explain import Language, number
+from zoo_geo.flags import Flags
+from zoo_geo.outputs.folder import marked
+from zoo_geo.outputs.tables import NOTICE
+from zoo_geo.panel import Panel
+
+SMALL = 200
+"""Exposure below which a flag says little: people who pass through outnumber those who count."""
+
+_KEYS = ["area", "indicator", "period"]
+
+
+def make_report(
+    *,
+    title: str,
+    areas: Areas,
+    panel: Panel,
+    detections: Sequence[Detection],
+    flags: Flags,
+    left_out: str,
+    truth: pd.DataFrame | None = None,
+    notices: Iterable[str] = (),
+) -> dict[str, Any]:
+    """Return the report of a run as plain data.
+
+    Parameters
+    ----------
+    title
+        Title of the study.
+    areas, panel, detections, flags
+        What the run read and found.
+    left_out
+        What the capacity for follow-up leaves out, in words.
+    truth
+        Known anomalies, columns area, indicator, period, kind and ratio.
+    notices
+        What else the reader has to know.
+    """
+    return {
+        "internal": NOTICE,
+        "title": title,
+        "zoo_geo": __version__,
+        "areas": len(areas),
+        "detectors": [detection.name for detection in detections],
+        "notices": _notices(areas, panel, flags, notices),
+        "cells": _counted(flags.cells, "indicator", "status"),
+        "classes": _counted(flags.cells, "indicator", "class"),
+        "flags": _flags_by_column(flags.frame),
+        "flags_by_detector": _flags_by_detector(flags.evidence),
+        "small_exposure": _small_exposure(flags.frame, panel),
+        "follow_up": left_out,
+        **({} if truth is None else {"truth": compare(flags.frame, truth)}),
+    }
+
+
+def write_report(report: Mapping[str, Any], folder: Path, language: Language) -> list[Path]:
+    """Write the report as JSON and as text."""
+    data, text = folder / marked("report", ".json"), folder / marked("report", ".md")
+    data.write_text(json.dumps(report, indent=2, ensure_ascii=False) + "\n", encoding="utf-8", newline="\n")
+    text.write_text(as_markdown(report, language), encoding="utf-8", newline="\n")
+    return [data, text]
+
+
+def compare(flagged: pd.DataFrame, truth: pd.DataFrame) -> dict[str, Any]:
+    """Compare flags with known anomalies, cell by cell and in the same direction.
+
+    A flag on an area that is odd in another period only counts as none.
+
+    Parameters
+    ----------
+    flagged
+        ``Flags.frame``.
+    truth
+        Columns area, indicator, period, kind and ratio.
+    """
+    planted = truth.assign(direction=np.where(truth["ratio"] >= 1, "high", "low"))
+    keys = [*_KEYS, "direction"]
+    found = planted.merge(flagged[keys].astype(str), on=keys, how="left", indicator="match")["match"].eq(
+        "both"
+    )
+    hits = planted.loc[found.to_numpy()]
+    by_kind = planted["kind"].value_counts(sort=False).rename("planted").to_frame()
+    by_kind["found"] = hits["kind"].value_counts().reindex(by_kind.index, fill_value=0)
+    return {
+        "planted": len(planted),
+        "found": len(hits),
+        "by_kind": _records(by_kind),
+        "flags": len(flagged),
+        "flags_that_are_none": len(flagged) - len(hits),
+        "share_none": round(1 - len(hits) / len(flagged), 4) if len(flagged) else 0.0,
+    }
+
+
+def _notices(areas: Areas, panel: Panel, flags: Flags, more: Iterable[str]) -> list[str]:
+    return list(dict.fromkeys([*areas.notices, *panel.notices, *more, *flags.notices]))
+
+
+def _counted(table: pd.DataFrame, row: str, column: str) -> list[dict[str, Any]]:
+    """Count rows by two columns, in order of appearance."""
+    words = table[[row, column]].astype(str)
+    counts = pd.crosstab(words[row], words[column]).reindex(words[row].unique())
+    return [{name: n for name, n in line.items() if n != 0} for line in _records(counts)]
+
+
+def _flags_by_column(flagged: pd.DataFrame) -> list[dict[str, Any]]:
+    """Count flags by indicator and period."""
+    words = flagged[["indicator", "period", "direction"]].astype(str)
+    counts = pd.crosstab([words["indicator"], words["period"]], words["direction"])
+    return _records(counts.reindex(columns=["high", "low"], fill_value=0))
+
+
+def _flags_by_detector(evidence: pd.DataFrame) -> list[dict[str, Any]]:
+    """Count flags by the detector that raises them; several may raise one."""
+    raised = evidence.loc[evidence["raises"].astype(bool), ["detector", "reference"]].astype(str)
+    names = raised["detector"] + ":" + raised["reference"]
+    return _records(names.value_counts(sort=False).rename_axis("detector").rename("flags").to_frame())
+
+
+def _records(counts: pd.DataFrame) -> list[dict[str, Any]]:
+    """Return rows with their index as plain data."""
+    counts.columns = counts.columns.astype(str)
+    plain: list[dict[str, Any]] = json.loads(counts.reset_index().to_json(orient="records"))
+    return plain
+
+
+def _small_exposure(flagged: pd.DataFrame, panel: Panel) -> dict[str, Any]:
+    """Count flags on areas with little exposure; weights of values are no exposure."""
+    counted = flagged["indicator"].astype(str).map(panel.families).ne("gaussian")
+    small = counted & (flagged["exposure"] < SMALL)
+    return {"below": SMALL, "flags": int(small.sum()), "of": int(counted.sum())}
+
+
+_HEADINGS: dict[str, dict[str, str]] = {
+    "en": {
+        "read": "{areas} areas; detectors: {detectors}.",
+        "notices": "What the reader has to know",
+        "small": "{flags} of {of} flags on counts lie on areas with an exposure below {below}.",
+        "flags": "Flags",
+        "flags_by_detector": "Flags by the detector that raises them",
+        "follow_up": "Follow-up",
+        "truth": "Known anomalies",
+        "compared": (
+            "{found} of {planted} planted anomalies were found; {none} of {flags} flags are none ({share}%)."
+        ),
+        "cells": "Cells by status",
+        "classes": "Cells by class",
+        "none": "Nothing.",
+    },
+    "nl": {
+        "read": "{areas} gebieden; detectoren: {detectors}.",
+        "notices": "Wat de lezer moet weten",
+        "small": "{flags} van {of} vlaggen op aantallen liggen in gebieden met een noemer onder {below}.",
+        "flags": "Vlaggen",
+        "flags_by_detector": "Vlaggen per detector die ze opwerpt",
+        "follow_up": "Opvolging",
+        "truth": "Bekende afwijkingen",
+        "compared": (
+            "{found} van {planted} ingebouwde afwijkingen zijn gevonden; "
+            "{none} van {flags} vlaggen horen bij geen ({share}%)."
+        ),
+        "cells": "Cellen naar status",
+        "classes": "Cellen naar klasse",
+        "none": "Niets.",
+    },
+}
+
+
+def as_markdown(report: Mapping[str, Any], language: Language) -> str:
+    """Return the report as text."""
+    words = _HEADINGS[language]
+    read = words["read"].format(
+        areas=number(report["areas"], language, 15), detectors=", ".join(report["detectors"])
+    )
+    parts = [f"# {_escaped(report['title'])}", f"**{report['internal']}**", read]
+    parts += [f"## {words['notices']}", small_exposure_line(report, language), _bullets(report["notices"])]
+    if "truth" in report:
+        table = _table(report["truth"]["by_kind"], words["none"])
+        parts += [f"## {words['truth']}", truth_line(report, language), table]
+    for name in ("flags", "flags_by_detector", "classes", "cells"):
+        parts += [f"## {words[name]}", _table(report[name], words["none"])]
+    parts += [f"## {words['follow_up']}", report["follow_up"]]
+    return "\n\n".join(filter(None, parts)) + "\n"
+
+
+def small_exposure_line(report: Mapping[str, Any], language: Language) -> str:
+    """Say how many flags lie on areas with little exposure."""
+    counts = {name: number(n, language, 15) for name, n in report["small_exposure"].items()}
+    return _HEADINGS[language]["small"].format(**counts)
+
+
+def truth_line(report: Mapping[str, Any], language: Language) -> str:
+    """Say how many planted anomalies were found, and how many flags are none."""
+    truth = report["truth"]
+    counts = {name: number(truth[name], language, 15) for name in ("planted", "found", "flags")}
+    none, share = (
+        number(n, language, 15) for n in (truth["flags_that_are_none"], round(100 * truth["share_none"], 1))
+    )
+    return _HEADINGS[language]["compared"].format(**counts, none=none, share=share)
+
+
+def _bullets(lines: Iterable[str]) -> str:
+    return "\n".join(f"- {_escaped(line)}" for line in lines)
+
+
+def _table(rows: Sequence[Mapping[str, Any]], none: str) -> str:
+    """Return a table with the keys of all rows as columns."""
+    names = list(dict.fromkeys(name for row in rows for name in row))
+    lines = [names, ["---"] * len(names), *([str(row.get(name, 0)) for name in names] for row in rows)]
+    return "\n".join(f"| {' | '.join(map(_escaped, line))} |" for line in lines) if rows else none
+
+
+def _escaped(text: str) -> str:
+    """Keep text of the data from being read as markup."""
+    plain = " ".join(str(text).split())
+    return plain.replace("&", "&amp;").replace("<", "&lt;").replace("|", "\\|")

@@ -1,0 +1,464 @@
+"""Panel: observed and exposure per area x indicator x period, checked once when it is made."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from zoo_geo import cbs
+from zoo_geo.checks import check_columns, nearest_name, row_labels, text_codes
+from zoo_geo.errors import InputError, Problems, examples
+from zoo_geo.figures import MISSING, NO_EXPOSURE, SECRET, FigureReader, Figures, Need, joined_status
+from zoo_geo.schema import STATUSES
+
+FAMILIES = {"poisson": 1000.0, "binomial": 100.0, "gaussian": 1.0}
+"""Family to the exposure that values are per, unless the caller says otherwise."""
+
+ALL = "all"
+"""The period of a table that has none."""
+
+Columns = Mapping[str, str | Mapping[str, str]]
+"""Indicator to column, or to a column per period."""
+
+
+@dataclass(frozen=True)
+class Indicator:
+    """What a column of figures is.
+
+    Parameters
+    ----------
+    id
+        Short name, as in the study file.
+    family
+        ``poisson`` (whole counts per exposure), ``binomial`` (count out of exposure) or ``gaussian``
+        (value, exposure is its weight).
+    per
+        Exposure that values are shown per, e.g. 1000 residents.
+    title
+        Title for readers.
+    unit
+        What one unit of it is.
+    """
+
+    id: str
+    family: str = "poisson"
+    per: float = 1000.0
+    title: str = ""
+    unit: str = ""
+
+
+@dataclass(frozen=True, eq=False)
+class Panel:
+    """Figures per area x indicator x period, made by `Panel.from_frame` or `Panel.from_long`.
+
+    Parameters
+    ----------
+    areas
+        Codes as text, in order of first appearance.
+    indicators
+        In the order given.
+    periods
+        Sorted; ``all`` where the input has none.
+    observed, exposure
+        Shape (n_areas, n_indicators, n_periods); NaN where there is none.
+    status
+        Same shape; index into `zoo_geo.schema.STATUSES`: ok, missing, secret or no_exposure.
+    notices
+        What is worth knowing, one sentence each.
+    """
+
+    areas: pd.Index
+    indicators: tuple[Indicator, ...]
+    periods: tuple[str, ...]
+    observed: np.ndarray
+    exposure: np.ndarray
+    status: np.ndarray
+    notices: tuple[str, ...] = ()
+
+    def __repr__(self) -> str:
+        n, k, t = self.observed.shape
+        return f"<Panel: {n:,} areas x {k:,} indicators x {t:,} periods>"
+
+    @property
+    def families(self) -> dict[str, str]:
+        """Indicator to family."""
+        return {indicator.id: indicator.family for indicator in self.indicators}
+
+    def indicator(self, id: str) -> Indicator:
+        """Return the indicator of that id.
+
+        Raises
+        ------
+        InputError
+            There is none.
+        """
+        known = {indicator.id: indicator for indicator in self.indicators}
+        if id not in known:
+            listed, hint = ", ".join(known), nearest_name(id, known)
+            raise InputError(f"indicator needs to be one of {listed}; got {id!r}.{hint}")
+        return known[id]
+
+    @property
+    def frame(self) -> pd.DataFrame:
+        """Tidy table: one row per area x indicator x period, in that order."""
+        n, k, t = self.observed.shape
+        ids = pd.Index([indicator.id for indicator in self.indicators])
+        return pd.DataFrame(
+            {
+                "area": self.areas.repeat(k * t),
+                "indicator": ids.take(np.tile(np.repeat(np.arange(k), t), n)),
+                "period": pd.Index(self.periods).take(np.tile(np.arange(t), n * k)),
+                "observed": self.observed.ravel(),
+                "exposure": self.exposure.ravel(),
+                "status": pd.Index(STATUSES).take(self.status.ravel().astype(np.intp)),
+            }
+        )
+
+    @classmethod
+    def from_frame(
+        cls,
+        table: pd.DataFrame,
+        *,
+        area: str,
+        observed: str | Iterable[str] | Columns,
+        period: str | None = None,
+        exposure: str | Columns | None = None,
+        family: str | Mapping[str, str] = "poisson",
+        per: float | Mapping[str, float] | None = None,
+        titles: Mapping[str, str] | None = None,
+    ) -> Panel:
+        """Make a panel of a wide table: one row per area (and period), columns of figures.
+
+        Empty figures and the missing codes of CBS become statuses, never zeros.
+
+        Parameters
+        ----------
+        table
+            Not modified.
+        area
+            Column of the area codes, as text.
+        observed
+            Column, columns, indicator to column, or indicator to ``{period: column}``.
+        period
+            Column of the periods; none when the columns are per period, or there is one period.
+        exposure
+            Column for all, indicator to column, or indicator to ``{period: column}``. Counts need it;
+            for ``gaussian`` it is a weight, 1 when not given.
+        family
+            ``poisson``, ``binomial`` or ``gaussian``: one for all, or by indicator.
+        per
+            Exposure that values are per: one for all, or by indicator; 1000, 100 and 1 when not given.
+        titles
+            Indicator to title.
+
+        Raises
+        ------
+        InputError
+            One line per problem, all together.
+
+        Examples
+        --------
+        >>> table = pd.DataFrame({"code": ["BU01", "BU02"], "thefts": [3, 0], "residents": [100, 250]})
+        >>> Panel.from_frame(table, area="code", observed="thefts", exposure="residents")
+        <Panel: 2 areas x 1 indicators x 1 periods>
+        """
+        problems = Problems()
+        table = table.reset_index() if area == table.index.name and area not in table else table
+        columns = _by_indicator(observed)
+        indicators = _indicators(columns, family, per, titles, problems)
+        sources = list(_sources(columns, exposure, period, indicators, problems))
+        named = [
+            area,
+            *([period] if period else []),
+            *(name for source in sources for name in source.columns),
+        ]
+        check_columns(named, table.columns, problems)
+        rows = _Rows.of(table, area, period, problems)
+        _check_repeated([rows.area_at, rows.period_at], rows, "area x period" if period else "area", problems)
+        reader = FigureReader(table, rows.codes, problems)
+        blocks = [source.read(reader) for source in sources if set(source.columns) <= set(table.columns)]
+        return _assemble(indicators, rows, blocks, reader, problems)
+
+    @classmethod
+    def from_long(
+        cls,
+        long: pd.DataFrame,
+        *,
+        family: str | Mapping[str, str] = "poisson",
+        per: float | Mapping[str, float] | None = None,
+        titles: Mapping[str, str] | None = None,
+    ) -> Panel:
+        """Make a panel of a long table: ``area``, ``indicator``, ``period``, ``observed``, ``exposure``.
+
+        ``period`` may be left out, and ``exposure`` where all indicators are gaussian. The rest is as
+        in `Panel.from_frame`.
+
+        Raises
+        ------
+        InputError
+            One line per problem, all together.
+
+        Examples
+        --------
+        >>> long = pd.DataFrame({"area": ["BU01"], "indicator": "thefts", "observed": 3, "exposure": 100})
+        >>> Panel.from_long(long).families
+        {'thefts': 'poisson'}
+        """
+        problems = Problems()
+        period = "period" if "period" in long else None
+        named = ["area", "indicator", "observed", *(["exposure"] if "exposure" in long else [])]
+        if not check_columns(named, long.columns, problems):
+            problems.raise_if_any()
+        rows = _Rows.of(long, "area", period, problems)
+        ids = text_codes(long["indicator"], "indicators (column 'indicator')", problems)
+        indicator_at, known = pd.factorize(ids)
+        indicators = _indicators(known, family, per, titles, problems)
+        what = "area x indicator x period"
+        _check_repeated([rows.area_at, indicator_at, rows.period_at], rows, what, problems)
+        reader = FigureReader(long, rows.codes, problems)
+        blocks = list(_long_blocks(long, reader, indicators, indicator_at, problems))
+        return _assemble(indicators, rows, blocks, reader, problems)
+
+
+class _Source(NamedTuple):
+    """Where the figures of one indicator stand; `period` is None where the rows say it."""
+
+    indicator: Indicator
+    observed: str
+    exposure: str | None
+    period: str | None
+
+    @property
+    def columns(self) -> list[str]:
+        """Return the columns that it names."""
+        return [name for name in (self.observed, self.exposure) if name is not None]
+
+    def read(self, reader: FigureReader) -> _Block:
+        """Return its figures."""
+        exposure = None if self.exposure is None else reader.read(self.exposure)
+        return _Block(self.indicator, self.period, reader.read(self.observed), exposure)
+
+
+class _Block(NamedTuple):
+    """The figures of one indicator in some rows of the table; `period` is None where the rows say it."""
+
+    indicator: Indicator
+    period: str | None
+    observed: Figures
+    exposure: Figures | None
+
+    def needs(self) -> Iterator[Need]:
+        """Yield what the family asks of the figures."""
+        family = self.indicator.family
+        if family != "gaussian":
+            yield Need(self.observed, whole=True)
+        if self.exposure is not None:
+            yield Need(self.exposure, whole=family == "binomial")
+
+
+@dataclass(frozen=True)
+class _Rows:
+    """Which area and period each row of a table is about."""
+
+    codes: np.ndarray
+    areas: pd.Index
+    area_at: np.ndarray
+    periods: pd.Index
+    period_at: np.ndarray
+
+    @classmethod
+    def of(cls, table: pd.DataFrame, area: str, period: str | None, problems: Problems) -> _Rows:
+        """Read the columns of codes and periods."""
+        if not len(table):
+            problems.add("the table needs to hold figures; got no rows.")
+        nothing = pd.Series("", index=range(len(table)))
+        what = f"area codes (column {area!r})"
+        codes = text_codes(table[area], what, problems) if area in table else nothing
+        area_at, areas = pd.factorize(codes)
+        given = _period_text(table[period], codes, problems) if period in table else nothing.replace("", ALL)
+        period_at, periods = pd.factorize(given)
+        return cls(codes.to_numpy(), pd.Index(areas), area_at, pd.Index(periods), period_at)
+
+
+def _period_text(values: pd.Series, codes: pd.Series, problems: Problems) -> pd.Series:
+    """Return periods as text: 2021 for 2021.0, days for time stamps."""
+    values = values.reset_index(drop=True)
+    absent = np.flatnonzero(values.isna())
+    if len(absent):
+        labels = row_labels(absent, codes.to_numpy())
+        what = f"periods (column {values.name!r})"
+        problems.add(f"{what} need to be given in every row; got none ({examples(labels, len(values))}).")
+    if pd.api.types.is_float_dtype(values):
+        return values.map(lambda number: f"{number:.15g}")
+    if pd.api.types.is_datetime64_any_dtype(values):
+        return values.dt.strftime("%Y-%m-%d")
+    return values.astype(str).str.strip()
+
+
+def _by_indicator(columns: str | Iterable[str] | Columns) -> dict[str, str | Mapping[str, str]]:
+    """Return indicator to column, or to columns by period, for all ways to say it."""
+    if isinstance(columns, str):
+        return {columns: columns}
+    if isinstance(columns, Mapping):
+        return dict(columns)
+    return {column: column for column in columns}
+
+
+def _indicators(
+    ids: Iterable[str],
+    family: str | Mapping[str, str],
+    per: float | Mapping[str, float] | None,
+    titles: Mapping[str, str] | None,
+    problems: Problems,
+) -> tuple[Indicator, ...]:
+    """Return the indicators, and note what is wrong with their options."""
+    listed = list(ids)
+    if not listed:
+        problems.add("observed needs to name an indicator; got none.")
+    families = _one_each("family", family, listed, problems)
+    pers = _one_each("per", per, listed, problems)
+    texts = _one_each("titles", titles, listed, problems)
+    return tuple(
+        _indicator(id, families.get(id) or "poisson", pers.get(id), texts.get(id) or "", problems)
+        for id in listed
+    )
+
+
+def _one_each(option: str, given: object, ids: list[str], problems: Problems) -> dict[str, Any]:
+    """Return an option by indicator, whether it is given once or by indicator."""
+    if not isinstance(given, Mapping):
+        return dict.fromkeys(ids, given)
+    for id in given:
+        if id not in ids:
+            listed, hint = ", ".join(ids), nearest_name(str(id), ids)
+            problems.add(f"{option} needs to name indicators ({listed}); got {id!r}.{hint}")
+    return dict(given)
+
+
+def _indicator(id: str, family: str, per: float | None, title: str, problems: Problems) -> Indicator:
+    """Return one indicator with the default of its family, and note options that cannot be."""
+    if family not in FAMILIES:
+        hint = nearest_name(str(family), FAMILIES)
+        problems.add(f"family of {id!r} needs to be {', '.join(FAMILIES)}; got {family!r}.{hint}")
+        family = "poisson"
+    per = FAMILIES[family] if per is None else per
+    if isinstance(per, bool) or not isinstance(per, (int, float)) or not 0 < per < math.inf:
+        problems.add(f"per of {id!r} needs to be a number above 0; got {per!r}.")
+        per = FAMILIES[family]
+    return Indicator(id, family, float(per), title)
+
+
+def _sources(
+    observed: dict[str, str | Mapping[str, str]],
+    exposure: str | Columns | None,
+    period: str | None,
+    indicators: tuple[Indicator, ...],
+    problems: Problems,
+) -> Iterator[_Source]:
+    """Yield where the figures of each indicator (and period) stand, and note contradictions."""
+    exposures = _one_each("exposure", exposure, list(observed), problems)
+    split = {id for id, columns in observed.items() if isinstance(columns, Mapping)}
+    if split and period is not None:
+        what = "observed needs to be plain columns with period="
+        problems.add(f"{what}; got columns by period ({examples(sorted(split))}).")
+    elif 0 < len(split) < len(observed):
+        plain = [id for id in observed if id not in split]
+        what = "observed needs to be columns by period for all indicators or none"
+        problems.add(f"{what}; got none ({examples(plain, len(observed))}). Name the period of those too.")
+    for indicator in indicators:
+        columns = observed[indicator.id]
+        pairs = columns.items() if isinstance(columns, Mapping) else [(None, columns)]
+        for when, column in pairs:
+            out_of = exposures.get(indicator.id)
+            out_of = out_of.get(when) if isinstance(out_of, Mapping) else out_of
+            if out_of is None and indicator.family != "gaussian":
+                place = indicator.id if when is None else f"{indicator.id} in {when}"
+                problems.add(f"exposure of {place} needs to be a column ({indicator.family}); got none.")
+            yield _Source(indicator, column, out_of, None if when is None else str(when))
+
+
+def _long_blocks(
+    long: pd.DataFrame,
+    reader: FigureReader,
+    indicators: tuple[Indicator, ...],
+    indicator_at: np.ndarray,
+    problems: Problems,
+) -> Iterator[_Block]:
+    """Yield the figures of one indicator after the other."""
+    observed = reader.read("observed")
+    exposure = reader.read("exposure") if "exposure" in long else None
+    order = np.argsort(indicator_at, kind="stable")
+    parts = np.split(order, np.flatnonzero(np.diff(indicator_at[order])) + 1)
+    for indicator, rows in zip(indicators, parts, strict=False):
+        out_of = None if exposure is None else exposure.at(rows, f"exposure of {indicator.id}")
+        if indicator.family == "gaussian" and out_of is not None and (out_of.status == MISSING).all():
+            out_of = None
+        if indicator.family != "gaussian" and out_of is None:
+            need = f"exposure of {indicator.id} needs to be in a column 'exposure' ({indicator.family})"
+            problems.add(f"{need}; got no such column.")
+        yield _Block(indicator, None, observed.at(rows, f"observed of {indicator.id}"), out_of)
+
+
+def _check_repeated(keys: list[np.ndarray], rows: _Rows, what: str, problems: Problems) -> None:
+    """Note rows that say the same twice."""
+    again = np.flatnonzero(pd.DataFrame(dict(enumerate(keys))).duplicated() & (rows.codes != ""))
+    if len(again):
+        shown = examples(row_labels(again, rows.codes), len(rows.codes))
+        problems.add(f"rows need to be one per {what}; got repeated ones ({shown}). Drop or sum them.")
+
+
+def _assemble(
+    indicators: tuple[Indicator, ...],
+    rows: _Rows,
+    blocks: list[_Block],
+    reader: FigureReader,
+    problems: Problems,
+) -> Panel:
+    """Check the figures by family and lay them out by area, indicator and period."""
+    reader.check_counts(need for block in blocks for need in block.needs())
+    for block in blocks:
+        if block.indicator.family == "binomial" and block.exposure is not None:
+            reader.check_within(block.observed, block.exposure)
+    problems.raise_if_any()
+    named = {block.period for block in blocks if block.period is not None}
+    periods = sorted(named or set(rows.periods), key=_by_number)
+    shape = (len(rows.areas), len(indicators), len(periods))
+    observed, exposure = np.full(shape, np.nan), np.full(shape, np.nan)
+    status = np.full(shape, MISSING, dtype=np.int8)
+    own_period = pd.Index(periods).get_indexer(rows.periods)[rows.period_at]
+    for block in blocks:
+        where = block.observed.rows
+        period_at = own_period[where] if block.period is None else periods.index(block.period)
+        cells = rows.area_at[where], indicators.index(block.indicator), period_at
+        observed[cells] = block.observed.numbers
+        exposure[cells] = 1.0 if block.exposure is None else block.exposure.numbers
+        status[cells] = joined_status(block.observed, block.exposure)
+    notices = (*_code_notices(reader.coded), *_status_notices(status))
+    return Panel(rows.areas, indicators, tuple(periods), observed, exposure, status, notices)
+
+
+def _by_number(period: str) -> tuple[float, str]:
+    """Sort periods that are numbers by number, and the others by text after them."""
+    return (float(period) if period.isdecimal() else math.inf, period)
+
+
+def _code_notices(coded: Mapping[float, Mapping[str, int]]) -> Iterator[str]:
+    """Say which codes of CBS were read as a status, and in which columns."""
+    for code, counts in coded.items():
+        if counts:
+            places = ", ".join(f"{count:,} in {name}" for name, count in list(counts.items())[:3])
+            more = f" and {len(counts) - 3} more columns" if len(counts) > 3 else ""
+            yield f"The code {code:.0f} was read as {cbs.MISSING_CODES[code]}: {places}{more}."
+
+
+def _status_notices(status: np.ndarray) -> Iterator[str]:
+    """Say how many cells have no figure, and why."""
+    words = {MISSING: "are missing", SECRET: "are secret", NO_EXPOSURE: "have no exposure"}
+    for at, text in words.items():
+        if count := int((status == at).sum()):
+            yield f"{count:,} of {status.size:,} cells {text}."

@@ -1,0 +1,269 @@
+"""Predictive distributions of counts, counts out of a number, and values around an expected rate.
+
+Each family says how rates are pooled (what an event and a unit of size is worth), how its spread is
+estimated, and how far in the tail a figure lies. Arrays of one column have shape (n,), of a block
+(n_areas, n_columns).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+from scipy import optimize, special, stats
+
+SMALLEST_SPREAD, LARGEST_SPREAD = 1e-5, 50.0
+
+_NODES, _node_weights = np.polynomial.hermite_e.hermegauss(11)
+_LOG_WEIGHTS = np.log(_node_weights / _node_weights.sum())
+
+
+class Poisson:
+    """Whole counts per exposure; spread is the squared coefficient of variation of true rates."""
+
+    name = "poisson"
+    start = 0.1
+
+    def events(self, observed: np.ndarray, size: np.ndarray) -> np.ndarray:
+        """Return what is pooled."""
+        return observed
+
+    def information(self, rate: np.ndarray) -> np.ndarray:
+        """Effective events per unit of size, so that 1 / (size x this) is a relative variance."""
+        return rate
+
+    def damping(self, rate: np.ndarray, size: np.ndarray, phi: np.ndarray) -> np.ndarray:
+        """Precision of an area's rate, relative to that of its size alone."""
+        return 1.0 / (1.0 + phi * rate * size)
+
+    def departure(self, rate: np.ndarray, centre: np.ndarray, phi: np.ndarray) -> np.ndarray:
+        """Deviation in the units of the relative variance."""
+        return rate / centre - 1.0
+
+    def spread(
+        self, observed: np.ndarray, size: np.ndarray, rate: np.ndarray, error: np.ndarray, start: float
+    ) -> tuple[float, float]:
+        """Estimate phi of one column by matching the central coverage; also the t's freedom."""
+        from zoo_geo.kernels.tails import nb_coverage
+
+        mean = rate * size
+        weight = (mean / (1.0 + (start + error) * mean)) ** 2
+        return _match(lambda phi: nb_coverage(observed, mean, phi, error, weight), start), np.inf
+
+    def log_likelihood(
+        self, observed: np.ndarray, size: np.ndarray, rate: np.ndarray, phi: np.ndarray
+    ) -> np.ndarray:
+        """Log predictive probability, up to what does not depend on rate and phi."""
+        r, mean = 1.0 / phi, rate * size
+        with np.errstate(divide="ignore", invalid="ignore"):
+            return (
+                special.gammaln(observed + r) - special.gammaln(r)
+                - r * np.log1p(mean / r) - special.xlogy(observed, 1.0 + r / mean)
+            )  # fmt: skip
+
+    def residual(
+        self, observed: np.ndarray, size: np.ndarray, rate: np.ndarray, phi: np.ndarray, freedom: float
+    ) -> np.ndarray:
+        """Signed deviance residual of a negative binomial."""
+        mean = rate * size
+        with np.errstate(divide="ignore", invalid="ignore"):
+            deviance = special.xlogy(observed, observed / mean) - (observed + 1.0 / phi) * np.log(
+                (1.0 + phi * observed) / (1.0 + phi * mean)
+            )
+        return np.sign(observed - mean) * np.sqrt(2.0 * np.maximum(deviance, 0.0))
+
+    def tails(
+        self,
+        observed: np.ndarray,
+        size: np.ndarray,
+        rate: np.ndarray,
+        strength: np.ndarray,
+        phi: float,
+        freedom: float,
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Log of the smaller mid tail of one column, and whether it is the upper one."""
+        from zoo_geo.kernels.tails import nb_tails
+
+        log_p, upper = np.empty(observed.size), np.empty(observed.size, bool)
+        phis = np.full(observed.size, phi)
+        nb_tails(observed, rate * size, phis, strength, _NODES, _LOG_WEIGHTS, log_p, upper)
+        return log_p, upper
+
+    def interval(
+        self, observed: np.ndarray, size: np.ndarray, rate: np.ndarray, strength: np.ndarray, phi: float
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Return the 95 % interval of observed / expected (F quantiles of two Poisson counts)."""
+        mean = rate * size
+        with np.errstate(divide="ignore", invalid="ignore"):
+            low = observed / mean * special.fdtri(2 * np.maximum(observed, 0.5), 2 * strength, 0.025)
+            high = (observed + 1) / mean * special.fdtri(2 * (observed + 1), 2 * strength, 0.975)
+        return np.where(observed > 0, low, 0.0), high
+
+
+class Binomial(Poisson):
+    """Counts out of an exposure; spread is the correlation rho within an area."""
+
+    name = "binomial"
+    start = 0.01
+
+    def information(self, rate: np.ndarray) -> np.ndarray:
+        """Effective events per unit of size."""
+        return rate / (1.0 - rate)
+
+    def damping(self, rate: np.ndarray, size: np.ndarray, phi: np.ndarray) -> np.ndarray:
+        """Precision of an area's share, relative to that of its size alone."""
+        return 1.0 / (1.0 + np.maximum(size - 1.0, 0.0) * phi)
+
+    def spread(
+        self, observed: np.ndarray, size: np.ndarray, rate: np.ndarray, error: np.ndarray, start: float
+    ) -> tuple[float, float]:
+        """Estimate rho of one column by matching the central coverage."""
+        from zoo_geo.kernels.tails import bb_coverage
+
+        weight = ((size - 1.0) / (1.0 + (size - 1.0) * start)) ** 2 + 1e-9
+        mean = rate * size
+        return _match(lambda rho: bb_coverage(observed, mean, size, rho, error, weight), start, 0.9), np.inf
+
+    def log_likelihood(
+        self, observed: np.ndarray, size: np.ndarray, rate: np.ndarray, phi: np.ndarray
+    ) -> np.ndarray:
+        """Log predictive probability, up to what does not depend on rate and rho."""
+        m = (1.0 - phi) / phi
+        a, b = rate * m, (1.0 - rate) * m
+        g = special.gammaln
+        return g(observed + a) - g(a) + g(size - observed + b) - g(b) + g(m) - g(size + m)
+
+    def residual(
+        self, observed: np.ndarray, size: np.ndarray, rate: np.ndarray, phi: np.ndarray, freedom: float
+    ) -> np.ndarray:
+        """Signed binomial deviance residual, scaled to the beta-binomial variance."""
+        mean = rate * size
+        with np.errstate(divide="ignore", invalid="ignore"):
+            deviance = special.xlogy(observed, observed / mean) + special.xlogy(
+                size - observed, (size - observed) / (size - mean)
+            )
+        inflation = 1.0 + np.maximum(size - 1.0, 0.0) * phi
+        return np.sign(observed - mean) * np.sqrt(2.0 * np.maximum(deviance, 0.0) / inflation)
+
+    def tails(
+        self,
+        observed: np.ndarray,
+        size: np.ndarray,
+        rate: np.ndarray,
+        strength: np.ndarray,
+        phi: float,
+        freedom: float,
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Log of the smaller mid tail of one column, and whether it is the upper one."""
+        from zoo_geo.kernels.tails import bb_tails
+
+        log_p, upper = np.empty(observed.size), np.empty(observed.size, bool)
+        rhos = np.full(observed.size, phi)
+        bb_tails(observed, rate * size, size, rhos, strength, _NODES, _LOG_WEIGHTS, log_p, upper)
+        return log_p, upper
+
+    def interval(
+        self, observed: np.ndarray, size: np.ndarray, rate: np.ndarray, strength: np.ndarray, phi: float
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Return the 95 % Clopper-Pearson interval of the share, over the expected share."""
+        low = special.betaincinv(np.maximum(observed, 0.5), size - observed + 1, 0.025)
+        high = special.betaincinv(observed + 1, np.maximum(size - observed, 0.5), 0.975)
+        low = np.where(observed > 0, low, 0.0)
+        high = np.where(observed < size, high, 1.0)
+        return low / rate, high / rate
+
+
+class Gaussian:
+    """Values with an optional weight that says how precise each one is."""
+
+    name = "gaussian"
+    start = 1.0
+
+    def events(self, observed: np.ndarray, size: np.ndarray) -> np.ndarray:
+        """Return what is pooled."""
+        return observed * size
+
+    def information(self, rate: np.ndarray) -> np.ndarray:
+        """Weight per unit of weight."""
+        return np.ones_like(rate)
+
+    def damping(self, rate: np.ndarray, size: np.ndarray, phi: np.ndarray) -> np.ndarray:
+        """Return one: the weight is the precision."""
+        return np.ones_like(size)
+
+    def departure(self, rate: np.ndarray, centre: np.ndarray, phi: np.ndarray) -> np.ndarray:
+        """Deviation in standard deviations of a value of weight one."""
+        return (rate - centre) / np.sqrt(phi)
+
+    def _scale(self, size: np.ndarray, error: np.ndarray) -> np.ndarray:
+        return np.sqrt(1.0 / size + error)
+
+    def spread(
+        self, observed: np.ndarray, size: np.ndarray, rate: np.ndarray, error: np.ndarray, start: float
+    ) -> tuple[float, float]:
+        """Estimate scale and freedom of one column from the 50 % and 90 % points of |residual|."""
+        away = np.abs(observed - rate) / self._scale(size, error)
+        half, most = np.quantile(away, [0.5, 0.9])
+        if half <= 0:
+            half = most or np.finfo(float).tiny
+        choices = np.array([3.0, 4.0, 5.0, 7.0, 10.0, 15.0, 30.0, 1e6])
+        ratios = stats.t.ppf(0.95, choices) / stats.t.ppf(0.75, choices)
+        freedom = float(choices[np.argmin(np.abs(ratios - most / half))])
+        return float((half / stats.t.ppf(0.75, freedom)) ** 2), freedom
+
+    def log_likelihood(
+        self, observed: np.ndarray, size: np.ndarray, rate: np.ndarray, phi: np.ndarray
+    ) -> np.ndarray:
+        """Log predictive density of a t with 5 degrees of freedom, for choosing between widths."""
+        scale = np.sqrt(phi / size)
+        return stats.t.logpdf((observed - rate) / scale, 5) - np.log(scale)
+
+    def residual(
+        self, observed: np.ndarray, size: np.ndarray, rate: np.ndarray, phi: np.ndarray, freedom: float
+    ) -> np.ndarray:
+        """Standardised residual."""
+        return (observed - rate) / np.sqrt(phi / size)
+
+    def tails(
+        self,
+        observed: np.ndarray,
+        size: np.ndarray,
+        rate: np.ndarray,
+        strength: np.ndarray,
+        phi: float,
+        freedom: float,
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Log of the smaller tail of one column, and whether it is the upper one."""
+        t = (observed - rate) / (np.sqrt(phi) * self._scale(size, 1.0 / strength))
+        if freedom >= 1e6:
+            return special.log_ndtr(-np.abs(t)), t > 0
+        return np.log(np.maximum(special.stdtr(freedom, -np.abs(t)), 1e-300)), t > 0
+
+    def interval(
+        self, observed: np.ndarray, size: np.ndarray, rate: np.ndarray, strength: np.ndarray, phi: float
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Return the 95 % interval of observed / expected, for values that can have a ratio."""
+        half = 1.96 * np.sqrt(phi) * self._scale(size, 1.0 / strength)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            return (observed - half) / rate, (observed + half) / rate
+
+
+Family = Poisson | Binomial | Gaussian
+FAMILIES: dict[str, Family] = {f.name: f for f in (Poisson(), Binomial(), Gaussian())}
+
+
+def _match(coverage: Callable[[float], float], start: float, largest: float = LARGEST_SPREAD) -> float:
+    """Find the spread whose central coverage is one half.
+
+    The search walks outward from the start: a spread far too large makes the distribution so skewed
+    that the coverage falls again.
+    """
+    step = 4.0 if coverage(start) < 0.5 else 0.25
+    here = start
+    while SMALLEST_SPREAD < here < largest:
+        there = min(max(here * step, SMALLEST_SPREAD), largest)
+        if (coverage(there) < 0.5) != (step > 1.0):
+            ends = sorted((np.log(here), np.log(there)))
+            return float(np.exp(optimize.brentq(lambda s: coverage(np.exp(s)) - 0.5, *ends, xtol=0.01)))
+        here = there
+    return here

@@ -1,0 +1,113 @@
+"""Which flags come first, and what the capacity leaves out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from zoo_geo.errors import InputError
+from zoo_geo.flags import KEYS, Flags
+
+
+@dataclass(frozen=True, eq=False)
+class Priority:
+    """Flags in the order of follow-up.
+
+    Parameters
+    ----------
+    frame
+        The flags' columns with ``rank``, ``cost`` and ``selected``.
+    left_out
+        What the capacity leaves out, in words.
+    """
+
+    frame: pd.DataFrame
+    left_out: str
+
+
+def priority(
+    flags: Flags,
+    capacity: float = 20,
+    cost: float | str | Mapping[str, float] | None = None,
+    per: str | None = None,
+    direction: str = "high",
+) -> Priority:
+    """Order flags by the excess they are sure of, and say what the capacity reaches.
+
+    Parameters
+    ----------
+    flags
+        Result of `flag`.
+    capacity
+        How much can be followed up, in units of ``cost`` (without it: how many flags).
+    cost
+        Of following up one flag: one number, a column of the flags, or a number per indicator.
+    per
+        Level of areas that each has this capacity, for example ``gemeente``; None for one in all.
+    direction
+        ``high`` or ``low``.
+
+    Raises
+    ------
+    InputError
+        Capacity or cost is not positive, or ``per`` is no column of the flags.
+    """
+    frame = flags.frame[flags.frame["direction"] == direction].copy()
+    frame["cost"] = _cost(frame, cost)
+    _check_priority(frame, capacity, per)
+    sure = frame["excess_low"] if direction == "high" else -frame["expected"] * (frame["ratio_high"] - 1.0)
+    frame["_sure"] = -(sure.fillna(-np.inf) / frame["cost"])
+    frame = frame.sort_values(["_sure", *KEYS], ignore_index=True).drop(columns="_sure")
+    frame["rank"] = np.arange(1, len(frame) + 1)
+    groups = frame.groupby(per, sort=False, dropna=False) if per else [("", frame)]
+    chosen = [_within(rows["cost"], capacity) for _, rows in groups]
+    frame["selected"] = pd.concat(chosen).reindex(frame.index) if chosen else pd.Series(dtype=bool)
+    return Priority(frame, _left_out(frame, capacity, per))
+
+
+def _cost(frame: pd.DataFrame, cost: float | str | Mapping[str, float] | None) -> pd.Series:
+    if cost is None:
+        return pd.Series(1.0, frame.index)
+    if isinstance(cost, str):
+        if cost not in frame:
+            raise InputError(f"cost needs to be a column of the flags; got {cost!r}.")
+        return frame[cost].astype(float)
+    if isinstance(cost, Mapping):
+        missing = sorted(set(frame["indicator"]) - set(cost))
+        if missing:
+            raise InputError(f"cost needs a number for every indicator; got none for {', '.join(missing)}.")
+        return frame["indicator"].map(cost).astype(float)
+    return pd.Series(float(cost), frame.index)
+
+
+def _check_priority(frame: pd.DataFrame, capacity: float, per: str | None) -> None:
+    if capacity <= 0:
+        raise InputError(f"capacity needs to be above 0; got {capacity}.")
+    if not (frame["cost"] > 0).all():
+        raise InputError("cost needs to be above 0 for every flag.")
+    if per is not None and per not in frame:
+        raise InputError(f"per needs to be a column of the flags; got {per!r}. Pass areas= to flag.")
+
+
+def _within(cost: pd.Series, capacity: float) -> pd.Series:
+    """Take flags in order as long as they fit; one that does not fit lets smaller ones pass."""
+    left, taken = capacity, []
+    for each in cost:
+        taken.append(each <= left + 1e-9)
+        left -= each if taken[-1] else 0.0
+    return pd.Series(taken, cost.index, dtype=bool)
+
+
+def _left_out(frame: pd.DataFrame, capacity: float, per: str | None) -> str:
+    out = frame[~frame["selected"]] if len(frame) else frame
+    where = f" per {per}" if per else ""
+    if out.empty:
+        return f"A capacity of {capacity:g}{where} reaches all {len(frame):,} flags."
+    return (
+        f"A capacity of {capacity:g}{where} reaches {len(frame) - len(out):,} of {len(frame):,} flags; the {len(out):,} "
+        f"left out hold an excess of {out['excess'].sum():,.0f}, of which {out['excess_low'].clip(lower=0).sum():,.0f} "
+        "is sure."
+    )

@@ -1,0 +1,95 @@
+"""A made-up coastal province to try the package on, with planted anomalies that are known."""
+
+from __future__ import annotations
+
+from importlib.resources import files
+from pathlib import Path
+
+import geopandas as gpd
+import pandas as pd
+import pyogrio
+
+from zoo_geo.errors import InputError
+from zoo_geo.sample.draws import Draws
+from zoo_geo.sample.figures import make_figures, urbanity
+from zoo_geo.sample.province import border_lengths, make_province
+
+__all__ = ["write_sample"]
+
+_COLUMNS = (
+    "buurtcode", "buurtnaam", "wijkcode", "wijknaam", "gemeentecode", "gemeentenaam", "water",
+    "stedelijkheid", "geometry",
+)  # fmt: skip
+_DATE = "2024-01-01T00:00:00Z"  # instead of the clock, so that the same sample is the same file
+
+
+def write_sample(directory: str | Path, seed: int = 2024) -> list[Path]:
+    """Write the made-up province: areas, figures, features, planted anomalies and a study file.
+
+    Parameters
+    ----------
+    directory
+        Where to; made if it is not there. Files of the same name are replaced.
+    seed
+        Another seed makes another province.
+
+    Returns
+    -------
+    list of Path
+        The files written.
+
+    Raises
+    ------
+    InputError
+        The directory is a file, or the seed is negative.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     [path.name for path in write_sample(folder)]
+    ['buurten.gpkg', 'cijfers.csv', 'kenmerken.csv', 'truth.csv', 'study.toml', 'README.md']
+    """
+    folder = Path(directory)
+    if seed < 0:
+        raise InputError(f"seed needs to be a whole number from 0; got {seed}.")
+    if folder.exists() and not folder.is_dir():
+        raise InputError(
+            f"directory needs to be a folder; got the file {folder}. Name a folder, or a new one."
+        )
+    folder.mkdir(parents=True, exist_ok=True)
+    draws = Draws(seed)
+    areas = make_province(draws)
+    figures = make_figures(draws, areas, border_lengths(areas.geometry))
+    areas["stedelijkheid"] = urbanity(figures.features["omgevingsadressendichtheid"].to_numpy())
+    return [
+        _write_areas(areas[list(_COLUMNS)], folder / "buurten.gpkg"),
+        _write_table(figures.counts, folder / "cijfers.csv"),
+        _write_table(figures.features, folder / "kenmerken.csv"),
+        _write_table(figures.truth, folder / "truth.csv"),
+        *(_copy(name, folder / name) for name in ("study.toml", "README.md")),
+    ]
+
+
+def _write_areas(areas: gpd.GeoDataFrame, path: Path) -> Path:
+    """Write the GeoPackage without the time of writing in it."""
+    path.unlink(missing_ok=True)
+    before = pyogrio.get_gdal_config_option("OGR_CURRENT_DATE")
+    pyogrio.set_gdal_config_options({"OGR_CURRENT_DATE": _DATE})
+    try:
+        areas.to_file(path, layer="buurten", driver="GPKG", engine="pyogrio")
+    finally:
+        pyogrio.set_gdal_config_options({"OGR_CURRENT_DATE": before})
+    return path
+
+
+def _write_table(table: pd.DataFrame, path: Path) -> Path:
+    """Write a CSV file that is the same on every system."""
+    table.to_csv(path, index=False, lineterminator="\n", encoding="utf-8", float_format="%.12g")
+    return path
+
+
+def _copy(name: str, path: Path) -> Path:
+    """Copy a file that comes with the package."""
+    path.write_bytes(files(__package__).joinpath(name).read_bytes())
+    return path

@@ -1,0 +1,120 @@
+"""The vocabulary: every column that leaves the package, with its unit, meaning and origin.
+
+``derived_from`` is what disclosure control reads: a column that is derived from a protected
+count is protected with it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+STATUSES = ("ok", "missing", "secret", "no_exposure", "isolated", "constant", "too_few")
+"""What a cell's figure is worth, in order of precedence after ``ok``."""
+
+CLASSES = (
+    "high_998", "high_95", "as_expected", "low_95", "low_998",
+    "too_few", "secret", "missing", "no_exposure", "isolated", "constant",
+)  # fmt: skip
+"""Classes of a cell: two control levels as in funnel plots, and the reasons for having none."""
+
+
+@dataclass(frozen=True)
+class Column:
+    """One column of a result.
+
+    Parameters
+    ----------
+    name
+        As it stands in the file.
+    dtype
+        ``string``, ``integer``, ``number`` or ``boolean`` (the types of a table schema).
+    unit
+        What one unit of it is; ``-`` for codes and words.
+    doc
+        One sentence.
+    derived_from
+        The columns that it is computed from; empty for what is read or chosen.
+    """
+
+    name: str
+    dtype: str
+    unit: str
+    doc: str
+    derived_from: tuple[str, ...] = ()
+
+
+_COUNTS = ("observed", "exposure")
+_MODEL = ("observed", "exposure", "expected")
+
+_ALL = (
+    Column("internal", "string", "-", "Says that the row has not been through disclosure control."),
+    Column("area", "string", "-", "Code of the area."),
+    Column("area_name", "string", "-", "Name of the area."),
+    Column("indicator", "string", "-", "Id of the indicator."),
+    Column("indicator_title", "string", "-", "Title of the indicator."),
+    Column("period", "string", "-", "Period; 'all' where the input has none."),
+    Column("family", "string", "-", "poisson, binomial or gaussian."),
+    Column("detector", "string", "-", "Name of the detector."),
+    Column("reference", "string", "-", "What the area is compared with."),
+    Column("observed", "number", "count or value", "What was seen."),
+    Column("exposure", "number", "people, addresses ... or weight", "Out of what, or per what."),
+    Column("value", "number", "per `per` units of exposure", "Observed per exposure.", _COUNTS),
+    Column("expected", "number", "as observed", "What the reference leads to expect.", _COUNTS),
+    Column("ratio", "number", "share", "Observed / expected.", _MODEL),
+    Column("ratio_low", "number", "share", "Lower end of the 95 % interval of the ratio.", _MODEL),
+    Column("ratio_high", "number", "share", "Upper end of the 95 % interval of the ratio.", _MODEL),
+    Column("statistic", "number", "-", "The detector's statistic.", _MODEL),
+    Column("z", "number", "standard deviations", "Deviation in the units of its null.", _MODEL),
+    Column("p_value", "number", "share", "Probability under the null of the detector.", _MODEL),
+    Column("q_value", "number", "share", "p after correction within its family.", ("p_value",)),
+    Column("direction", "string", "-", "high, low or none.", _MODEL),
+    Column("label", "string", "-", "The detector's class.", _MODEL),
+    Column("class", "string", "-", "Control-limit class of the cell.", _MODEL),
+    Column("status", "string", "-", "ok, or why there is no figure."),
+    Column("cluster", "integer", "-", "Number of the cluster that holds the area, or none.", _MODEL),
+    Column("permutations", "integer", "draws", "Draws that counted for the area."),
+    Column("spread", "number", "variance of the relative rate", "Spread phi of true rates about the reference.", _COUNTS),
+    Column("n_neighbors", "integer", "areas", "Neighbours that have a figure.", ()),
+    Column("neighbors_value", "number", "per `per` units of exposure", "Rate of the neighbours together.", _COUNTS),
+    Column("neighbors_flagged", "integer", "areas", "Neighbours that are flagged in the same direction.", _MODEL),
+    Column("reference_value", "number", "per `per` units of exposure", "Rate that the reference leads to expect.", _COUNTS),
+    Column("group_observed", "number", "count or value", "Observed in the area and its neighbours together.", _COUNTS),
+    Column("group_expected", "number", "as observed", "Expected in the area and its neighbours together.", _COUNTS),
+    Column("group_ratio", "number", "share", "Group observed / group expected.", _MODEL),
+    Column("residual", "number", "standard deviations", "Deviance residual that the local statistic ran on.", _MODEL),
+    Column("flag_id", "string", "-", "Stable id of study, area, period and indicator."),
+    Column("flagged", "boolean", "-", "Whether the cell is flagged.", ("q_value", "ratio", "observed")),
+    Column("raises", "boolean", "-", "Whether the evidence raises the flag or stands beside it as context.", ("q_value", "ratio", "observed")),
+    Column("evidence", "string", "-", "The detectors that support the flag.", ("q_value",)),
+    Column("n_evidence", "integer", "detectors", "Independent kinds of evidence; local Moran and G* count as one.", ("q_value",)),
+    Column("excess", "number", "as observed", "Observed - expected.", _MODEL),
+    Column("excess_low", "number", "as observed", "Lower end of the 95 % interval of the excess.", _MODEL),
+    Column("rank", "integer", "-", "Place in the order of follow-up.", ("excess_low",)),
+    Column("cost", "number", "as given", "Cost of following the flag up."),
+    Column("selected", "boolean", "-", "Whether the capacity reaches the flag.", ("rank",)),
+    Column("per", "number", "exposure", "Exposure that `value` is per."),
+    Column("sentence", "string", "-", "The row in words.", _MODEL),
+)  # fmt: skip
+
+COLUMNS: dict[str, Column] = {column.name: column for column in _ALL}
+"""Name to column, for all columns that leave the package."""
+
+DETECTION_COLUMNS = (
+    "area", "indicator", "period", "detector", "reference", "observed", "exposure", "value",
+    "expected", "ratio", "ratio_low", "ratio_high", "statistic", "z", "p_value", "direction",
+    "label", "status", "cluster",
+)  # fmt: skip
+"""Columns that every `Detection.frame` starts with."""
+
+
+def describe(names: Iterable[str]) -> list[Column]:
+    """Return the schema of some columns.
+
+    Raises
+    ------
+    KeyError
+        A column is not in the vocabulary; parents such as ``gemeente`` are not, and are left to the
+        caller.
+    """
+    return [COLUMNS[name] for name in names]

@@ -1,0 +1,412 @@
+"""The study file: TOML into typed objects, strictly, with every problem said at once."""
+
+# ruff: noqa: RUF009  (`key` returns a dataclass field)
+from __future__ import annotations
+
+import re
+import tomllib
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, fields, replace
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, Literal, TypeVar, cast
+
+from zoo_geo.errors import Problems, StudyError, examples
+from zoo_geo.schema import COLUMNS
+from zoo_geo.strict import INVALID, Kind, Listing, Table, Tagged, key, nearest
+
+Language = Literal["nl", "en"]
+Format = Literal["geoparquet", "gpkg", "geojson", "csv"]
+
+_ID = {"pattern": re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*"), "form": "of letters, digits, _ . and -"}
+_FILLED = {"pattern": re.compile(r"(?s).*\S.*"), "form": "that is not empty"}
+TABLE_SUFFIXES = (".csv", ".parquet")
+_RESERVED = {*COLUMNS, "name", "water", "geometry", "geom", "fid"}
+
+
+def registry() -> Mapping[str, type]:
+    """Return the detectors that a study can name; loading them takes time, so not before it is needed."""
+    from zoo_geo.detectors import registry as detectors
+
+    return cast("Mapping[str, type]", detectors())
+
+
+def _detectors() -> Kind:
+    return Listing(Tagged("type", registry()), least=1)
+
+
+@dataclass(frozen=True)
+class Text:
+    """A text in the languages of the study."""
+
+    nl: str = key("In Dutch.", "")
+    en: str = key("In English.", "")
+
+    def within(self, language: Language) -> str:
+        """Return the text in a language, else in the other one."""
+        return getattr(self, language) or self.nl or self.en
+
+
+@dataclass(frozen=True)
+class About:
+    """What the study is called and how it is run."""
+
+    id: str = key("Short name; part of every flag's id.", **_ID)
+    title: str = key("Title on the page and in the report.", "")
+    language: Language = key("Language of sentences, page and report.", "nl")
+    alpha: float = key("Share of flags that may be chance (false-discovery rate).", 0.05, above=0, below=1)
+    seed: int = key("Start of all random draws.", 7, least=0)
+    allow_outside: bool = key("Whether paths may leave the folder of the study file.", False)
+
+
+@dataclass(frozen=True)
+class AreasSource:
+    """Where the areas come from."""
+
+    path: Path = key("GeoPackage, GeoParquet, GeoJSON or shapefile, relative to the study file.")
+    layer: str | None = key("Layer of the file, where it holds several.", None, **_FILLED)
+    id: str | None = key("Column with the code of the area.", None, **_FILLED)
+    name: str | None = key("Column with the name of the area.", None, **_FILLED)
+    parents: dict[str, str] = key("Levels above, smallest first, and their code columns.", {}, **_FILLED)
+    water: str | None = key("Column that says which areas are water.", None, **_FILLED)
+
+
+@dataclass(frozen=True)
+class Weights:
+    """Which areas are neighbours; options are named as in libpysal."""
+
+    method: Literal["queen", "rook", "knn", "distance_band", "kernel"] = key("Rule.", "queen")
+    tolerance: float = key("Metres within which borders count as touching.", 0.0, least=0)
+    k: int | None = key("Number of nearest neighbours.", None, least=1)
+    threshold: float | None = key("Largest distance between neighbours, in metres.", None, above=0)
+    binary: bool | None = key("Whether every neighbour within the distance counts alike.", None)
+    alpha: float | None = key("Power of the distance decay.", None)
+    kernel: str | None = key("Shape of the kernel.", None, **_FILLED)
+    bandwidth: float | None = key("Width of the kernel, in metres.", None, above=0)
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """The options that are given, without method and tolerance."""
+        names = [item.name for item in fields(self) if item.name not in ("method", "tolerance")]
+        return {name: getattr(self, name) for name in names if getattr(self, name) is not None}
+
+
+@dataclass(frozen=True)
+class TableSource:
+    """A table of figures, one row per area (and period)."""
+
+    id: str = key("Name of the table within the study.", **_ID)
+    path: Path = key("A .csv or .parquet file, relative to the study file.")
+    area: str = key("Column with the code of the area.", **_FILLED)
+    period: str | None = key("Column with the period, for one row per area and period.", None, **_FILLED)
+    unknown_areas: Literal["error", "drop"] = key(
+        "What to do with rows of areas that are not on the map.", "error"
+    )
+
+
+@dataclass(frozen=True)
+class IndicatorChoice:
+    """What is counted or measured, and out of what."""
+
+    id: str = key("Short name.", **_ID)
+    observed: str | dict[str, str] = key("Column with what was seen; or one column per period.", **_FILLED)
+    theme: str = key("Theme that it belongs to.", "")
+    title: str | Text = key("Title, in one language or both.", "")
+    unit: str | Text = key("What the exposure counts, in the plural: 'residents'.", "")
+    table: str | None = key("Table that holds it; may be left out where there is one table.", None)
+    exposure: str | dict[str, str] | None = key(
+        "Column with the exposure; or one column per period.", None, **_FILLED
+    )
+    family: Literal["poisson", "binomial", "gaussian"] = key("Counts, counts out of, or values.", "poisson")
+    per: float | None = key("Exposure that rates are per: 1000, binomial 100, gaussian 1.", None, above=0)
+
+
+@dataclass(frozen=True)
+class FlagRules:
+    """When a deviation becomes a flag."""
+
+    method: Literal["bh", "by", "holm", "bonferroni"] = key("Correction for multiple testing.", "bh")
+    min_ratio: float = key("Smallest ratio (or, below, its inverse) that matters.", 1.0, least=1)
+    min_excess: float = key("Smallest difference from the expected number that matters.", 0.0, least=0)
+    min_count: float = key("Smallest count that a statement is made about.", 5, least=0)
+    context: tuple[str, ...] = key(
+        "Detectors that stand beside a flag but raise none, as 'deviation:national'.", ()
+    )
+
+
+@dataclass(frozen=True)
+class PriorityRules:
+    """What can be followed up."""
+
+    capacity: int = key("Number of flags that can be followed up, in all or per `per`.", 20, least=1)
+    per: str | None = key("Level above that has this capacity each.", None)
+    direction: Literal["high", "low"] = key("Which deviations are followed up.", "high")
+
+
+@dataclass(frozen=True)
+class Outputs:
+    """What is written."""
+
+    formats: tuple[Format, ...] = key("Formats of the tables.", ("geoparquet", "gpkg", "geojson", "csv"))
+    csv_bom: bool = key("Whether csv files begin with the mark that Excel wants.", False)
+    page: bool = key("Whether the map page is made.", True)
+
+
+@dataclass(frozen=True)
+class Truth:
+    """Planted anomalies, where the figures are made up."""
+
+    path: Path = key("A table with columns area, indicator, period, kind and ratio.")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Study:
+    """A study file, checked.
+
+    Paths are absolute. Every section is a frozen dataclass of its own, whose fields are the keys.
+    """
+
+    study: About = key("The study itself.")
+    areas: AreasSource = key("The map.")
+    weights: Weights = key("Neighbours.", Weights())
+    tables: tuple[TableSource, ...] = key("Tables of figures.", at_least=1)
+    indicators: tuple[IndicatorChoice, ...] = key("Indicators.", at_least=1)
+    detectors: tuple[Any, ...] = key("Detectors, each with its options.", kind=_detectors)
+    flags: FlagRules = key("Rules of flagging.", FlagRules())
+    priority: PriorityRules = key("Follow-up.", PriorityRules())
+    outputs: Outputs = key("Outputs.", Outputs())
+    truth: Truth | None = key("Known anomalies of a synthetic study.", None)
+    path: Path = key("The study file.", Path(), hidden=True)
+
+    @property
+    def language(self) -> Language:
+        """Language of everything that people read."""
+        return self.study.language
+
+    @property
+    def title(self) -> str:
+        """Title, or the id where there is none."""
+        return self.study.title or self.study.id
+
+    def within(self, text: str | Text) -> str:
+        """Return a text in the language of the study."""
+        return text if isinstance(text, str) else text.within(self.language)
+
+    def detector_names(self) -> list[str]:
+        """Return the registered name of each detector, in order."""
+        names = {type_: name for name, type_ in registry().items()}
+        return [names[type(detector)] for detector in self.detectors]
+
+
+_Check = Callable[[SimpleNamespace, Problems], None]
+_Source = TypeVar("_Source", AreasSource, TableSource, Truth)
+
+
+def load_study(path: str | Path) -> Study:
+    """Read and check a study file.
+
+    Parameters
+    ----------
+    path
+        A TOML file; see ``zoo-geo schema`` for its keys.
+
+    Raises
+    ------
+    StudyError
+        One line per problem: unknown keys (with the nearest known one), wrong types and values, names
+        that refer to nothing, files that are missing or outside the folder of the study.
+    """
+    path = Path(path)
+    problems = Problems()
+    draft = _draft(_parsed(path), path, problems)
+    for sections, check in _CHECKS:
+        if all(hasattr(draft, name) for name in sections):
+            check(draft, problems)
+    try:
+        problems.raise_if_any(StudyError)
+    except StudyError as error:
+        raise error.within(path.name) from None
+    return Study(**vars(draft))
+
+
+def json_schema() -> dict[str, Any]:
+    """Return the JSON Schema of the study file."""
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": "zoo-geo study",
+        **Table(Study).schema(),
+    }
+
+
+def _parsed(path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8-sig"))
+    except FileNotFoundError:
+        raise StudyError(f"{path}: study file needs to exist; got no such file.") from None
+    except OSError as error:
+        raise StudyError(f"{path}: study file needs to be readable; got: {error.strerror}.") from None
+    except UnicodeDecodeError:
+        raise StudyError(
+            f"{path.name}: study file needs to be UTF-8; got other bytes. Save it as UTF-8."
+        ) from None
+    except tomllib.TOMLDecodeError as error:
+        raise StudyError(f"{path.name}: study file needs to be TOML; got a mistake: {error}.") from None
+
+
+def _draft(data: dict[str, Any], path: Path, problems: Problems) -> SimpleNamespace:
+    """Return the sections that are right in themselves; those that are wrong are left out."""
+    values = Table(Study).values(data, "", problems)
+    sections = {item.name: values.get(item.name, item.default) for item in fields(Study)}
+    right = {name: value for name, value in sections.items() if value is not INVALID}
+    return SimpleNamespace(**{**right, "path": path})
+
+
+def _check_areas_path(draft: SimpleNamespace, problems: Problems) -> None:
+    draft.areas = _located(draft.areas, "areas", draft, problems)
+
+
+def _check_truth_path(draft: SimpleNamespace, problems: Problems) -> None:
+    if draft.truth:
+        draft.truth = _located(draft.truth, "truth", draft, problems, TABLE_SUFFIXES)
+
+
+def _check_table_paths(draft: SimpleNamespace, problems: Problems) -> None:
+    draft.tables = tuple(
+        _located(table, at, draft, problems, TABLE_SUFFIXES) for at, table in _numbered("tables", draft)
+    )
+
+
+def _located(
+    source: _Source, at: str, draft: SimpleNamespace, problems: Problems, suffixes: tuple[str, ...] = ()
+) -> _Source:
+    """Return a source with its path resolved, links followed, from the folder of the study."""
+    folder = draft.path.resolve().parent
+    path = (folder / source.path).resolve()
+    if not draft.study.allow_outside and not path.is_relative_to(folder):
+        problems.add(
+            f"{at}.path needs to stay in the folder of the study; got {source.path}. "
+            "Set study.allow_outside = true to allow it."
+        )
+    elif not path.is_file():
+        problems.add(f"{at}.path needs to be a file; got {source.path}, which is none.")
+    elif suffixes and path.suffix.lower() not in suffixes:
+        problems.add(f"{at}.path needs to end in {' or '.join(suffixes)}; got {source.path}.")
+    return replace(source, path=path)
+
+
+def _check_parents(draft: SimpleNamespace, problems: Problems) -> None:
+    for level in draft.areas.parents:
+        if level in _RESERVED:
+            problems.add(
+                f"areas.parents.{level} needs to be a name of its own; got one of a column of results."
+            )
+
+
+def _check_unique_ids(section: str) -> _Check:
+    def check(draft: SimpleNamespace, problems: Problems) -> None:
+        items = getattr(draft, section)
+        repeated = _repeated(item.id for item in items)
+        if repeated:
+            problems.add(
+                f"{section} need to have unique ids; got repeated ones ({examples(repeated, len(items))})."
+            )
+
+    return check
+
+
+def _check_table_names(draft: SimpleNamespace, problems: Problems) -> None:
+    known = list(dict.fromkeys(table.id for table in draft.tables))
+    for at, indicator in _numbered("indicators", draft):
+        if indicator.table is None and len(known) > 1:
+            problems.add(f"{at}.table needs to be the id of a table; got nothing. Known: {', '.join(known)}.")
+        elif indicator.table is not None:
+            _check_known(indicator.table, known, f"{at}.table", "the id of a table", problems)
+    draft.indicators = tuple(replace(item, table=item.table or known[0]) for item in draft.indicators)
+
+
+def _check_periods(draft: SimpleNamespace, problems: Problems) -> None:
+    dated = {table.id for table in draft.tables if table.period}
+    for at, indicator in _numbered("indicators", draft):
+        if isinstance(indicator.observed, dict) and indicator.table in dated:
+            problems.add(
+                f"{at}.observed needs to be one column; got one per period. "
+                f"Table {indicator.table} has a period column already."
+            )
+        if isinstance(indicator.exposure, dict):
+            _check_same_periods(indicator.observed, indicator.exposure, at, problems)
+
+
+def _check_same_periods(
+    observed: str | dict[str, str], exposure: dict[str, str], at: str, problems: Problems
+) -> None:
+    odd = sorted(set(observed if isinstance(observed, dict) else ()) ^ set(exposure))
+    if odd:
+        problems.add(f"{at}.exposure needs to have the periods of observed; got others ({examples(odd)}).")
+
+
+def _check_exposure(draft: SimpleNamespace, problems: Problems) -> None:
+    for at, indicator in _numbered("indicators", draft):
+        if indicator.exposure is None and indicator.family != "gaussian":
+            problems.add(f"{at}.exposure needs to be a column for family {indicator.family}; got nothing.")
+
+
+def _check_priority(draft: SimpleNamespace, problems: Problems) -> None:
+    if draft.priority.per is not None:
+        levels = list(draft.areas.parents)
+        _check_known(draft.priority.per, levels, "priority.per", "a level of areas.parents", problems)
+
+
+def _check_references(draft: SimpleNamespace, problems: Problems) -> None:
+    for number, detector in enumerate(draft.detectors, 1):
+        kind, _, level = str(getattr(detector, "reference", "")).partition(":")
+        if kind == "parent":
+            at, what = f"detectors[{number}].reference", "parent: and a level of areas.parents"
+            _check_known(level, list(draft.areas.parents), at, what, problems)
+
+
+def _check_context(draft: SimpleNamespace, problems: Problems) -> None:
+    names = {type_: name for name, type_ in registry().items()}
+    known = sorted({names[type(detector)] for detector in draft.detectors})
+    for name in draft.flags.context:
+        _check_known(name.partition(":")[0], known, "flags.context", "detectors of the study", problems)
+
+
+def _check_known(name: str, known: list[str], at: str, what: str, problems: Problems) -> None:
+    if name not in known:
+        problems.add(f'{at} needs to be {what}; got "{name}".{nearest(name, known)}')
+
+
+def _check_different_detectors(draft: SimpleNamespace, problems: Problems) -> None:
+    repeated = _repeated(str(detector) for detector in draft.detectors)
+    if repeated:
+        listed = examples(repeated, len(draft.detectors))
+        problems.add(f"detectors need to differ; got the same more than once ({listed}).")
+
+
+def _numbered(section: str, draft: SimpleNamespace) -> Iterator[tuple[str, Any]]:
+    """Yield the items of a section, each with its place in the file."""
+    for number, item in enumerate(getattr(draft, section), 1):
+        yield f"{section}[{number}: {item.id}]", item
+
+
+def _repeated(names: Iterable[str]) -> list[str]:
+    return [name for name, count in Counter(names).items() if count > 1]
+
+
+_CHECKS: tuple[tuple[tuple[str, ...], _Check], ...] = (
+    (("study", "areas"), _check_areas_path),
+    (("study", "tables"), _check_table_paths),
+    (("study", "truth"), _check_truth_path),
+    (("areas",), _check_parents),
+    (("tables",), _check_unique_ids("tables")),
+    (("indicators",), _check_unique_ids("indicators")),
+    (("tables", "indicators"), _check_table_names),
+    (("tables", "indicators"), _check_periods),
+    (("indicators",), _check_exposure),
+    (("areas", "priority"), _check_priority),
+    (("areas", "detectors"), _check_references),
+    (("detectors", "flags"), _check_context),
+    (("detectors",), _check_different_detectors),
+)
+"""Checks across keys, each with the sections that must be right in themselves before it makes sense."""

@@ -1,0 +1,163 @@
+"""Flags in words: every part, both languages, all families, and rows with gaps."""
+
+from __future__ import annotations
+
+import math
+
+import pandas as pd
+import pytest
+
+from zoo_geo.explain import CAVEAT, number, sentence
+
+ROW = {
+    "area": "BU01",
+    "area_name": "Havenkwartier",
+    "indicator": "nurseries",
+    "indicator_title": "cleared nurseries",
+    "period": "2024",
+    "family": "poisson",
+    "direction": "high",
+    "observed": 1057.0,
+    "exposure": 32623.0,
+    "per": 1000.0,
+    "unit": "residents",
+    "value": 32.4,
+    "reference": "neighbours",
+    "reference_value": 12.0,
+    "expected": 391.5,
+    "ratio": 2.7,
+    "ratio_low": 1.91,
+    "ratio_high": 3.8,
+    "p_value": 4.1e-5,
+    "q_value": 0.0041,
+    "n_evidence": 2,
+    "evidence": "deviation:neighbours, getis_ord",
+    "n_neighbors": 6,
+    "neighbors_value": 12.4,
+    "neighbors_flagged": 1,
+}
+
+
+def test_english():
+    assert sentence(ROW, "en") == (
+        "Havenkwartier (BU01), cleared nurseries in 2024: 1,057 seen, 32.4 per 1,000 residents. "
+        "Going by its neighbours, 392 (12 per 1,000) was to be expected; this is 2.7 times as much "
+        "(95% interval 1.9 to 3.8). "
+        "Chance alone gives a deviation this large in about 1 of 24,000 areas (p = 0.000041); "
+        "of all flags this strong, about 0.41% are expected to be chance (q = 0.0041). "
+        "2 independent kinds of evidence support it. "
+        "The area and its neighbours together stand out as high. "
+        "Next door: 12.4 per 1,000 in its 6 neighbours together, 1 of which is flagged too. "
+        "A pattern, not a verdict."
+    )
+
+
+def test_dutch():
+    assert sentence(ROW | {"unit": "inwoners"}, "nl") == (
+        "Havenkwartier (BU01), cleared nurseries in 2024: 1.057 gezien, 32,4 per 1.000 inwoners. "
+        "Afgaand op de buren was 392 (12 per 1.000) te verwachten; dit is 2,7 keer zoveel "
+        "(95%-interval 1,9 tot 3,8). "
+        "Toeval alleen geeft zo'n afwijking in ongeveer 1 op de 24.000 gebieden (p = 0,000041); "
+        "van zulke sterke vlaggen is naar verwachting ongeveer 0,41% toeval (q = 0,0041). "
+        "2 onafhankelijke soorten aanwijzingen ondersteunen dit. "
+        "Het gebied en zijn buren vallen samen op als hoog. "
+        "Ernaast: 12,4 per 1.000 in de 6 buurgebieden samen, waarvan 1 ook een vlag heeft. "
+        "Een patroon, geen oordeel."
+    )
+
+
+def test_low_is_said_as_low():
+    text = sentence(ROW | {"direction": "low", "ratio": 0.372, "ratio_low": 0.2, "ratio_high": 0.61})
+    assert "this is only 0.37 times as much (95% interval 0.2 to 0.61)" in text
+    assert "together stand out as low" in text
+
+
+def test_binomial_speaks_in_percentages_out_of():
+    text = sentence(ROW | {"family": "binomial", "per": 100.0, "observed": 12, "exposure": 80, "value": 15.0})
+    assert ": 12 of 80, 15%. " in text
+
+
+def test_gaussian_speaks_in_values():
+    row = ROW | {"family": "gaussian", "per": 1.0, "observed": 345.6, "value": 345.6, "unit": "thousand euro"}
+    text = sentence(row | {"expected": 210.0, "ratio": math.nan})
+    assert ": 346 thousand euro measured. " in text
+    assert "210 was to be expected; this is 136 more." in text
+    low = sentence(row | {"expected": -5.0, "observed": -10.5, "ratio": 2.1, "direction": "low"})
+    assert "-5 was to be expected; this is 5.5 less." in low
+
+
+def test_all_periods_together_are_not_named():
+    assert "cleared nurseries:" in sentence(ROW | {"period": "all"})
+
+
+@pytest.mark.parametrize(
+    ("reference", "words"),
+    [
+        ("national", "Going by all areas together,"),
+        ("peers", "Going by comparable areas,"),
+        ("parent:gemeente", "Going by its gemeente,"),
+        ("stratum:urbanity", "Going by areas of the same urbanity,"),
+        ("something", "Going by the reference something,"),
+    ],
+)
+def test_references(reference, words):
+    assert words in sentence(ROW | {"reference": reference})
+
+
+@pytest.mark.parametrize(
+    ("n", "flagged", "words"),
+    [
+        (1, 0, "in its one neighbour, which is not flagged."),
+        (1, 1, "in its one neighbour, which is flagged too."),
+        (6, 0, "none of which is flagged."),
+        (6, 3, "3 of which are flagged too."),
+        (6, None, "in its 6 neighbours together."),
+    ],
+)
+def test_neighbours_are_counted(n, flagged, words):
+    assert words in sentence(ROW | {"n_neighbors": n, "neighbors_flagged": flagged})
+
+
+@pytest.mark.parametrize(
+    ("p", "words"),
+    [(1e-300, "less than 1 of 1,000,000 areas (p < 0.000001)"), (0.4, "in 40% of areas (p = 0.4)")],
+)
+def test_extreme_p_stays_readable(p, words):
+    assert words in sentence(ROW | {"p_value": p})
+
+
+@pytest.mark.parametrize("lang", ["en", "nl"])
+@pytest.mark.parametrize("gap", [None, math.nan, pd.NA, ""])
+def test_any_missing_value_leaves_its_part_out(lang, gap):
+    for name in ROW:
+        for row in (ROW | {name: gap}, {other: ROW[other] for other in ROW if other != name}):
+            text = sentence(row, lang)
+            assert text.endswith(CAVEAT[lang])
+            assert not any(word in text for word in ("nan", "None", "<NA>", "  ", "()", " ."))
+    assert sentence({}, lang) == CAVEAT[lang]
+
+
+def test_a_pandas_row_will_do():
+    assert sentence(pd.Series(ROW)) == sentence(ROW)
+
+
+def test_an_unknown_language_is_refused():
+    with pytest.raises(ValueError, match="lang needs to be one of en, nl; got fr"):
+        sentence(ROW, "fr")
+
+
+@pytest.mark.parametrize(
+    ("value", "en", "nl"),
+    [
+        (0, "0", "0"),
+        (1234567.8, "1,234,568", "1.234.568"),
+        (12.345, "12.3", "12,3"),
+        (0.012345, "0.0123", "0,0123"),
+        (-0.5, "-0.5", "-0,5"),
+        (9.999, "10", "10"),
+        (100, "100", "100"),
+    ],
+)
+def test_numbers_follow_the_language(value, en, nl):
+    assert number(value, "en") == en
+    assert number(value, "nl") == nl

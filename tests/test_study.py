@@ -1,0 +1,288 @@
+"""The study file: what is accepted, what is refused, and in which words."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from zoo_geo.errors import StudyError
+from zoo_geo.study import Text, json_schema, load_study
+
+STUDY = """
+[study]
+id = "demo"
+title = "A study"
+language = "en"
+
+[areas]
+path = "areas.gpkg"
+id = "code"
+parents = { wijk = "wijkcode", gemeente = "gemeentecode" }
+
+[[tables]]
+id = "figures"
+path = "figures.csv"
+area = "code"
+
+[[indicators]]
+id = "parks"
+title = { nl = "Inschrijvingen", en = "Registrations" }
+observed = { "2021" = "parks_2021", "2022" = "parks_2022" }
+exposure = "residents"
+
+[[detectors]]
+type = "deviation"
+
+[[detectors]]
+type = "getis_ord"
+permutations = 999
+
+[priority]
+per = "gemeente"
+"""
+
+
+@pytest.fixture
+def write(tmp_path):
+    """Write a study beside its (empty) files; changes are pairs of old and new text."""
+    (tmp_path / "areas.gpkg").touch()
+    (tmp_path / "figures.csv").touch()
+
+    def write(*changes: tuple[str, str], text: str = STUDY, extra: str = "") -> Path:
+        for old, new in changes:
+            assert old in text
+            text = text.replace(old, new)
+        path = tmp_path / "study.toml"
+        path.write_text(text + extra, encoding="utf-8")
+        return path
+
+    return write
+
+
+def problems(path: Path) -> list[str]:
+    with pytest.raises(StudyError) as caught:
+        load_study(path)
+    assert all(line.startswith("study.toml: ") for line in caught.value.problems)
+    return [line.removeprefix("study.toml: ") for line in caught.value.problems]
+
+
+def test_a_study_becomes_typed_objects(write, tmp_path):
+    study = load_study(write())
+
+    assert study.study.id == "demo"
+    assert study.study.alpha == 0.05
+    assert study.areas.path == tmp_path / "areas.gpkg"
+    assert list(study.areas.parents.items()) == [("wijk", "wijkcode"), ("gemeente", "gemeentecode")]
+    assert study.indicators[0].table == "figures"
+    assert study.indicators[0].title == Text(nl="Inschrijvingen", en="Registrations")
+    assert study.within(study.indicators[0].title) == "Registrations"
+    assert study.detector_names() == ["deviation", "getis_ord"]
+    assert study.detectors[1].permutations == 999
+    assert study.outputs.formats == ("geoparquet", "gpkg", "geojson", "csv")
+    assert study.truth is None
+
+
+def test_relative_paths_start_at_the_study_file(write, tmp_path, monkeypatch):
+    write()
+    monkeypatch.chdir(tmp_path.parent)
+    study = load_study(Path(tmp_path.name) / "study.toml")
+    assert study.tables[0].path == tmp_path / "figures.csv"
+
+
+def test_a_title_may_be_one_text(write):
+    study = load_study(write(('{ nl = "Inschrijvingen", en = "Registrations" }', '"Parks"')))
+    assert study.within(study.indicators[0].title) == "Parks"
+
+
+@pytest.mark.parametrize(
+    ("change", "line"),
+    [
+        (
+            ('language = "en"', 'langage = "en"'),
+            'study.langage needs to be a known key; got an unknown one. Did you mean "language"?',
+        ),
+        (
+            ("[priority]", "[prioritiy]"),
+            'prioritiy needs to be a known section; got an unknown one. Did you mean "priority"?',
+        ),
+        (
+            ("permutations = 999", "permutation = 999"),
+            "detectors[2: getis_ord].permutation needs to be a known key; got an unknown one. "
+            'Did you mean "permutations"?',
+        ),
+        (
+            ('type = "deviation"', 'type = "deviations"'),
+            'Did you mean "deviation"?',
+        ),
+        (
+            ('language = "en"', 'language = "fr"'),
+            'study.language needs to be one of nl, en; got "fr".',
+        ),
+        (
+            ('id = "demo"', 'id = "de mo"'),
+            'study.id needs to be a text in quotes of letters, digits, _ . and -; got "de mo".',
+        ),
+        (
+            ('id = "demo"', 'id = "demo"\nalpha = 5'),
+            "study.alpha needs to be a number above 0 and below 1; got 5.",
+        ),
+        (
+            ('id = "demo"', 'id = "demo"\nalpha = true'),
+            "study.alpha needs to be a number above 0 and below 1; got true.",
+        ),
+        (
+            ('id = "demo"', 'id = "demo"\nseed = 1.5'),
+            "study.seed needs to be a whole number at least 0; got 1.5.",
+        ),
+        (
+            ('id = "demo"', ""),
+            "study.id needs to be a text in quotes of letters, digits, _ . and -; got nothing.",
+        ),
+        (
+            ("permutations = 999", 'permutations = "many"'),
+            'detectors[2: getis_ord].permutations needs to be a whole number; got "many".',
+        ),
+        (
+            ('path = "figures.csv"', 'path = "figures.xlsx"'),
+            "tables[1: figures].path needs to be a file; got figures.xlsx, which is none.",
+        ),
+        (
+            ('path = "figures.csv"', 'path = "areas.gpkg"'),
+            "tables[1: figures].path needs to end in .csv or .parquet; got areas.gpkg.",
+        ),
+        (
+            ('area = "code"', 'area = "code"\nperiod = "year"'),
+            "indicators[1: parks].observed needs to be one column; got one per period. "
+            "Table figures has a period column already.",
+        ),
+        (
+            ('exposure = "residents"', 'exposure = { "2021" = "residents_2021" }'),
+            "indicators[1: parks].exposure needs to have the periods of observed; got others (1; first: 2022).",
+        ),
+        (
+            ('exposure = "residents"', ""),
+            "indicators[1: parks].exposure needs to be a column for family poisson; got nothing.",
+        ),
+        (
+            ('exposure = "residents"', 'exposure = "residents"\ntable = "figurs"'),
+            'indicators[1: parks].table needs to be the id of a table; got "figurs". Did you mean "figures"?',
+        ),
+        (
+            ('per = "gemeente"', 'per = "gemeenten"'),
+            'priority.per needs to be a level of areas.parents; got "gemeenten". Did you mean "gemeente"?',
+        ),
+        (
+            ('type = "deviation"', 'type = "deviation"\nreference = "parent:provincie"'),
+            "detectors[1].reference needs to be parent: and a level of areas.parents; "
+            'got "provincie". Known: wijk, gemeente.',
+        ),
+        (
+            ("gemeente = ", "geometry = "),
+            "areas.parents.geometry needs to be a name of its own; got one of a column of results.",
+        ),
+        (
+            ('title = { nl = "Inschrijvingen", en', 'title = { nl = "Inschrijvingen", eng'),
+            'indicators[1: parks].title.eng needs to be a known key; got an unknown one. Did you mean "en"?',
+        ),
+    ],
+)
+def test_what_is_wrong_is_named(write, change, line):
+    assert any(problem.endswith(line) for problem in problems(write(change))), problems(write(change))
+
+
+def test_all_problems_come_together(write):
+    path = write(
+        ('language = "en"', 'langage = "en"'),
+        ('path = "figures.csv"', 'path = "none.csv"'),
+        ("permutations = 999", "permutations = -1.5"),
+        ('exposure = "residents"', 'exposure = "residents"\ntable = "other"'),
+        ('per = "gemeente"', 'per = "land"\ncapacity = 0'),
+    )
+    assert [line.partition(" ")[0] for line in problems(path)] == [
+        "study.langage",
+        "detectors[2:",
+        "priority.capacity",
+        "indicators[1:",
+    ]
+
+
+def test_repeated_ids_and_detectors_are_refused(write):
+    again = (
+        '[[tables]]\nid = "figures"\npath = "figures.csv"\narea = "code"\n[[detectors]]\ntype = "deviation"\n'
+    )
+    lines = problems(write(extra=again))
+    assert "tables need to have unique ids; got repeated ones (1 of 2; first: figures)." in lines
+    assert any(line.startswith("detectors need to differ") for line in lines)
+    assert any(
+        line.startswith("indicators[1: parks].table needs to be the id of a table; got nothing")
+        for line in lines
+    )
+
+
+def test_context_names_a_detector_of_the_study(write):
+    lines = problems(write(extra='[flags]\ncontext = ["deviation:national", "local_moran"]\n'))
+    assert lines == [
+        'flags.context needs to be detectors of the study; got "local_moran". Known: deviation, getis_ord.'
+    ]
+
+
+def test_paths_stay_in_the_folder_of_the_study(write, tmp_path):
+    outside = tmp_path.parent / "outside.csv"
+    outside.touch()
+    (tmp_path / "link.csv").symlink_to(outside)
+    for path in ("../outside.csv", str(outside), "link.csv"):
+        change = ('path = "figures.csv"', f'path = "{path}"')
+        assert problems(write(change)) == [
+            f"tables[1: figures].path needs to stay in the folder of the study; got {path}. "
+            "Set study.allow_outside = true to allow it."
+        ]
+        allowed = load_study(write(change, ('id = "demo"', 'id = "demo"\nallow_outside = true')))
+        assert allowed.tables[0].path == outside
+
+
+def test_a_mistake_in_toml_is_said_with_its_line(write):
+    (line,) = problems(write(text="[study]\nid = demo\n"))
+    assert line.startswith("study file needs to be TOML; got a mistake:")
+    assert "line 2" in line
+
+
+def test_other_bytes_than_utf8_are_refused(tmp_path):
+    (tmp_path / "study.toml").write_bytes('[study]\nid = "é"'.encode("latin-1"))
+    (line,) = problems(tmp_path / "study.toml")
+    assert "UTF-8" in line
+
+
+def test_a_missing_file_is_said(tmp_path):
+    with pytest.raises(StudyError, match="no such file"):
+        load_study(tmp_path / "study.toml")
+
+
+def test_the_schema_is_json_and_forbids_unknown_keys():
+    schema = json.loads(json.dumps(json_schema()))
+
+    assert schema["required"] == ["study", "areas", "tables", "indicators", "detectors"]
+    assert "path" not in schema["properties"]
+    assert schema["properties"]["study"]["properties"]["alpha"] == {
+        "type": "number",
+        "exclusiveMinimum": 0,
+        "exclusiveMaximum": 1,
+        "description": "Share of flags that may be chance (false-discovery rate).",
+        "default": 0.05,
+    }
+    detectors = schema["properties"]["detectors"]["items"]["oneOf"]
+    assert {"deviation", "getis_ord", "local_moran"} <= {
+        one["properties"]["type"]["const"] for one in detectors
+    }
+    assert all(section["additionalProperties"] is False for section in _sections(schema))
+
+
+def _sections(schema: dict) -> list[dict]:
+    """Every object of the schema that lists its properties."""
+    inner = [schema] if "properties" in schema else []
+    for value in schema.values():
+        for part in value if isinstance(value, list) else [value]:
+            if isinstance(part, dict):
+                inner += _sections(part)
+    return inner
