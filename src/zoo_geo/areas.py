@@ -227,8 +227,11 @@ def _check(table: gpd.GeoDataFrame, named: _Columns) -> Areas:
 
 def _check_table(table: pd.DataFrame, problems: Problems) -> None:
     """Note a table that holds no map at all."""
-    if not isinstance(table, gpd.GeoDataFrame) or table.active_geometry_name is None:
+    active = getattr(table, "active_geometry_name", None)
+    if active is None:
         problems.add("the table needs to have a geometry column; got none.")
+    elif str(table[active].dtype) != "geometry":
+        problems.add(f"column {active!r} needs to be geometry; got {table[active].dtype}. Set it by set_geometry.")
     if not len(table):
         problems.add("the map needs to hold areas; got no rows.")
 

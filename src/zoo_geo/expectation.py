@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import TypeAlias
 
 import numpy as np
 from scipy import sparse
@@ -125,7 +126,7 @@ def group(labels: np.ndarray) -> _Group:
     return _Group(labels)
 
 
-Reference = sparse.csr_array | _Group
+Reference: TypeAlias = sparse.csr_array | _Group
 
 
 # ------------------------------------------------------------------------------ estimation

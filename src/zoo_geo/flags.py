@@ -5,13 +5,13 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 
 from zoo_geo.detectors.base import Detection
-from zoo_geo.errors import InputError
+from zoo_geo.errors import InputError, examples
 from zoo_geo.significance import METHODS, Method, adjust, needed_at_floor, significant
 
 if TYPE_CHECKING:
@@ -135,9 +135,10 @@ def flag(
     if areas is not None:
         frame = _named(frame, areas)
     if graph is not None:
-        frame = _next_door(frame, cells, graph)
+        frame = _next_door(frame, graph)
     notices = [notice for detection in detections for notice in detection.notices]
-    notices += [line for d, s in zip(detections, supports, strict=True) for line in _too_coarse(d, s, rules)]
+    for detection, support in zip(detections, supports, strict=True):
+        notices += _too_coarse(detection, support, rules)
     return Flags(frame, evidence, cells, tuple(dict.fromkeys(notices)))
 
 
@@ -156,8 +157,8 @@ def _check(detections: Sequence[Detection], rules: Rules) -> None:
             np.array_equal(detection.frame[key].astype(str), base[key].astype(str)) for key in KEYS
         ):
             raise InputError(
-                f"detections need to be of one panel and one list of areas; got {detection.name} with other rows "
-                f"than {names[0]}. Pass the same panel and graph to each."
+                "detections need to be of one panel and one list of areas; got "
+                f"{detection.name} with other rows than {names[0]}. Pass the same panel and graph to each."
             )
 
 
@@ -187,7 +188,7 @@ def _adjusted(frame: pd.DataFrame, method: Method) -> np.ndarray:
     """Adjusted p within each indicator and period."""
     p = frame["p_value"].to_numpy()
     q = np.full(p.size, np.nan)
-    for rows in frame.groupby(["indicator", "period"], sort=False, observed=True).indices.values():
+    for _, rows in _families(frame):
         q[rows] = adjust(p[rows], method)
     return q
 
@@ -326,8 +327,8 @@ def _evidence(
 
 
 _EVIDENCE_COLUMNS = [
-    *KEYS, "detector", "reference", "direction", "label", "status", "expected", "ratio", "ratio_low", "ratio_high",
-    "reference_value", "group_observed", "group_expected", "group_ratio", "statistic", "z", "p_value",
+    *KEYS, "detector", "reference", "direction", "label", "status", "expected", "ratio", "ratio_low",
+    "ratio_high", "reference_value", "group_observed", "group_expected", "group_ratio", "statistic", "z", "p_value",
 ]  # fmt: skip
 
 
@@ -339,14 +340,13 @@ def _as_text(frame: pd.DataFrame) -> pd.DataFrame:
 def _named(frame: pd.DataFrame, areas: Areas) -> pd.DataFrame:
     """Add names and parents of the areas, beside the code."""
     known = areas.frame.reindex(frame["area"])
-    for place, (title, column) in enumerate(
-        [("area_name", "name"), *((level, level) for level in areas.parents)]
-    ):
+    columns = {"area_name": "name"} | {level: level for level in areas.parents}
+    for place, (title, column) in enumerate(columns.items()):
         frame.insert(2 + place, title, known[column].astype(object).to_numpy())
     return frame
 
 
-def _next_door(frame: pd.DataFrame, cells: pd.DataFrame, graph: Graph) -> pd.DataFrame:
+def _next_door(frame: pd.DataFrame, graph: Graph) -> pd.DataFrame:
     """Count the neighbours of each flag that are flagged in the same direction."""
     links = graph.adjacency
     links = links[links != 0].reset_index()[["focal", "neighbor"]]
@@ -361,23 +361,28 @@ def _next_door(frame: pd.DataFrame, cells: pd.DataFrame, graph: Graph) -> pd.Dat
     return merged
 
 
-def _too_coarse(detection: Detection, support: _Support, rules: Rules) -> Iterable[str]:
+def _too_coarse(detection: Detection, support: _Support, rules: Rules) -> list[str]:
     """Say where too few permutations stand in the way of any discovery."""
     permutations = detection.parameters.get("permutations")
     if not permutations or rules.method != "bh":
-        return
-    frame = detection.frame
-    floor = 2.0 / (permutations + 1.0) * (1 + 1e-9)
-    for (indicator, period), rows in frame.groupby(
-        ["indicator", "period"], sort=False, observed=True
-    ).indices.items():
-        p = frame["p_value"].to_numpy()[rows]
-        at_floor, needed = (
-            int((p <= floor).sum()),
-            needed_at_floor(int(np.isfinite(p).sum()), permutations, rules.alpha),
-        )
+        return []
+    tails = 2 if detection.parameters.get("alternative") == "two-sided" else 1
+    p = detection.frame["p_value"].to_numpy()
+    blocked, most = [], 0
+    for key, rows in _families(detection.frame):
+        at_floor = int((p[rows] <= tails / (permutations + 1.0) * (1 + 1e-9)).sum())
+        needed = needed_at_floor(int(np.isfinite(p[rows]).sum()), permutations, rules.alpha, tails)
         if 0 < at_floor < needed and not significant(support.q[rows], rules.alpha).any():
-            yield (
-                f"{detection.name}, {indicator} {period}: {at_floor} areas reach the smallest p that {permutations:,} "
-                f"permutations can give, and at least {needed} would have to; raise permutations."
-            )
+            blocked.append(" ".join(map(str, key)))
+            most = max(most, needed)
+    if not blocked:
+        return []
+    return [
+        f"{detection.name}: {permutations:,} permutations are too few for a discovery where areas reach the "
+        f"smallest p but fewer than {most} do ({examples(blocked)}). Raise permutations."
+    ]
+
+
+def _families(frame: pd.DataFrame) -> Iterable[tuple[Any, Any]]:
+    """Rows of each indicator and period: what is corrected together."""
+    return frame.groupby(["indicator", "period"], sort=False, observed=True).indices.items()

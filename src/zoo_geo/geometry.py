@@ -10,7 +10,8 @@ import shapely
 from zoo_geo.checks import row_labels
 from zoo_geo.errors import Problems, examples
 
-_POLYGONS = ("Polygon", "MultiPolygon")
+_POINT = int(shapely.GeometryType.POINT)
+_POLYGONS = (int(shapely.GeometryType.POLYGON), int(shapely.GeometryType.MULTIPOLYGON))
 # What GIS programs write beside each polygon; it differs between the parts of one area.
 _PART_COLUMNS = {
     "fid", "ogc_fid", "objectid", "gid",
@@ -31,7 +32,7 @@ def read_geometry(
     sound = ~absent & ~endless
     _check_kinds(shapes, sound, labels, problems)
     _check_degrees(table, shapes, sound, labels, problems)
-    return _repair(shapes, sound, labels, problems, notices)
+    return _repair(shapes, sound & np.isin(shapely.get_type_id(shapes), _POLYGONS), labels, problems, notices)
 
 
 def _note_rows(
@@ -45,10 +46,10 @@ def _note_rows(
 
 def _check_kinds(shapes: np.ndarray, sound: np.ndarray, codes: np.ndarray, problems: Problems) -> None:
     """Note geometry that is neither polygon nor point, and maps that mix the two."""
-    kinds = pd.Series(shapes).map(lambda shape: "" if shape is None else shape.geom_type).to_numpy()
-    polygon, point = np.isin(kinds, _POLYGONS), kinds == "Point"
+    kinds = shapely.get_type_id(shapes)
+    polygon, point = np.isin(kinds, _POLYGONS), kinds == _POINT
     other = sound & ~polygon & ~point
-    got = ", ".join(sorted(set(kinds[other])))
+    got = ", ".join(sorted({shape.geom_type for shape in shapes[other]}))
     _note_rows("geometry needs to be polygons or points", got, other, codes, problems)
     if (sound & polygon).any() and (sound & point).any():
         fewer = point if point.sum() <= polygon.sum() else polygon
@@ -93,7 +94,7 @@ def _repair(
 def _polygonal(shape: shapely.Geometry) -> shapely.Geometry:
     """Return the part of a shape that has area."""
     parts = shapely.get_parts(shapely.get_parts(shape))
-    return shapely.union_all([part for part in parts if part.geom_type == "Polygon"])
+    return shapely.union_all([part for part in parts if shapely.get_type_id(part) == _POLYGONS[0]])
 
 
 def check_repeated(table: gpd.GeoDataFrame, codes: pd.Series, shapes: np.ndarray, problems: Problems) -> None:
@@ -130,15 +131,16 @@ def _differing_columns(rows: gpd.GeoDataFrame, key: np.ndarray) -> pd.DataFrame:
         for column, kind in rows.dtypes.items()
         if str(kind) != "geometry" and str(column).lower() not in _PART_COLUMNS
     ]
-    words = pd.DataFrame(rows[kept]).astype(object)
-    words = words.where(words.notna(), "").astype(str)
+    words = pd.DataFrame(rows[kept]).map(
+        lambda value: "" if value is None or value is pd.NA else str(value).strip()
+    )
     grouped = words.groupby(key, sort=False)
     return grouped.min() != grouped.max()
 
 
 def _comparable(shapes: np.ndarray) -> list[bytes]:
     """Return bytes that are equal for equal polygons; points, which have no parts, are all equal."""
-    points = shapely.get_type_id(shapes) == shapely.GeometryType.POINT
+    points = shapely.get_type_id(shapes) == _POINT
     binary = shapely.to_wkb(shapely.normalize(shapes))
     return [b"" if point or text is None else text for point, text in zip(points, binary, strict=True)]
 

@@ -1,77 +1,197 @@
-"""Tables from files: csv as Dutch and English programs write it, and parquet."""
+"""What a study reads: map, figures, neighbours and known anomalies, checked together."""
 
 from __future__ import annotations
 
-import csv
-import re
-from collections.abc import Iterable
-from pathlib import Path
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pandas as pd
 
-from zoo_geo.errors import InputError
+from zoo_geo.areas import Areas, read_areas
+from zoo_geo.checks import check_columns
+from zoo_geo.errors import InputError, Problems, examples
+from zoo_geo.panel import Panel
+from zoo_geo.schema import STATUSES
+from zoo_geo.study import IndicatorChoice, Study, TableSource
+from zoo_geo.tabular import read_table
+from zoo_geo.weights import build_weights, isolates
 
-_SEPARATORS = (",", ";", "\t")
-_DECIMAL_COMMA = re.compile(r"[-+]?\d*,\d+")
-_NO_VALUE = ("", "NA", "N/A", "NaN", "nan", "NULL", "null")
+if TYPE_CHECKING:
+    from libpysal.graph import Graph
+
+_TRUTH = ["area", "indicator", "period", "kind"]
 
 
-def read_table(path: str | Path, text: Iterable[str] = ()) -> pd.DataFrame:
-    """Read a table of figures.
+@dataclass(frozen=True, eq=False)
+class Inputs:
+    """What a study reads, checked."""
 
-    In csv the separator (comma, semicolon or tab) is told by the header; where it is no comma, numbers
-    may have a decimal comma. Cells that are empty or say NA are missing.
+    study: Study
+    areas: Areas
+    panel: Panel
+    graph: Graph
+    truth: pd.DataFrame | None
+    notices: tuple[str, ...]
+
+
+def read_inputs(study: Study, begin: Callable[[str], None] = lambda _: None) -> Inputs:
+    """Read map and tables and build the neighbours; all that is wrong is said at once.
 
     Parameters
     ----------
-    path
-        A .csv (UTF-8) or .parquet file.
-    text
-        Columns that stay text as they are written, such as codes and periods: 0014 is not 14.
+    study
+        A study file that was read.
+    begin
+        Told what begins.
 
     Raises
     ------
     InputError
-        The file is not readable as what its name says.
+        Map or tables are wrong: one line per problem.
     """
-    path = Path(path)
+    problems, notices = Problems(), list[str]()
+    begin("map")
+    areas = _attempt(lambda: _read_areas(study), problems)
+    begin("tables")
+    panels = [_attempt(lambda: _read_panel(study, t, areas, notices), problems) for t in study.tables]  # noqa: B023
+    truth = _attempt(lambda: _read_truth(study), problems)
+    problems.raise_if_any()
+    assert areas is not None
+    panel = _joined([panel for panel in panels if panel is not None], study)
+    begin("neighbours")
+    graph = build_weights(
+        areas, study.weights.method, tolerance=study.weights.tolerance, **study.weights.options
+    )
+    notices += _isolated(graph, len(areas))
+    return Inputs(study, areas, panel, graph, truth, tuple(notices))
+
+
+def _attempt(read: Callable[[], Any], problems: Problems) -> Any:  # noqa: ANN401
+    """Return what is read, or None after noting what is wrong with it."""
     try:
-        return pd.read_parquet(path) if path.suffix.lower() == ".parquet" else _read_csv(path, set(text))
-    except UnicodeDecodeError:
-        raise InputError(f"{path.name} needs to be UTF-8; got other bytes. Save it as 'CSV UTF-8'.") from None
-    except (OSError, ValueError, ImportError) as error:
-        reason = str(error).partition("\n")[0]
-        raise InputError(f"{path.name} needs to be a readable table; got an error: {reason}") from error
+        return read()
+    except InputError as error:
+        problems.extend(error)
+        return None
 
 
-def _read_csv(path: Path, text: set[str]) -> pd.DataFrame:
-    """Read cells as text, then make numbers of the columns that hold nothing else."""
-    separator = _separator(path)
-    table = pd.read_csv(path, sep=separator, dtype="str", encoding="utf-8-sig", keep_default_na=False)
-    for name in table.columns:
-        if name in text:
-            table[name] = table[name].mask(table[name] == "")
-        else:
-            cells = table[name].str.strip()
-            table[name] = _numbers(cells.mask(cells.isin(_NO_VALUE)), decimal_comma=separator != ",")
+def _read_areas(study: Study) -> Areas:
+    source = study.areas
+    return read_areas(
+        source.path,
+        layer=source.layer,
+        id=source.id,
+        name=source.name,
+        parents=source.parents,
+        water=source.water,
+    )
+
+
+def _read_panel(study: Study, source: TableSource, areas: Areas | None, notices: list[str]) -> Panel | None:
+    """Return the figures of one table, of areas that are on the map."""
+    chosen = [indicator for indicator in study.indicators if indicator.table == source.id]
+    if not chosen:
+        return None
+    table = read_table(source.path, [source.area, *([source.period] if source.period else [])])
+    try:
+        if areas is not None and source.area in table:
+            table = _on_the_map(table, source, areas, notices)
+        return Panel.from_frame(table, area=source.area, period=source.period, **_columns(study, chosen))
+    except InputError as error:
+        raise error.within(source.path.name) from None
+
+
+def _columns(study: Study, chosen: Sequence[IndicatorChoice]) -> dict[str, dict[str, Any]]:
+    """Return the arguments of `Panel.from_frame` that are given by indicator."""
+    return {
+        "observed": {item.id: item.observed for item in chosen},
+        "exposure": {item.id: item.exposure for item in chosen if item.exposure is not None},
+        "family": {item.id: item.family for item in chosen},
+        "per": {item.id: item.per for item in chosen if item.per is not None},
+        "titles": {item.id: study.within(item.title) for item in chosen},
+    }
+
+
+def _on_the_map(table: pd.DataFrame, source: TableSource, areas: Areas, notices: list[str]) -> pd.DataFrame:
+    """Refuse or drop rows of areas that are not on the map."""
+    codes = table[source.area]
+    known = codes.isna() | codes.astype(str).str.strip().isin(areas.codes)
+    if known.all():
+        return table
+    unknown = codes[~known].drop_duplicates()
+    which = f"{examples(unknown, codes.nunique())}"
+    if source.unknown_areas == "error":
+        raise InputError(
+            f"column {source.area} needs to hold areas of the map; got others ({which}). "
+            'Set unknown_areas = "drop" for this table to leave them out.'
+        )
+    notices.append(f"{source.path.name}: areas that are not on the map were left out ({which}).")
+    return table[known]
+
+
+def _joined(panels: Sequence[Panel], study: Study) -> Panel:
+    """Return one panel of the indicators of all tables, in the order of the study."""
+    areas = (
+        pd.Index(np.unique(np.concatenate([panel.areas for panel in panels])))
+        if len(panels) > 1
+        else panels[0].areas
+    )
+    periods = tuple(sorted({period for panel in panels for period in panel.periods}))
+    whole = [_widened(panel, areas, periods) for panel in panels]
+    units = {item.id: study.within(item.unit) for item in study.indicators}
+    indicators = [replace(item, unit=units[item.id]) for panel in whole for item in panel.indicators]
+    place = {item.id: position for position, item in enumerate(study.indicators)}
+    order = np.argsort([place[item.id] for item in indicators])
+    return Panel(
+        areas,
+        tuple(indicators[position] for position in order),
+        periods,
+        *(
+            np.concatenate([getattr(p, name) for p in whole], axis=1)[:, order]
+            for name in ("observed", "exposure", "status")
+        ),
+        notices=tuple(notice for panel in whole for notice in panel.notices),
+    )
+
+
+def _widened(panel: Panel, areas: pd.Index, periods: tuple[str, ...]) -> Panel:
+    """Return a panel with all areas and periods, ``missing`` where it has none."""
+    if panel.areas.equals(areas) and panel.periods == periods:
+        return panel
+    shape = (len(areas), len(panel.indicators), len(periods))
+    rows, columns = areas.get_indexer(panel.areas), pd.Index(periods).get_indexer(pd.Index(panel.periods))
+    where = np.ix_(rows, np.arange(shape[1]), columns)
+    observed, exposure = np.full(shape, np.nan), np.full(shape, np.nan)
+    status = np.full(shape, STATUSES.index("missing"), dtype=panel.status.dtype)
+    for wide, given in ((observed, panel.observed), (exposure, panel.exposure), (status, panel.status)):
+        wide[where] = given
+    return replace(panel, areas=areas, periods=periods, observed=observed, exposure=exposure, status=status)
+
+
+def _read_truth(study: Study) -> pd.DataFrame | None:
+    """Return the known anomalies of a synthetic study."""
+    if study.truth is None:
+        return None
+    table = read_table(study.truth.path, _TRUTH)
+    problems = Problems()
+    if check_columns([*_TRUTH, "ratio"], table.columns, problems):
+        if not pd.api.types.is_numeric_dtype(table["ratio"]) or not (table["ratio"] > 0).all():
+            problems.add("column ratio needs to be numbers above 0; got others.")
+        unknown = sorted(set(table["indicator"]) - {item.id for item in study.indicators})
+        if unknown:
+            got = examples(unknown)
+            problems.add(f"column indicator needs to hold ids of the study; got others ({got}).")
+    try:
+        problems.raise_if_any()
+    except InputError as error:
+        raise error.within(study.truth.path.name) from None
     return table
 
 
-def _separator(path: Path) -> str:
-    """Return what separates the names of the header; repeated names are refused."""
-    with path.open(encoding="utf-8-sig", newline="") as file:
-        header = file.readline()
-    separator = max(_SEPARATORS, key=header.count)
-    names = next(csv.reader([header], delimiter=separator), [])
-    repeated = sorted({name for name in names if names.count(name) > 1})
-    if repeated:
-        raise ValueError(f"names of columns need to differ; got {', '.join(repeated)} more than once")
-    return separator
-
-
-def _numbers(cells: pd.Series, *, decimal_comma: bool) -> pd.Series:
-    if decimal_comma:
-        with_comma = cells.str.fullmatch(_DECIMAL_COMMA).fillna(False).astype(bool)
-        cells = cells.mask(with_comma, cells.str.replace(",", "."))
-    numbers = pd.to_numeric(cells, errors="coerce")
-    return cells if (numbers.isna() & cells.notna()).any() else numbers
+def _isolated(graph: Graph, total: int) -> list[str]:
+    alone = isolates(graph)
+    return (
+        [f"Areas without neighbours get no comparison with them ({examples(alone, total)})."] if alone else []
+    )

@@ -106,8 +106,8 @@ def _left_out(frame: pd.DataFrame, capacity: float, per: str | None) -> str:
     where = f" per {per}" if per else ""
     if out.empty:
         return f"A capacity of {capacity:g}{where} reaches all {len(frame):,} flags."
+    sure = out["excess_low"].clip(lower=0).sum()
     return (
-        f"A capacity of {capacity:g}{where} reaches {len(frame) - len(out):,} of {len(frame):,} flags; the {len(out):,} "
-        f"left out hold an excess of {out['excess'].sum():,.0f}, of which {out['excess_low'].clip(lower=0).sum():,.0f} "
-        "is sure."
+        f"A capacity of {capacity:g}{where} reaches {len(frame) - len(out):,} of {len(frame):,} flags; the "
+        f"{len(out):,} left out hold an excess of {out['excess'].sum():,.0f}, of which {sure:,.0f} is sure."
     )

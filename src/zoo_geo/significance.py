@@ -68,7 +68,7 @@ def significant(adjusted: np.ndarray, alpha: float) -> np.ndarray:
         return adjusted <= alpha * (1.0 + 1e-12)
 
 
-def needed_at_floor(n: int, permutations: int, alpha: float) -> int:
+def needed_at_floor(n: int, permutations: int, alpha: float, tails: int = 2) -> int:
     """Count the areas that must reach the smallest p of a permutation test before any is discovered.
 
     Examples
@@ -76,4 +76,4 @@ def needed_at_floor(n: int, permutations: int, alpha: float) -> int:
     >>> needed_at_floor(14_500, 999, 0.05)
     580
     """
-    return int(np.ceil(n * 2.0 / (permutations + 1.0) / alpha))
+    return int(np.ceil(n * tails / (permutations + 1.0) / alpha))

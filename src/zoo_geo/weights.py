@@ -82,8 +82,8 @@ def build_weights(
         ``queen``, ``rook``, ``knn``, ``distance_band`` or ``kernel``.
     tolerance
         Metres. For queen, areas are neighbours too whose borders come this near; for rook, if they do
-        so along more than this length: the border within reach, less the tolerance at both its ends
-        (what a mere corner has within reach).
+        so along more than this length in all: the stretches of border within reach, each less the
+        tolerance at both its ends (which is what a mere corner has within reach).
     **options
         ``k``, ``threshold``, ``binary`` (true), ``alpha`` (-1), ``kernel`` (gaussian), ``bandwidth``;
         distances in the units of the CRS.
@@ -298,15 +298,22 @@ def _share_border(one: np.ndarray, other: np.ndarray) -> np.ndarray:
 
 
 def _share_reach(shapes: np.ndarray, one: np.ndarray, other: np.ndarray, reach: float) -> np.ndarray:
-    """Say which pairs run along each other, within reach, for longer than the reach.
-
-    A border that ends, or a corner that touches, has the reach at each of its two ends within reach
-    too, which is no shared border: hence three times.
-    """
+    """Say which pairs run along each other, within reach, for longer than the reach."""
     edges, wide = shapely.boundary(shapes), shapely.buffer(shapes, reach)
-    there = shapely.length(shapely.intersection(edges[one], wide[other]))
-    back = shapely.length(shapely.intersection(edges[other], wide[one]))
-    return np.maximum(there, back) > 3 * reach
+    there = _length_along(edges[one], wide[other], reach)
+    back = _length_along(edges[other], wide[one], reach)
+    return np.maximum(there, back) > reach
+
+
+def _length_along(edges: np.ndarray, wide: np.ndarray, reach: float) -> np.ndarray:
+    """Return how long borders run within shapes that were widened by the reach.
+
+    Each stretch loses the reach at both its ends: that much is within reach where a border only ends
+    or a corner only touches.
+    """
+    lines = shapely.line_merge(shapely.intersection(edges, wide))
+    stretches, at = shapely.get_parts(lines, return_index=True)
+    return np.bincount(at, np.maximum(shapely.length(stretches) - 2 * reach, 0), minlength=len(edges))
 
 
 def _nearest(points: np.ndarray, codes: pd.Index, k: int) -> _Pairs:

@@ -209,13 +209,13 @@ def _labels(scores: Scores) -> tuple[tuple[str, ...], np.ndarray]:
     return tuple(str(word) for word in words), codes.reshape(label.shape)
 
 
-def _repeat(words: Any, codes: np.ndarray) -> pd.Categorical:  # noqa: ANN401
+def _repeat(words: Any, codes: np.ndarray) -> Any:  # noqa: ANN401
     """Categories in order of first use, equal words (periods of several indicators) as one."""
     positions, unique = pd.factorize(np.asarray(words, dtype=object))
     return pd.Categorical.from_codes(positions[codes], categories=pd.Index(unique))
 
 
-def _words(words: Iterable[str], codes: np.ndarray, inputs: Inputs) -> pd.Categorical:
+def _words(words: Iterable[str], codes: np.ndarray, inputs: Inputs) -> pd.Categorical[Any]:
     return pd.Categorical.from_codes(_flat(codes, inputs), categories=pd.Index(list(words)))
 
 

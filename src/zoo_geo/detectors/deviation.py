@@ -14,7 +14,7 @@ from zoo_geo.detectors.inputs import ISOLATED, OK, TOO_FEW, Inputs, blocks, colu
 from zoo_geo.errors import InputError
 from zoo_geo.predictive import FAMILIES, Family
 
-_IMPLAUSIBLE = 0.02
+_IMPLAUSIBLE = 0.03
 _SMALL = 200.0
 
 
@@ -186,10 +186,10 @@ def _doubts(inputs: Inputs, status: np.ndarray, p: np.ndarray) -> list[str]:
         if known.sum() < 200 or extreme.sum() <= _IMPLAUSIBLE * known.sum():
             continue
         small = (inputs.exposure[extreme, c] < _SMALL).mean()
+        where = "" if indicator.family == "gaussian" else f"; {small:.0%} of these have an exposure below 200"
         notices.append(
             f"{indicator.id} {period}: {extreme.sum() / known.sum():.1%} of areas have p <= 0.001 where "
-            f"chance gives 0.1 %; {small:.0%} of these have an exposure below {_SMALL:.0f}. The exposure may "
-            "not be what the figure depends on (visitors, passers-by), or the spread differs between areas: "
-            "read these flags with care."
+            f"chance gives 0.1 %{where}. The exposure may not be what the figure depends on (visitors, "
+            "passers-by), or the spread differs between areas: read these flags with care."
         )
     return notices

@@ -95,7 +95,6 @@ def make_figures(draws: Draws, areas: gpd.GeoDataFrame, shared: csr_array) -> Fi
         recipe.id: _counts(draws, recipe, means[recipe.id] * garden.plant(recipe, means[recipe.id]))
         for recipe in (PARKS, STUDIOS, TRANSACTIONS, NURSERIES)
     }
-    seen[PARKS.id] = np.minimum(seen[PARKS.id], ground["residents"])
     studios = seen[STUDIOS.id]
     seen[TURNOVER.id] = _turnover(draws, means[TURNOVER.id] * garden.plant(TURNOVER, studios), studios)
     bought = _poisson(draws.uniform("woningaankopen", *studios.shape), 0.07 * ground["dwellings"])
@@ -177,8 +176,17 @@ def _features(
         "older": np.clip(21 + 7 * coast + 3 * surface[0] - 3 * urban + 3 * noise[0], 5, 55),
         "worth": np.clip(340 + 70 * coast - 60 * urban + 45 * surface[1] + 35 * noise[1], 150, 900),
         "rented": np.clip(22 + 32 * urban + 6 * surface[2] + 8 * noise[2], 2, 95),
-        "recreation": np.clip(1 + 18 * coast + 3 * noise[3] + 45 * park, 0, 95),
+        "holiday_homes": _holiday_homes(draws, coast, park) * areas["kind"].ne("water").to_numpy(),
     }
+
+
+def _holiday_homes(draws: Draws, coast: np.ndarray, park: np.ndarray) -> np.ndarray:
+    """Draw holiday homes per area: a few inland, more near the coast, hundreds in a park."""
+    usual = 12 + 130 * coast + 350 * park
+    homes = usual * np.exp(0.8 * draws.normal("holiday homes", len(coast)))
+    return np.round(
+        np.where(draws.uniform("no holiday homes", len(coast)) < 0.12 * (1 - park), 0, homes)
+    ).astype(int)
 
 
 # ------------------------------------------------------------------------------------- expected values
@@ -191,9 +199,9 @@ def _means(draws: Draws, areas: gpd.GeoDataFrame, ground: dict[str, np.ndarray])
     """
     residents, dwellings, visitors = ground["residents"], ground["dwellings"], ground["visitors"]
     urban, coast = ground["urban"], ground["coast"]
-    park = 1 + 1.2 * areas["kind"].eq("park").to_numpy()
+    homes = np.repeat(ground["holiday_homes"][:, None], len(YEARS), axis=1)
     rates = {
-        PARKS.id: (0.001 + 0.055 * coast) * park,
+        PARKS.id: 0.24 * (1 + 0.25 * coast),
         STUDIOS.id: 0.0055 * (0.8 + 0.5 * urban) * (ground["older"] / 21) ** 0.3,
         TURNOVER.id: 46 * (0.85 + 0.3 * urban),
         TRANSACTIONS.id: 0.009 * (0.6 + 0.9 * urban),
@@ -201,7 +209,7 @@ def _means(draws: Draws, areas: gpd.GeoDataFrame, ground: dict[str, np.ndarray])
         PURCHASES.id: 0.13 * (ground["worth"] / 340) ** 0.8,
     }
     bases = {
-        PARKS.id: residents,
+        PARKS.id: homes,
         STUDIOS.id: residents + 0.05 * visitors,
         TRANSACTIONS.id: residents + 0.05 * visitors,
         NURSERIES.id: dwellings,
@@ -383,6 +391,7 @@ def _counts_table(
         "aantal_inwoners": ground["residents"],
         "woningen": ground["dwellings"],
         "bezoekers": ground["visitors"],
+        "vakantiewoningen": np.repeat(ground["holiday_homes"][:, None], len(YEARS), axis=1),
     }
     for number, recipe in enumerate(RECIPES):
         if recipe is PURCHASES:
@@ -405,7 +414,7 @@ def _features_table(areas: gpd.GeoDataFrame, ground: dict[str, np.ndarray]) -> p
             "percentage_65_jaar_en_ouder": ground["older"].round().astype(int),
             "gemiddelde_woningwaarde": ground["worth"].round().astype(int),
             "percentage_huurwoningen": ground["rented"].round().astype(int),
-            "percentage_recreatiewoningen": ground["recreation"].round().astype(int),
+            "vakantiewoningen": ground["holiday_homes"],
         },
         dtype="Int64",
     )

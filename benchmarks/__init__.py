@@ -1,0 +1,1 @@
+"""Measurements: calibration of the statistics, and speed beside the peers."""

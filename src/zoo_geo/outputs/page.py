@@ -1,0 +1,293 @@
+"""One HTML file with the map and the flagged list; it needs no network and runs nothing from the data."""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from collections.abc import Sequence
+from html import escape
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+import geopandas as gpd
+import numpy as np
+import pandas as pd
+import shapely
+from plotly.offline import get_plotlyjs
+
+from zoo_geo.areas import Areas
+from zoo_geo.explain import CAVEAT, Language, number
+from zoo_geo.flags import Flags
+from zoo_geo.outputs.folder import marked
+from zoo_geo.panel import Panel
+from zoo_geo.schema import CLASSES
+
+_VERTICES = 400_000  # of all areas together; keeps a country below 25 MB and quick to draw
+_STEPS = 50_000  # across the map: one metre on a map of 50 to 500 km
+_BORDER = "#b9c0c8"
+
+# Orange for high and blue for low can be told apart with any kind of colour vision, and are lighter or
+# darker with the level; what has no class is grey with a pattern of its own.
+_STYLES: dict[str, dict[str, str]] = {
+    "high_998": {"color": "#c4500a"},
+    "high_95": {"color": "#f6b26b"},
+    "as_expected": {"color": "#f7f4ea", "tone": "#8b8672"},
+    "low_95": {"color": "#9ecae8"},
+    "low_998": {"color": "#1f63a8"},
+    "too_few": {"color": "#e3e5e8", "ink": "#a3aab2", "pattern": ".", "tone": "#8b95a1"},
+    "secret": {"color": "#9aa1a9", "ink": "#5d656e", "pattern": "x", "tone": "#5d656e"},
+    "missing": {"color": "#cdd1d6", "ink": "#939ba4", "pattern": "/", "tone": "#8b95a1"},
+    "no_exposure": {"color": "#dcdfe3", "ink": "#a3aab2", "pattern": "\\", "tone": "#8b95a1"},
+    "isolated": {"color": "#dcdfe3", "ink": "#939ba4", "pattern": "-", "tone": "#8b95a1"},
+    "constant": {"color": "#dcdfe3", "ink": "#939ba4", "pattern": "|", "tone": "#8b95a1"},
+    "water": {"color": "#e4eff5"},
+}
+_PLACES = [*CLASSES, "water"]
+
+_WORDS: dict[str, dict[str, str]] = {
+    "en": {
+        "mark": "INTERNAL: not for publication",
+        "indicator": "Indicator",
+        "period": "Period",
+        "whole": "Whole map",
+        "map": "Map of the areas by class; the list of flags says the same in words",
+        "legend": "Classes",
+        "notices": "What the reader has to know",
+        "count": "Flagged areas: {n}",
+        "none": "No area is flagged.",
+        "no_value": "no figure",
+        "flagged": "Flagged",
+        "all": "all",
+        "per": "per {per}{unit}",
+        "high_998": "High, outside the 99.8% limits",
+        "high_95": "High, outside the 95% limits",
+        "as_expected": "As expected",
+        "low_95": "Low, outside the 95% limits",
+        "low_998": "Low, outside the 99.8% limits",
+        "too_few": "Too few to say",
+        "secret": "Secret",
+        "missing": "No figure",
+        "no_exposure": "Nothing to compare per",
+        "isolated": "No neighbours",
+        "constant": "All areas equal",
+        "water": "Water",
+    },
+    "nl": {
+        "mark": "INTERN: niet voor publicatie",
+        "indicator": "Indicator",
+        "period": "Periode",
+        "whole": "Hele kaart",
+        "map": "Kaart van de gebieden naar klasse; de lijst met vlaggen zegt hetzelfde in woorden",
+        "legend": "Klassen",
+        "notices": "Wat de lezer moet weten",
+        "count": "Gebieden met een vlag: {n}",
+        "none": "Geen gebied heeft een vlag.",
+        "no_value": "geen cijfer",
+        "flagged": "Vlag",
+        "all": "alle",
+        "per": "per {per}{unit}",
+        "high_998": "Hoog, buiten de 99,8%-grenzen",
+        "high_95": "Hoog, buiten de 95%-grenzen",
+        "as_expected": "Zoals verwacht",
+        "low_95": "Laag, buiten de 95%-grenzen",
+        "low_998": "Laag, buiten de 99,8%-grenzen",
+        "too_few": "Te weinig om iets te zeggen",
+        "secret": "Geheim",
+        "missing": "Geen cijfer",
+        "no_exposure": "Geen noemer",
+        "isolated": "Geen buren",
+        "constant": "Alle gebieden gelijk",
+        "water": "Water",
+    },
+}
+
+
+def write_page(
+    folder: Path,
+    *,
+    title: str,
+    language: Language,
+    areas: Areas,
+    panel: Panel,
+    flags: Flags,
+    notices: Sequence[str] = (),
+) -> Path:
+    """Write the page.
+
+    Parameters
+    ----------
+    folder
+        Where to.
+    title
+        Title of the study.
+    language
+        ``nl`` or ``en``.
+    areas, panel
+        The map, and the indicators and periods to choose from.
+    flags
+        With a column ``sentence`` in its frame.
+    notices
+        What the reader has to know.
+
+    Returns
+    -------
+    Path
+        The file, one for all: no network, nothing beside it.
+    """
+    words = _WORDS[language]
+    data = _data(language, areas, panel, flags, notices)
+    parts = {name: escape(text) for name, text in words.items()} | {
+        "title": escape(title),
+        "language": language,
+        "caveat": CAVEAT[language],
+        "data": _json(data),
+        "plotly": get_plotlyjs(),
+        "style": _asset("page.css"),
+        "script": _asset("page.js"),
+    }
+    path = folder / marked("map", ".html")
+    page = re.sub(r"\{\{(\w+)\}\}", lambda token: parts[token[1]], _asset("page.html"))
+    path.write_text(page, encoding="utf-8", newline="\n")
+    return path
+
+
+def _asset(name: str) -> str:
+    return files(__package__).joinpath(name).read_text(encoding="utf-8")
+
+
+def _json(data: dict[str, Any]) -> str:
+    """Return JSON that cannot end the script element that holds it."""
+    text = json.dumps(data, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+    return text.replace("<", "\\u003c")
+
+
+def _data(
+    language: Language, areas: Areas, panel: Panel, flags: Flags, notices: Sequence[str]
+) -> dict[str, Any]:
+    words = _WORDS[language]
+    marks, values = _cells(areas, panel, flags.cells)
+    return {
+        "language": language,
+        "words": {name: words[name] for name in ("count", "none", "no_value", "flagged", "all")},
+        "classes": [{"label": words[name], **_STYLES[name]} for name in _PLACES],
+        "border": _BORDER,
+        "areas": {"names": _names(areas), "shapes": _shapes(areas)},
+        "indicators": [
+            {"title": item.title or item.id, "per": _per(item.family, item.per, item.unit, language)}
+            for item in panel.indicators
+        ],
+        "periods": list(panel.periods),
+        "cells": [
+            [_column(marks[:, k, t], values[:, k, t]) for t in range(len(panel.periods))]
+            for k in range(len(panel.indicators))
+        ],
+        "flags": _flags(areas, panel, flags.frame),
+        "notices": list(notices),
+    }
+
+
+def _names(areas: Areas) -> list[str]:
+    pairs = zip(areas.frame["name"].astype(str), areas.codes, strict=True)
+    return [name if name == code else f"{name} ({code})" for name, code in pairs]
+
+
+def _per(family: str, per: float, unit: str, language: Language) -> str:
+    """Say what a value is per."""
+    if family == "gaussian":
+        return unit
+    if family == "binomial" and per == 100:
+        return "%"
+    return _WORDS[language]["per"].format(per=number(per, language, 15), unit=f" {unit}" if unit else "")
+
+
+def _places(areas: Areas, panel: Panel, table: pd.DataFrame) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return the positions of the rows of a table: area, indicator and period."""
+    known = areas.codes, pd.Index([item.id for item in panel.indicators]), pd.Index(panel.periods)
+    columns = (table[name].astype(str) for name in ("area", "indicator", "period"))
+    area, indicator, period = (
+        index.get_indexer(pd.Index(column)) for index, column in zip(known, columns, strict=True)
+    )
+    return area, indicator, period
+
+
+def _cells(areas: Areas, panel: Panel, cells: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
+    """Return class (a position in `_PLACES`) and value, shape (n_areas, n_indicators, n_periods)."""
+    shape = (len(areas), len(panel.indicators), len(panel.periods))
+    missing, water = _PLACES.index("missing"), _PLACES.index("water")
+    marks, values = np.full(shape, missing), np.full(shape, np.nan)
+    where = _places(areas, panel, cells)
+    marks[where] = pd.Index(_PLACES).get_indexer(pd.Index(cells["class"].astype(str)))
+    values[where] = cells["value"]
+    marks[(marks == missing) & areas.frame["water"].to_numpy(bool)[:, None, None]] = water
+    return marks, values
+
+
+def _column(marks: np.ndarray, values: np.ndarray) -> list[Any] | None:
+    """Return a letter and a value per area; nothing where no area has a figure."""
+    if np.isnan(values).all():
+        return None
+    return ["".join(chr(97 + mark) for mark in marks), [_rounded(value) for value in values.tolist()]]
+
+
+def _rounded(value: float) -> float | int | None:
+    """Keep four digits, which is more than the eye needs; JSON has no number for what is not finite."""
+    if not math.isfinite(value):
+        return None
+    short = float(f"{value:.4g}")
+    return int(short) if short.is_integer() else short
+
+
+def _flags(areas: Areas, panel: Panel, flagged: pd.DataFrame) -> list[list[list[Any]]]:
+    """Return area, class, ratio and sentence of the flags, by indicator and period."""
+    found: list[list[list[Any]]] = [[[] for _ in panel.periods] for _ in panel.indicators]
+    marks = pd.Index(_PLACES).get_indexer(pd.Index(_tones(flagged)))
+    columns = (*_places(areas, panel, flagged), marks, flagged["ratio"], flagged["sentence"])
+    for area, indicator, period, mark, ratio, text in zip(*columns, strict=True):
+        found[indicator][period].append([int(area), int(mark), _rounded(float(ratio)), text])
+    return found
+
+
+def _tones(flagged: pd.DataFrame) -> list[str]:
+    """Return the class that colours a flag: that of the area, or of its direction where it has none."""
+    usual = flagged["direction"].map({"high": "high_95", "low": "low_95"})
+    own = flagged["class"].astype(str)
+    return own.where(own.str.startswith(("high", "low")), usual).tolist()
+
+
+def _shapes(areas: Areas) -> list[list[list[int]]]:
+    """Return the rings of each area in whole steps, as differences; outer rings run the other way round."""
+    shapes = _simplified(_flat(areas.frame.geometry))
+    bounds = shapely.total_bounds(shapes)
+    extent = max(bounds[2] - bounds[0], bounds[3] - bounds[1]) or 1.0
+    step = 10.0 ** math.floor(math.log10(extent / _STEPS))
+    parts, owner = shapely.get_parts(shapely.orient_polygons(shapes), return_index=True)
+    rings, part = shapely.get_rings(parts, return_index=True)
+    found: list[list[list[int]]] = [[] for _ in range(len(areas))]
+    for ring, area in zip(rings, owner[part], strict=True):
+        steps = np.rint((shapely.get_coordinates(ring)[:-1] - bounds[:2]) / step).astype(int)
+        found[area].append(np.diff(steps, axis=0, prepend=np.zeros((1, 2), int)).ravel().tolist())
+    return found
+
+
+def _flat(geometry: gpd.GeoSeries) -> np.ndarray:
+    """Return polygons in a plane: degrees are projected, points become small discs."""
+    plane = geometry.to_crs(geometry.estimate_utm_crs()) if geometry.crs.is_geographic else geometry
+    shapes = plane.to_numpy()
+    if shapely.get_type_id(shapes[0]) != shapely.GeometryType.POINT:
+        return shapes
+    bounds = shapely.total_bounds(shapes)
+    extent = max(bounds[2] - bounds[0], bounds[3] - bounds[1]) or 1.0
+    return shapely.buffer(shapes, extent / 150, quad_segs=3)
+
+
+def _simplified(shapes: np.ndarray, most: int = _VERTICES) -> np.ndarray:
+    """Leave out points until few enough are left; borders that areas share stay shared."""
+    bounds = shapely.total_bounds(shapes)
+    tolerance = max(bounds[2] - bounds[0], bounds[3] - bounds[1]) / _STEPS
+    simple = shapes
+    while shapely.get_num_coordinates(simple).sum() > most and tolerance < 1e9:
+        simple = shapely.coverage_simplify(shapes, tolerance)
+        tolerance *= 2
+    return simple

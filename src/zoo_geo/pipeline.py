@@ -1,0 +1,196 @@
+"""The whole flow, from a study file to a folder of results; the only module that knows all of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, cast
+
+import geopandas as gpd
+import pandas as pd
+
+from zoo_geo.areas import Areas
+from zoo_geo.detectors.base import Detection
+from zoo_geo.explain import Row, sentence
+from zoo_geo.flags import Flags, flag
+from zoo_geo.inputs import Inputs, read_inputs
+from zoo_geo.outputs.folder import results_folder
+from zoo_geo.outputs.page import write_page
+from zoo_geo.outputs.report import make_report, write_report
+from zoo_geo.outputs.tables import write_table
+from zoo_geo.panel import Panel
+from zoo_geo.priority import Priority, priority
+from zoo_geo.study import Study, load_study
+
+Progress = Callable[[str, int, int], None]
+"""Told what begins, how many steps are done, and how many there are."""
+
+
+@dataclass(frozen=True, eq=False)
+class Result:
+    """What a run found and wrote.
+
+    Parameters
+    ----------
+    flags
+        The flagged list, with ``rank``, ``selected`` and ``sentence``.
+    detections
+        What each detector found, in the order of the study.
+    priority
+        Follow-up under capacity.
+    panel, areas
+        What was read.
+    report
+        The report as plain data.
+    paths
+        The files written.
+    """
+
+    study: Study
+    flags: Flags
+    detections: tuple[Detection, ...]
+    priority: Priority
+    panel: Panel
+    areas: Areas
+    report: dict[str, Any]
+    paths: tuple[Path, ...]
+
+
+def run(study: str | Path | Study, out: str | Path, progress: Progress | None = None) -> Result:
+    """Run a study and write its results.
+
+    Parameters
+    ----------
+    study
+        Path of a study file, or one that `load_study` read.
+    out
+        Folder for the results; as it was before unless the run ends well.
+    progress
+        Called at every step.
+
+    Raises
+    ------
+    InputError
+        The study file or its data are wrong: one line per problem, all together.
+    """
+    study = study if isinstance(study, Study) else load_study(study)
+    steps = _Steps(progress, 6 + len(study.detectors) + study.outputs.page)
+    with results_folder(out) as folder:
+        inputs = read_inputs(study, steps.begin)
+        detections = tuple(_detect(inputs, steps))
+        steps.begin("flags")
+        flags = _flagged(inputs, detections)
+        order = _prioritised(inputs, flags)
+        flags = replace(flags, frame=_told(flags.frame, order.frame, inputs))
+        report = _report(inputs, detections, flags, order)
+        names = _write(inputs, flags, report, folder, steps)
+        steps.begin("results in place")
+    paths = tuple(Path(out) / name for name in names)
+    steps.end()
+    return Result(study, flags, detections, order, inputs.panel, inputs.areas, report, paths)
+
+
+class _Steps:
+    """Counts steps for whoever watches."""
+
+    def __init__(self, progress: Progress | None, total: int) -> None:
+        self._progress = progress or (lambda *_: None)
+        self._done, self._total = -1, total
+
+    def begin(self, name: str) -> None:
+        """Say what begins; what came before is done."""
+        self._done += 1
+        self._progress(name, self._done, self._total)
+
+    def end(self) -> None:
+        """Say that all is done."""
+        self._progress("done", self._total, self._total)
+
+
+def _detect(inputs: Inputs, steps: _Steps) -> Iterable[Detection]:
+    for name, detector in zip(inputs.study.detector_names(), inputs.study.detectors, strict=True):
+        steps.begin(f"{name} {getattr(detector, 'reference', '')}".strip())
+        yield detector.detect(inputs.panel, inputs.graph, areas=inputs.areas, seed=inputs.study.study.seed)
+
+
+def _flagged(inputs: Inputs, detections: Sequence[Detection]) -> Flags:
+    study, rules = inputs.study, inputs.study.flags
+    return flag(
+        detections,
+        study.study.alpha,
+        method=rules.method,
+        min_ratio=rules.min_ratio,
+        min_excess=rules.min_excess,
+        min_count=rules.min_count,
+        context=rules.context,
+        study=study.study.id,
+        areas=inputs.areas,
+        graph=inputs.graph,
+    )
+
+
+def _prioritised(inputs: Inputs, flags: Flags) -> Priority:
+    rules = inputs.study.priority
+    return priority(flags, rules.capacity, per=rules.per, direction=rules.direction)
+
+
+def _told(flagged: pd.DataFrame, order: pd.DataFrame, inputs: Inputs) -> pd.DataFrame:
+    """Add rank, selection and sentence to the flags."""
+    ranks = order.set_index("flag_id")[["rank", "selected"]].reindex(flagged["flag_id"])
+    units = {item.id: item.unit for item in inputs.panel.indicators}
+    rows = flagged.assign(unit=flagged["indicator"].map(units)).to_dict("records")
+    return flagged.assign(
+        rank=ranks["rank"].astype("Int32").to_numpy(),
+        selected=ranks["selected"].eq(True).to_numpy(),
+        sentence=[sentence(cast(Row, row), inputs.study.language) for row in rows],
+    )
+
+
+def _report(inputs: Inputs, detections: Sequence[Detection], flags: Flags, order: Priority) -> dict[str, Any]:
+    return make_report(
+        title=inputs.study.title,
+        areas=inputs.areas,
+        panel=inputs.panel,
+        detections=detections,
+        flags=flags,
+        left_out=order.left_out,
+        truth=inputs.truth,
+        notices=inputs.notices,
+    )
+
+
+def _write(inputs: Inputs, flags: Flags, report: dict[str, Any], folder: Path, steps: _Steps) -> list[str]:
+    """Write everything and return the names of the files."""
+    outputs, shapes = inputs.study.outputs, inputs.areas.frame.geometry
+    steps.begin("result tables")
+    tables = {
+        "flags": _on_shapes(flags.frame, shapes),
+        "evidence": _on_shapes(flags.evidence, shapes),
+        "cells": flags.cells,
+    }
+    paths = [
+        path
+        for stem, table in tables.items()
+        for path in write_table(table, stem, folder, outputs.formats, csv_bom=outputs.csv_bom)
+    ]
+    paths += write_report(report, folder, inputs.study.language)
+    if outputs.page:
+        steps.begin("page")
+        paths.append(
+            write_page(
+                folder,
+                title=inputs.study.title,
+                language=inputs.study.language,
+                areas=inputs.areas,
+                panel=inputs.panel,
+                flags=flags,
+                notices=report["notices"],
+            )
+        )
+    return [path.name for path in paths]
+
+
+def _on_shapes(table: pd.DataFrame, shapes: gpd.GeoSeries) -> gpd.GeoDataFrame:
+    geometry = shapes.reindex(table["area"].astype(str)).to_numpy()
+    return gpd.GeoDataFrame(table, geometry=geometry, crs=shapes.crs)
