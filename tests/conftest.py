@@ -3,8 +3,13 @@
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 import maps
+
+# The same examples in every run: a failure is never a matter of luck.
+settings.register_profile("repeatable", deadline=None, derandomize=True, max_examples=40)
+settings.load_profile("repeatable")
 
 
 @pytest.fixture(scope="session")

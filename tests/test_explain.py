@@ -94,6 +94,8 @@ def test_all_periods_together_are_not_named():
     ("reference", "words"),
     [
         ("national", "Going by all areas together,"),
+        ("surroundings", "Going by its wider surroundings,"),
+        ("all areas", "Going by all areas together,"),
         ("peers", "Going by comparable areas,"),
         ("parent:gemeente", "Going by its gemeente,"),
         ("stratum:urbanity", "Going by areas of the same urbanity,"),
@@ -139,6 +141,11 @@ def test_any_missing_value_leaves_its_part_out(lang, gap):
 
 def test_a_pandas_row_will_do():
     assert sentence(pd.Series(ROW)) == sentence(ROW)
+
+
+def test_extreme_q_stays_readable():
+    text = sentence(ROW | {"q_value": 1e-30})
+    assert "less than 0.01% are expected to be chance (q < 0.0001)" in text
 
 
 def test_an_unknown_language_is_refused():

@@ -18,7 +18,7 @@ from zoo_geo.areas import read_areas
 from zoo_geo.errors import InputError
 from zoo_geo.weights import aligned, build_weights, isolates
 
-QUICK = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+QUICK = settings(suppress_health_check=[HealthCheck.too_slow])
 CONTIGUITY = pytest.mark.parametrize("method", ["queen", "rook"])
 KERNELS = ["triangular", "parabolic", "gaussian", "bisquare", "cosine", "exponential", "boxcar"]
 

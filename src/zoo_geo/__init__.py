@@ -25,8 +25,8 @@ if TYPE_CHECKING:
     from zoo_geo.panel import Indicator as Indicator
     from zoo_geo.panel import Panel as Panel
     from zoo_geo.pipeline import run as run
-    from zoo_geo.priority import Priority as Priority
-    from zoo_geo.priority import priority as priority
+    from zoo_geo.priorities import Priority as Priority
+    from zoo_geo.priorities import priority as priority
     from zoo_geo.study import load_study as load_study
     from zoo_geo.weights import build_weights as build_weights
 
@@ -41,7 +41,7 @@ _HOME = {
     "flags": ("Flags", "flag"),
     "panel": ("Indicator", "Panel"),
     "pipeline": ("run",),
-    "priority": ("Priority", "priority"),
+    "priorities": ("Priority", "priority"),
     "study": ("load_study",),
     "weights": ("build_weights",),
 }

@@ -143,17 +143,16 @@ def read_areas(
     named = _Columns(id, name, dict(parents or {}), water)
     if isinstance(source, gpd.GeoDataFrame):
         return _check(source, named)
+    if not isinstance(source, (str, os.PathLike)):
+        raise InputError(f"areas need to be a path or a GeoDataFrame; got {type(source).__name__}.")
     try:
-        return _check(_load(source, layer), named)
+        return _check(_load(Path(source), layer), named)
     except InputError as error:
         raise error.within(str(source)) from None
 
 
-def _load(source: object, layer: str | None) -> gpd.GeoDataFrame:
+def _load(path: Path, layer: str | None) -> gpd.GeoDataFrame:
     """Read a file; whatever goes wrong becomes an InputError."""
-    if not isinstance(source, (str, os.PathLike)):
-        raise InputError(f"areas need to be a path or a GeoDataFrame; got {type(source).__name__}.")
-    path = Path(source)
     if not path.exists():
         raise InputError("the file needs to exist; got none there.")
     try:
@@ -231,7 +230,7 @@ def _check_table(table: pd.DataFrame, problems: Problems) -> None:
     if active is None:
         problems.add("the table needs to have a geometry column; got none.")
     elif str(table[active].dtype) != "geometry":
-        problems.add(f"column {active!r} needs to be geometry; got {table[active].dtype}. Set it by set_geometry.")
+        problems.add(f"column {active!r} needs to be geometry; got {table[active].dtype}. Use set_geometry.")
     if not len(table):
         problems.add("the map needs to hold areas; got no rows.")
 

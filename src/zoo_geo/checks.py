@@ -25,19 +25,30 @@ def row_labels(where: np.ndarray, codes: np.ndarray) -> list[str]:
     return [f"row {row} ({code})" if isinstance(code, str) and code else f"row {row}" for row, code in named]
 
 
-def nearest_name(name: str, known: Iterable[str]) -> str:
+def nearest_name(name: object, known: Iterable[object]) -> str:
     """Return a hint that names the nearest known name, or nothing."""
-    close = difflib.get_close_matches(name, list(known), n=1)
+    close = difflib.get_close_matches(str(name), [str(other) for other in known], n=1)
     return f" Did you mean {close[0]!r}?" if close else ""
 
 
 def check_columns(named: Iterable[str], columns: Iterable[object], problems: Problems) -> bool:
-    """Note the columns that a call names and the table lacks; say whether all of them are there."""
-    wanted = list(dict.fromkeys(named))
-    present = [str(column) for column in columns]
+    """Note the columns that a call names and the table lacks; say whether all of them are there.
+
+    Raises
+    ------
+    InputError
+        A column that is named stands in the table twice, so that nothing can be read.
+    """
+    wanted, present = list(dict.fromkeys(named)), list(columns)
+    twice = [name for name in wanted if present.count(name) > 1]
+    if twice:
+        problems.add(
+            f"columns need to have names of their own; got the same ({examples(twice, len(present))})."
+        )
+        problems.raise_if_any()
     absent = [name for name in wanted if name not in present]
+    listed = ", ".join(map(str, present[:40])) + (", ..." if len(present) > 40 else "")
     for name in absent:
-        listed = ", ".join(present[:40]) + (", ..." if len(present) > 40 else "")
         problems.add(f"column {name!r} needs to be in the table; got {listed}.{nearest_name(name, present)}")
     return not absent
 

@@ -129,6 +129,11 @@ def group(labels: np.ndarray) -> _Group:
 Reference: TypeAlias = sparse.csr_array | _Group
 
 
+def totals(x: np.ndarray) -> np.ndarray:
+    """Sum each column in an order that does not depend on the other columns of the block."""
+    return np.ascontiguousarray(x.T).sum(axis=1)
+
+
 # ------------------------------------------------------------------------------ estimation
 
 
@@ -169,7 +174,7 @@ def expect(
     """
     block = _Block(np.where(valid, observed, 0.0), np.where(valid, size, 0.0), valid, family)
     keep = valid.astype(float)
-    phi = np.full(observed.shape[1], family.start)
+    phi = family.first_spread(observed, size, valid)
     chosen: Expectation | None = None
     for step in range(options.clean + 1):
         damping = keep * _damping(block, keep, chosen, phi, options)
@@ -194,8 +199,8 @@ def _damping(
     if not options.precision:
         return np.ones_like(keep)
     family = block.family
-    overall = (keep * family.events(block.observed, block.size)).sum(0) / np.maximum(
-        (keep * block.size).sum(0), 1e-300
+    overall = totals(keep * family.events(block.observed, block.size)) / np.maximum(
+        totals(keep * block.size), 1e-300
     )
     rate = (
         np.broadcast_to(overall, keep.shape)
@@ -249,23 +254,29 @@ def _pool(
     if centre is None or not shrink:
         return raw, size * family.information(raw)
     per_size = family.information(centre)
-    scatter = _scatter(
-        family.departure(raw, centre, phi), 1.0 / np.maximum(size * per_size, 1e-12), block.valid
-    )
-    prior = 1.0 / (scatter + loose)
-    rate = (events + prior / per_size * centre) / (size + prior / per_size)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        departure = family.departure(raw, centre, phi)
+        scatter = _scatter(departure, 1.0 / np.maximum(size * per_size, 1e-12), block.valid)
+        prior = 1.0 / (scatter + loose)
+        rate = (events + prior / per_size * centre) / (size + prior / per_size)
     return rate, size * family.information(rate) + prior
 
 
+_CAP = 4.0
+_CAPPED_MEAN = 0.9205
+"""Mean of the square of a standard normal variable that is capped at `_CAP`."""
+
+
 def _scatter(departure: np.ndarray, error: np.ndarray, valid: np.ndarray, least: float = 1e-4) -> np.ndarray:
-    """Variance between surroundings about their centre (weighted moments, three rounds)."""
+    """Variance between surroundings about their centre, by Huber's proposal 2: outliers count as two sigma."""
     known = valid & np.isfinite(departure) & (error < 1e9)
     square = np.where(known, departure, 0.0) ** 2
     scatter = np.full(departure.shape[1], 0.05)
-    for _ in range(3):
-        weight = known / (error + scatter) ** 2
-        capped = np.minimum(square, 12.0 * (error + scatter))
-        scatter = (weight * (capped - error)).sum(0) / np.maximum(weight.sum(0), 1e-300)
+    for _ in range(8):
+        variance = error + scatter
+        weight = known / variance**2
+        surplus = np.minimum(square, _CAP * variance) - _CAPPED_MEAN * variance
+        scatter = scatter + totals(weight * surplus) / np.maximum(totals(weight), 1e-300)
         scatter = np.maximum(scatter, least)
     return scatter
 
@@ -316,14 +327,14 @@ def _best(block: _Block, keep: np.ndarray, fits: Sequence[Expectation]) -> Expec
 
 def _score(block: _Block, rows: np.ndarray, fit: Expectation) -> np.ndarray:
     family = block.family
-    extra = 1.0 / fit.strength
     with np.errstate(all="ignore"):
+        extra = 1.0 / fit.strength
         if isinstance(family, Gaussian):
             size = 1.0 / (1.0 / block.size + extra)
             score = family.log_likelihood(block.observed, size, fit.rate, fit.spread)
         else:
             score = family.log_likelihood(block.observed, block.size, fit.rate, _total_spread(family, fit))
-    return np.where(rows, score, 0.0).sum(0)
+    return totals(np.where(rows, score, 0.0))
 
 
 def _total_spread(family: Poisson, fit: Expectation) -> np.ndarray:

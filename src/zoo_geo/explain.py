@@ -18,6 +18,8 @@ Row = Mapping[str, Any]
 CAVEAT = {"en": "A pattern, not a verdict.", "nl": "Een patroon, geen oordeel."}
 
 _SMALLEST_P = 1e-6
+_SMALLEST_Q = 1e-4
+_WHOLE_REFERENCES = ("neighbours", "surroundings", "peers", "national", "all areas", "model")
 _GROUP_DETECTORS = ("getis_ord", "local_moran")
 
 _WORDS: dict[str, dict[str, str]] = {
@@ -32,6 +34,8 @@ _WORDS: dict[str, dict[str, str]] = {
         "neighbours": "its neighbours",
         "peers": "comparable areas",
         "national": "all areas together",
+        "all areas": "all areas together",
+        "surroundings": "its wider surroundings",
         "model": "the model",
         "parent": "its {level}",
         "stratum": "areas of the same {level}",
@@ -70,6 +74,8 @@ _WORDS: dict[str, dict[str, str]] = {
         "neighbours": "de buren",
         "peers": "vergelijkbare gebieden",
         "national": "alle gebieden samen",
+        "all areas": "alle gebieden samen",
+        "surroundings": "de wijdere omgeving",
         "model": "het model",
         "parent": "de eigen {level}",
         "stratum": "gebieden van gelijke {level}",
@@ -235,14 +241,10 @@ def _against(facts: _Facts) -> str:
 
 def _reference(facts: _Facts) -> str:
     kind, _, level = str(facts.get("reference") or "").partition(":")
-    if kind in ("neighbours", "peers", "national", "model"):
+    if kind in _WHOLE_REFERENCES:
         return facts.say(kind)
     known = kind in ("parent", "stratum") and level
-    return (
-        facts.say(kind, level=level)
-        if known
-        else facts.say("other", level=facts.get("reference") or "").strip()
-    )
+    return facts.say(kind if known else "other", level=level or kind).strip()
 
 
 def _times(facts: _Facts) -> str:
@@ -284,8 +286,8 @@ def _false_flags(facts: _Facts) -> str:
     q = facts.get("q_value")
     if q is None:
         return ""
-    small = q < _SMALLEST_P
-    shown = _SMALLEST_P if small else q
+    small = q < _SMALLEST_Q
+    shown = _SMALLEST_Q if small else q
     share = facts.number(100 * shown, 2)
     return facts.say("q_small" if small else "q", share=share, q=facts.number(shown, 2))
 

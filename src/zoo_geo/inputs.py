@@ -133,26 +133,26 @@ def _on_the_map(table: pd.DataFrame, source: TableSource, areas: Areas, notices:
 
 def _joined(panels: Sequence[Panel], study: Study) -> Panel:
     """Return one panel of the indicators of all tables, in the order of the study."""
-    areas = (
-        pd.Index(np.unique(np.concatenate([panel.areas for panel in panels])))
-        if len(panels) > 1
-        else panels[0].areas
-    )
+    areas = panels[0].areas
+    for panel in panels[1:]:
+        areas = areas.union(panel.areas, sort=False)
     periods = tuple(sorted({period for panel in panels for period in panel.periods}))
     whole = [_widened(panel, areas, periods) for panel in panels]
     units = {item.id: study.within(item.unit) for item in study.indicators}
     indicators = [replace(item, unit=units[item.id]) for panel in whole for item in panel.indicators]
-    place = {item.id: position for position, item in enumerate(study.indicators)}
-    order = np.argsort([place[item.id] for item in indicators])
+    order = np.argsort([list(units).index(item.id) for item in indicators])
+
+    def together(name: str) -> np.ndarray:
+        return np.concatenate([getattr(panel, name) for panel in whole], axis=1)[:, order]
+
     return Panel(
         areas,
         tuple(indicators[position] for position in order),
         periods,
-        *(
-            np.concatenate([getattr(p, name) for p in whole], axis=1)[:, order]
-            for name in ("observed", "exposure", "status")
-        ),
-        notices=tuple(notice for panel in whole for notice in panel.notices),
+        together("observed"),
+        together("exposure"),
+        together("status"),
+        tuple(notice for panel in whole for notice in panel.notices),
     )
 
 

@@ -20,7 +20,7 @@ from zoo_geo.outputs.page import write_page
 from zoo_geo.outputs.report import make_report, write_report
 from zoo_geo.outputs.tables import write_table
 from zoo_geo.panel import Panel
-from zoo_geo.priority import Priority, priority
+from zoo_geo.priorities import Priority, priority
 from zoo_geo.study import Study, load_study
 
 Progress = Callable[[str, int, int], None]
@@ -167,7 +167,7 @@ def _write(inputs: Inputs, flags: Flags, report: dict[str, Any], folder: Path, s
     tables = {
         "flags": _on_shapes(flags.frame, shapes),
         "evidence": _on_shapes(flags.evidence, shapes),
-        "cells": flags.cells,
+        "cells": _with_figures(flags.cells),
     }
     paths = [
         path
@@ -189,6 +189,12 @@ def _write(inputs: Inputs, flags: Flags, report: dict[str, Any], folder: Path, s
             )
         )
     return [path.name for path in paths]
+
+
+def _with_figures(cells: pd.DataFrame) -> pd.DataFrame:
+    """Leave out the periods in which an indicator has no figure at all."""
+    figures = cells["status"].ne("missing").groupby([cells["indicator"], cells["period"]], observed=True)
+    return cells[figures.transform("any")]
 
 
 def _on_shapes(table: pd.DataFrame, shapes: gpd.GeoSeries) -> gpd.GeoDataFrame:

@@ -7,7 +7,7 @@ estimated, and how far in the tail a figure lies. Arrays of one column have shap
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import numpy as np
 from scipy import optimize, special, stats
@@ -27,6 +27,10 @@ class Poisson:
     def events(self, observed: np.ndarray, size: np.ndarray) -> np.ndarray:
         """Return what is pooled."""
         return observed
+
+    def first_spread(self, observed: np.ndarray, size: np.ndarray, valid: np.ndarray) -> np.ndarray:
+        """Spread of each column to begin with, shape (n_columns,)."""
+        return np.full(observed.shape[1], self.start)
 
     def information(self, rate: np.ndarray) -> np.ndarray:
         """Effective events per unit of size, so that 1 / (size x this) is a relative variance."""
@@ -177,11 +181,18 @@ class Gaussian:
     """Values with an optional weight that says how precise each one is."""
 
     name = "gaussian"
-    start = 1.0
 
     def events(self, observed: np.ndarray, size: np.ndarray) -> np.ndarray:
         """Return what is pooled."""
         return observed * size
+
+    def first_spread(self, observed: np.ndarray, size: np.ndarray, valid: np.ndarray) -> np.ndarray:
+        """Robust variance of each column to begin with, so that the unit of the values changes nothing."""
+        return np.array([self._variance(*pair) for pair in _known_pairs(observed, size, valid)])
+
+    def _variance(self, y: np.ndarray, size: np.ndarray) -> float:
+        away = np.abs(y - np.median(y)) * np.sqrt(size) if y.size else np.zeros(1)
+        return float((1.4826 * np.median(away)) ** 2 or np.mean(away**2) or 1.0)
 
     def information(self, rate: np.ndarray) -> np.ndarray:
         """Weight per unit of weight."""
@@ -250,6 +261,13 @@ class Gaussian:
 
 Family = Poisson | Binomial | Gaussian
 FAMILIES: dict[str, Family] = {f.name: f for f in (Poisson(), Binomial(), Gaussian())}
+
+
+def _known_pairs(
+    observed: np.ndarray, size: np.ndarray, valid: np.ndarray
+) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    for rows, y, weight in zip(valid.T, observed.T, size.T, strict=True):
+        yield y[rows], weight[rows]
 
 
 def _match(coverage: Callable[[float], float], start: float, largest: float = LARGEST_SPREAD) -> float:

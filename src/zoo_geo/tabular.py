@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import re
+import warnings
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -39,7 +40,7 @@ def read_table(path: str | Path, text: Iterable[str] = ()) -> pd.DataFrame:
         return pd.read_parquet(path) if path.suffix.lower() == ".parquet" else _read_csv(path, set(text))
     except UnicodeDecodeError:
         raise InputError(f"{path.name} needs to be UTF-8; got other bytes. Save it as 'CSV UTF-8'.") from None
-    except (OSError, ValueError, ImportError) as error:
+    except (OSError, ValueError, ImportError, pd.errors.ParserWarning) as error:
         reason = str(error).partition("\n")[0]
         raise InputError(f"{path.name} needs to be a readable table; got an error: {reason}") from error
 
@@ -47,7 +48,11 @@ def read_table(path: str | Path, text: Iterable[str] = ()) -> pd.DataFrame:
 def _read_csv(path: Path, text: set[str]) -> pd.DataFrame:
     """Read cells as text, then make numbers of the columns that hold nothing else."""
     separator = _separator(path)
-    table = pd.read_csv(path, sep=separator, dtype="str", encoding="utf-8-sig", keep_default_na=False)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", pd.errors.ParserWarning)  # rows that are longer than the header
+        table = pd.read_csv(
+            path, sep=separator, dtype="str", encoding="utf-8-sig", keep_default_na=False, index_col=False
+        )
     for name in table.columns:
         if name in text:
             table[name] = table[name].mask(table[name] == "")

@@ -72,14 +72,15 @@ class Detection:
 class Scores:
     """What a detector computes: arrays of shape (n, n_columns) by column name, in code order.
 
-    ``label`` makes the detector's class out of the arrays; ``side`` is positive where the area is high,
-    negative where it is low, and the sign of z where it is not given.
+    ``label`` numbers the detector's ``classes``; ``side`` is positive where the area is high, negative
+    where it is low, and the sign of z where it is not given.
     """
 
     reference: str
     status: np.ndarray
     arrays: dict[str, np.ndarray]
-    label: Callable[[dict[str, np.ndarray]], np.ndarray]
+    classes: tuple[str, ...]
+    label: np.ndarray
     side: np.ndarray | None = None
     notices: list[str] = field(default_factory=list)
 
@@ -167,9 +168,8 @@ def assemble(detector: Detector, inputs: Inputs, scores: Scores, seed: int) -> D
     silent = scores.status != OK
     for name in ("z", "p_value", "statistic"):
         scores.arrays[name] = np.where(silent, np.nan, scores.arrays[name])
-    frame = pd.DataFrame(
-        {name: _column(name, detector, inputs, scores) for name in DETECTION_COLUMNS + detector.own}
-    )
+    columns = {name: _column(name, detector, inputs, scores) for name in DETECTION_COLUMNS + detector.own}
+    frame = pd.DataFrame(columns, copy=False)
     parameters = asdict(detector) | {"seed": seed, "version": __version__}  # type: ignore[call-overload]
     return Detection(
         frame, detector.name, scores.reference, inputs.indicators, detector.evidence, detector.effect,
@@ -192,7 +192,7 @@ def _column(name: str, detector: Detector, inputs: Inputs, scores: Scores) -> An
         "observed": lambda: _flat(inputs.observed, inputs),
         "exposure": lambda: _flat(inputs.exposure, inputs),
         "value": lambda: _flat(values(inputs), inputs),
-        "cluster": lambda: pd.array([pd.NA] * (n * c), dtype="Int32"),
+        "cluster": lambda: pd.arrays.IntegerArray(np.zeros(n * c, np.int32), np.ones(n * c, bool)),
     }
     return keys[name]() if name in keys else _flat(scores.arrays[name], inputs)
 
@@ -204,9 +204,9 @@ def _direction(scores: Scores) -> np.ndarray:
 
 
 def _labels(scores: Scores) -> tuple[tuple[str, ...], np.ndarray]:
-    label = np.where(scores.status == OK, scores.label(scores.arrays), np.array(STATUSES)[scores.status])
-    words, codes = np.unique(label, return_inverse=True)
-    return tuple(str(word) for word in words), codes.reshape(label.shape)
+    silent = STATUSES[1:]
+    codes = np.where(scores.status == OK, scores.label + len(silent), scores.status - 1)
+    return silent + scores.classes, codes
 
 
 def _repeat(words: Any, codes: np.ndarray) -> Any:  # noqa: ANN401

@@ -12,6 +12,7 @@ from zoo_geo import expectation as ex
 from zoo_geo.detectors.base import Alternative, Detector, Scores, options, spread_out
 from zoo_geo.detectors.inputs import ISOLATED, OK, TOO_FEW, Inputs, blocks, column_status, matrix, parents
 from zoo_geo.errors import InputError
+from zoo_geo.panel import Indicator
 from zoo_geo.predictive import FAMILIES, Family
 
 _IMPLAUSIBLE = 0.03
@@ -83,16 +84,15 @@ class Deviation(Detector):
             valid = status[:, columns] == OK
             figures = inputs.observed[:, columns], inputs.exposure[:, columns]
             fit = ex.expect(*figures, valid, family, near, wider, parts)
-            status[:, columns] = _lonely(
-                status[:, columns], near, fit, ex.usable(family, fit.rate, figures[1])
-            )
+            known, usable = inputs.status[:, columns] == OK, ex.usable(family, fit.rate, figures[1])
+            status[:, columns] = _lonely(status[:, columns], known, near, fit, usable)
             for name, found in self._results(inputs, columns, status[:, columns] == OK, family, fit).items():
                 arrays[name][:, columns] = found
 
         spread_out(block, blocks(inputs), n_jobs)
         arrays |= _next_door(inputs)
-        notices = _doubts(inputs, status, arrays["p_value"])
-        return Scores(self.reference, status, arrays, _classes, notices=notices)
+        notices = _doubts(inputs, status, arrays["p_value"], self.reference)
+        return Scores(self.reference, status, arrays, _CLASSES, _classes(arrays["z"]), notices=notices)
 
     def _references(self, inputs: Inputs) -> tuple[list[ex.Reference], list[ex.Reference]]:
         nation: list[ex.Reference] = [ex.everybody(inputs.codes.size)]
@@ -128,15 +128,18 @@ _RESULTS = ("expected", "ratio", "ratio_low", "ratio_high", "statistic", "z", "p
 
 
 def _lonely(
-    status: np.ndarray, near: list[ex.Reference], fit: ex.Expectation, usable: np.ndarray
+    status: np.ndarray,
+    known: np.ndarray,
+    near: list[ex.Reference],
+    fit: ex.Expectation,
+    usable: np.ndarray,
 ) -> np.ndarray:
     """Mark areas whose reference holds no other figure, and those it leads to expect nothing of."""
-    ok = status == OK
     company = np.zeros(status.shape)
     for width in np.unique(fit.width):
         chosen = fit.width == width
-        company[:, chosen] = near[width] @ ok[:, chosen].astype(float)
-    return np.where(ok & (company <= 0), ISOLATED, np.where(ok & ~usable, TOO_FEW, status))
+        company[:, chosen] = near[width] @ known[:, chosen].astype(float)
+    return np.where(known & (company <= 0), ISOLATED, np.where((status == OK) & ~usable, TOO_FEW, status))
 
 
 def signed(log_p: np.ndarray, upper: np.ndarray, alternative: Alternative) -> tuple[np.ndarray, np.ndarray]:
@@ -150,15 +153,14 @@ def signed(log_p: np.ndarray, upper: np.ndarray, alternative: Alternative) -> tu
     return z, np.maximum(p, 1e-300)
 
 
-def _classes(arrays: dict[str, np.ndarray]) -> np.ndarray:
+_CLASSES = ("low_998", "low_95", "as_expected", "high_95", "high_998")
+
+
+def _classes(z: np.ndarray) -> np.ndarray:
     """Control-limit class: 95 % and 99.8 %, as in funnel plots."""
-    z = np.nan_to_num(arrays["z"])
     inner, outer = special.ndtri([0.975, 0.999])
-    return np.select(
-        [z >= outer, z >= inner, z <= -outer, z <= -inner],
-        ["high_998", "high_95", "low_998", "low_95"],
-        "as_expected",
-    )
+    z = np.nan_to_num(z)
+    return (z > -outer).astype(int) + (z > -inner) + (z >= inner) + (z >= outer)
 
 
 def _next_door(inputs: Inputs) -> dict[str, np.ndarray]:
@@ -177,19 +179,36 @@ def _next_door(inputs: Inputs) -> dict[str, np.ndarray]:
     return {"n_neighbors": weights @ ok.astype(float), "neighbors_value": together * per}
 
 
-def _doubts(inputs: Inputs, status: np.ndarray, p: np.ndarray) -> list[str]:
+def _doubts(inputs: Inputs, status: np.ndarray, p: np.ndarray, reference: str) -> list[str]:
     """Warn where far more areas are extreme than chance explains: the exposure may be the wrong one."""
-    notices = []
-    for c, (indicator, period) in enumerate(inputs.columns):
-        known = status[:, c] == OK
-        extreme = known & (p[:, c] <= 0.001)
-        if known.sum() < 200 or extreme.sum() <= _IMPLAUSIBLE * known.sum():
-            continue
-        small = (inputs.exposure[extreme, c] < _SMALL).mean()
-        where = "" if indicator.family == "gaussian" else f"; {small:.0%} of these have an exposure below 200"
-        notices.append(
-            f"{indicator.id} {period}: {extreme.sum() / known.sum():.1%} of areas have p <= 0.001 where "
-            f"chance gives 0.1 %{where}. The exposure may not be what the figure depends on (visitors, "
-            "passers-by), or the spread differs between areas: read these flags with care."
-        )
-    return notices
+    known = status == OK
+    with np.errstate(invalid="ignore"):
+        extreme = known & (p <= 0.001)
+    doubtful = (known.sum(0) >= 200) & (extreme.sum(0) > _IMPLAUSIBLE * known.sum(0))
+    return [
+        _doubt(indicator, np.flatnonzero(doubtful & own), inputs, known, extreme, reference)
+        for indicator in inputs.indicators
+        if (doubtful & (own := np.array([each == indicator for each, _ in inputs.columns]))).any()
+    ]
+
+
+def _doubt(
+    indicator: Indicator,
+    columns: np.ndarray,
+    inputs: Inputs,
+    known: np.ndarray,
+    extreme: np.ndarray,
+    reference: str,
+) -> str:
+    """Say in words how implausible an indicator's extremes are, and on whom they fall."""
+    share = extreme[:, columns].sum() / known[:, columns].sum()
+    small = (inputs.exposure[:, columns][extreme[:, columns]] < _SMALL).mean()
+    where = (
+        "" if indicator.family == "gaussian" else f", {small:.0%} of them with an exposure below {_SMALL:.0f}"
+    )
+    periods = ", ".join(inputs.columns[c][1] for c in columns)
+    return (
+        f"{indicator.id} ({periods}) against {reference}: {share:.1%} of areas have p <= 0.001, where chance "
+        f"gives 0.1 %{where}. The exposure may not be what the figure depends on (visitors, passers-by), or the "
+        "spread differs between areas: read these flags with care."
+    )

@@ -7,9 +7,10 @@ from typing import ClassVar, Literal
 
 import numpy as np
 
+from zoo_geo import expectation as ex
 from zoo_geo.detectors import local
 from zoo_geo.detectors.base import Alternative, Detector, Scores, options
-from zoo_geo.detectors.inputs import ISOLATED, OK, Inputs, matrix
+from zoo_geo.detectors.inputs import Inputs, matrix
 from zoo_geo.errors import InputError
 
 
@@ -82,7 +83,7 @@ class GetisOrd(Detector):
         )
         drawn = own if self.null == "total" else None
         found = local.infer(fields.values, weights, self.permutations, seed, drawn, n_jobs)
-        status = np.where((fields.status == OK) & (found.degree == 0), ISOLATED, fields.status)
+        status = local.statuses(inputs, fields, found)
         kept = own[:, None] * np.nan_to_num(fields.values) if self.null != "total" else 0.0
         arrays = {
             "statistic": self._statistic(fields.values, found.lag + kept, found.weight, own),
@@ -90,7 +91,9 @@ class GetisOrd(Detector):
             "p_value": local.decided(found, self.permutations, self.alternative),
         }
         arrays |= local.shown(inputs, fields, weights, self.permutations)
-        return Scores(local.reference(self.value), status, arrays, _hot_cold)
+        return Scores(
+            local.reference(self.value), status, arrays, ("none", "hot", "cold"), _hot_cold(found.z)
+        )
 
     def _statistic(
         self, values: np.ndarray, lag: np.ndarray, weight: np.ndarray, own: np.ndarray
@@ -100,9 +103,8 @@ class GetisOrd(Detector):
             if self.value != "rate":
                 return lag / (weight + (own[:, None] if self.null != "total" else 0.0))
             others = 0.0 if self.star else np.nan_to_num(values)
-            return lag / (np.nansum(values, axis=0) - others)
+            return lag / (ex.totals(np.nan_to_num(values)) - others)
 
 
-def _hot_cold(arrays: dict[str, np.ndarray]) -> np.ndarray:
-    z = np.nan_to_num(arrays["z"])
-    return np.where(z > 0, "hot", np.where(z < 0, "cold", "none"))
+def _hot_cold(z: np.ndarray) -> np.ndarray:
+    return np.where(z > 0, 1, np.where(z < 0, 2, 0))

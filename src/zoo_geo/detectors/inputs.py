@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import weakref
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -86,8 +87,24 @@ class Inputs:
         return np.array([indicator.family == "gaussian" for indicator, _ in self.columns])
 
 
+_kept: tuple[tuple[weakref.ref[Any] | None, ...], Inputs] | None = None
+
+
 def prepare(panel: Panel, neighbors: Graph | None, areas: Areas | None) -> Inputs:
-    """Put panel and graph on one list of areas."""
+    """Put panel and graph on one list of areas; the last ones are kept for the next detector."""
+    global _kept
+    given = (panel, neighbors, areas)
+    if _kept is not None and all(
+        each is None if ref is None else each is ref() is not None
+        for each, ref in zip(given, _kept[0], strict=True)
+    ):
+        return _kept[1]
+    inputs = _prepare(panel, neighbors, areas)
+    _kept = tuple(None if each is None else weakref.ref(each) for each in given), inputs
+    return inputs
+
+
+def _prepare(panel: Panel, neighbors: Graph | None, areas: Areas | None) -> Inputs:
     known = panel.areas if neighbors is None else neighbors.unique_ids
     listed = pd.Index(panel.areas)
     absent = listed.difference(known, sort=False)
@@ -160,13 +177,23 @@ def blocks(inputs: Inputs) -> list[tuple[str, np.ndarray]]:
     ]
 
 
+def lonely(inputs: Inputs, weights: ex.Reference) -> np.ndarray:
+    """Areas that have a figure, and no other area in reach that has one; shape (n, n_columns)."""
+    known = inputs.status == OK
+    if isinstance(weights, sparse.csr_array):
+        weights = sparse.csr_array(
+            (np.ones_like(weights.data), weights.indices, weights.indptr), weights.shape
+        )
+    return known & (weights @ known.astype(float) <= 0)
+
+
 def column_status(inputs: Inputs) -> np.ndarray:
     """Status of every cell, with columns that are all alike or nearly empty marked as such."""
     status = inputs.status.astype(np.int8).copy()
     ok = status == OK
-    with np.errstate(invalid="ignore"):
-        shown = np.where(ok, inputs.observed, np.nan)
-        alike = np.array([np.unique(column[np.isfinite(column)]).size < 2 for column in shown.T], bool)
+    low = np.where(ok, inputs.observed, np.inf).min(axis=0, initial=np.inf)
+    high = np.where(ok, inputs.observed, -np.inf).max(axis=0, initial=-np.inf)
+    alike = low >= high
     few = ok.sum(0) < FEWEST_AREAS
     status[ok & alike] = CONSTANT
     status[ok & few & ~alike] = TOO_FEW

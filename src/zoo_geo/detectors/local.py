@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from typing import Literal
 
 import numpy as np
@@ -16,7 +16,7 @@ from scipy import sparse
 
 from zoo_geo import expectation as ex
 from zoo_geo.detectors.base import Alternative, options, spread_out
-from zoo_geo.detectors.inputs import OK, Inputs, blocks, column_status, matrix, parents
+from zoo_geo.detectors.inputs import ISOLATED, OK, Inputs, blocks, column_status, lonely, matrix, parents
 from zoo_geo.errors import InputError
 from zoo_geo.predictive import FAMILIES
 
@@ -90,12 +90,13 @@ def _rates(inputs: Inputs, status: np.ndarray, value: Value) -> np.ndarray:
     rate = np.where(ok, inputs.observed, 0.0) / size
     if value == "rate":
         return rate
-    total = np.where(ok, size, 0.0).sum(0)
-    mean = np.where(ok, rate * size, 0.0).sum(0) / total
-    between = np.where(ok, size * (rate - mean) ** 2, 0.0).sum(0) / total - mean * ok.sum(0) / total
-    variance = between + mean / size
-    variance = np.where(variance < 0, mean / size, variance)
-    return (rate - mean) / np.sqrt(variance)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        total = ex.totals(np.where(ok, size, 0.0))
+        mean = ex.totals(np.where(ok, rate * size, 0.0)) / total
+        between = ex.totals(np.where(ok, size * (rate - mean) ** 2, 0.0)) / total - mean * ok.sum(0) / total
+        variance = between + mean / size
+        variance = np.where(variance < 0, mean / size, variance)
+        return (rate - mean) / np.sqrt(variance)
 
 
 @dataclass(frozen=True, eq=False)
@@ -195,24 +196,25 @@ def _moments(
     """Exact mean and variance of the lag when values are drawn without replacement."""
     x = np.where(valid[:, None], values[:, columns], 0.0)
     n = float(valid.sum())
-    centre = x.sum(0) / max(n, 1.0)
+    centre = ex.totals(x) / max(n, 1.0)
     x = np.where(valid[:, None], x - centre, 0.0)
+    squares = ex.totals(x**2)
     first = rows.sum(axis=1)[:, None]
     second = sparse.csr_array(rows.multiply(rows)).sum(axis=1)[:, None]
     lag = rows @ x
     if own is not None:
         alone = np.where(valid, own, 0.0)[:, None]
         lag, first, second = lag + alone * x, first + alone, second + alone**2
-        pool, mean, square = n, np.zeros_like(x), np.broadcast_to((x**2).sum(0) / max(n, 1.0), x.shape)
+        pool, mean, square = n, np.zeros_like(x), np.broadcast_to(squares / max(n, 1.0), x.shape)
     else:
         pool = n - 1.0
         mean = -x / max(pool, 1.0)
-        square = ((x**2).sum(0) - x**2) / max(pool, 1.0) - mean**2
+        square = (squares - x**2) / max(pool, 1.0) - mean**2
     # variance of sum_j w_j x_pi(j): s2 (N sum w^2 - (sum w)^2) / (N - 1)
     variance = square * np.maximum(pool * second - first**2, 0.0) / max(pool - 1.0, 1.0)
     out.lag[:, columns] = lag + first * centre
     out.mean[:, columns] = first * (mean + centre)
-    scale = (x**2).sum(0) / max(n, 1.0) * second
+    scale = squares / max(n, 1.0) * second
     out.variance[:, columns] = np.where(variance > 1e-12 * scale, variance, 0.0)
     out.degree[:, columns] = np.diff(rows.indptr)[:, None]
     out.weight[:, columns] = first
@@ -252,8 +254,8 @@ def _count(
         return
     pool = _pool(*key, np.packbits(valid).tobytes(), valid.size, int(taken[todo].max()) + 1 - extra)
     even = _even(rows, own)
-    draw = _Draw(rows, own, taken, pool)
-    work = [(c, draw.shared, todo & even) for c in columns if (todo & even).any()]
+    draw = _Draw(*_scaled(rows, own), taken, pool, np.flatnonzero(todo & even))
+    work = [(c, draw.shared, draw.even) for c in columns if draw.even.size]
     for part in np.array_split(np.flatnonzero(todo & ~even), n_jobs):
         work += [(c, draw.direct, part) for c in columns if part.size]
 
@@ -268,25 +270,38 @@ def _count(
 
 @dataclass(frozen=True, eq=False)
 class _Draw:
-    """One block of draws, ready to be counted for any column of centred values."""
+    """One block of draws, ready to be counted for any column of centred values.
+
+    ``taken`` says how many values each row draws; ``even`` lists the rows of equal weights.
+    """
 
     rows: sparse.csr_array
     own: np.ndarray | None
     taken: np.ndarray
     pool: tuple[np.ndarray, ...]
+    even: np.ndarray
+
+    @cached_property
+    def _sizes(self) -> tuple[np.ndarray, np.ndarray]:
+        """Prefix lengths that the rows of equal weights need, and each row's place among them."""
+        sizes, row = np.unique(self.taken[self.even], return_inverse=True)
+        place = np.full(self.taken.size, -1)
+        place[self.even] = row
+        return sizes, place
+
+    @cached_property
+    def _neighbors(self) -> sparse.csr_array:
+        ones = np.ones_like(self.rows.data)
+        return sparse.csr_array((ones, self.rows.indices, self.rows.indptr), self.rows.shape)
 
     def shared(self, x: np.ndarray, which: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Count against sums that areas with equally many neighbours share."""
         from zoo_geo.kernels.permutation import prefix_sums, shared_counts
 
-        sizes = np.unique(self.taken[which])
-        row = np.where(which, np.searchsorted(sizes, self.taken), -1)
+        sizes, row = self._sizes
         sums = prefix_sums(x, self.pool[0], sizes)
-        ones = np.ones_like(self.rows.data)
-        lag = sparse.csr_array((ones, self.rows.indices, self.rows.indptr), self.rows.shape) @ x
-        if self.own is not None:
-            lag = lag + x
         tie, total = _tie(x), self.own is not None
+        lag = self._neighbors @ x + (x if total else 0.0)
         above, below = shared_counts(x, lag, sizes, row, sums, np.sort(sums, axis=1), *self.pool, tie, total)
         return above[which], below[which]
 
@@ -305,6 +320,16 @@ class _Draw:
 def _tie(x: np.ndarray) -> float:
     """Sums closer than this are the same: float noise must not decide a tie."""
     return _TIE * max(float(np.std(x)), float(np.finfo(float).tiny))
+
+
+def _scaled(rows: sparse.csr_array, own: np.ndarray | None) -> tuple[sparse.csr_array, np.ndarray | None]:
+    """Bring each row's largest weight to one, so that a tie is a tie in any unit of weight."""
+    largest = abs(rows).max(axis=1).toarray().ravel()
+    largest = np.maximum(largest, 0.0 if own is None else np.abs(own))
+    largest[largest == 0] = 1.0
+    data = rows.data / np.repeat(largest, np.diff(rows.indptr))
+    scaled = sparse.csr_array((data, rows.indices, rows.indptr), rows.shape)
+    return scaled, None if own is None else own / largest
 
 
 def _even(rows: sparse.csr_array, own: np.ndarray | None) -> np.ndarray:
@@ -334,6 +359,12 @@ def decided(inference: LagInference, permutations: int, alternative: Alternative
     """p of every cell; 1 where the null leaves nothing to chance."""
     p = permutation_p(inference.above, inference.below, permutations, alternative)
     return np.where(inference.variance > 0, p, 1.0)
+
+
+def statuses(inputs: Inputs, fields: Fields, inference: LagInference) -> np.ndarray:
+    """Status of every cell, areas without a neighbour that has a value marked as isolated."""
+    alone = lonely(inputs, matrix(inputs)) | ((fields.status == OK) & (inference.degree == 0))
+    return np.where(alone, ISOLATED, fields.status)
 
 
 def reference(value: Value) -> str:

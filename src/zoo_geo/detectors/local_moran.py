@@ -7,9 +7,10 @@ from typing import ClassVar
 
 import numpy as np
 
+from zoo_geo import expectation as ex
 from zoo_geo.detectors import local
 from zoo_geo.detectors.base import Alternative, Detector, Scores
-from zoo_geo.detectors.inputs import ISOLATED, OK, Inputs, matrix
+from zoo_geo.detectors.inputs import Inputs, matrix
 
 
 @dataclass(frozen=True)
@@ -61,11 +62,13 @@ class LocalMoran(Detector):
     def _score(self, inputs: Inputs, seed: int, n_jobs: int) -> Scores:
         weights, fields = matrix(inputs), local.fields(inputs, self.value, n_jobs)
         found = local.infer(fields.values, weights, self.permutations, seed, None, n_jobs)
-        status = np.where((fields.status == OK) & (found.degree == 0), ISOLATED, fields.status)
-        away = fields.values - np.nanmean(fields.values, axis=0)
+        status = local.statuses(inputs, fields, found)
+        count = np.isfinite(fields.values).sum(0)
+        mean = ex.totals(np.nan_to_num(fields.values)) / np.maximum(count, 1)
+        away = fields.values - mean
         with np.errstate(divide="ignore", invalid="ignore"):
-            lag = found.lag / found.weight - np.nanmean(fields.values, axis=0)
-            normal = (np.isfinite(fields.values).sum(0) - 1) / np.nansum(away**2, axis=0)
+            lag = found.lag / found.weight - mean
+            normal = (count - 1) / ex.totals(np.nan_to_num(away) ** 2)
         own, around = _sign(away), _sign(lag)
         turned = np.where(own < 0, -1.0, own)
         above = np.where(own < 0, found.below, found.above)
@@ -75,10 +78,11 @@ class LocalMoran(Detector):
             "statistic": away * lag * normal,
             "z": turned * found.z,
             "p_value": np.where((found.variance > 0) & (own != 0), p, 1.0),
-            "quadrant": 3 * own + around,
         }
         arrays |= local.shown(inputs, fields, weights, self.permutations)
-        return Scores(local.reference(self.value), status, arrays, _quadrant, side=own)
+        return Scores(
+            local.reference(self.value), status, arrays, _QUADRANTS, _quadrant(own, around), side=own
+        )
 
 
 def _sign(x: np.ndarray) -> np.ndarray:
@@ -87,6 +91,10 @@ def _sign(x: np.ndarray) -> np.ndarray:
         return np.where(np.abs(x) > 1e-12 * np.nanmax(np.abs(x), axis=0, initial=0.0), np.sign(x), 0.0)
 
 
-def _quadrant(arrays: dict[str, np.ndarray]) -> np.ndarray:
-    number = np.nan_to_num(arrays["quadrant"])
-    return np.select([number == 4, number == -4, number == 2, number == -2], ["HH", "LL", "HL", "LH"], "none")
+_QUADRANTS = ("LL", "LH", "none", "HL", "HH")
+
+
+def _quadrant(own: np.ndarray, around: np.ndarray) -> np.ndarray:
+    """Number the quadrant; an own value or surroundings at the mean are in none."""
+    number = np.where(own == 0, 0, np.where(around == 0, 0, own + 0.5 * (own != 0) * around))
+    return np.digitize(number, [-1.0, -0.1, 0.1, 1.0])

@@ -90,6 +90,20 @@ def prefix_sums(values, pool, sizes):
 
 
 @njit(cache=True, nogil=True)
+def _first_at_least(line, value):
+    """Position of the first element of a sorted line that is at least ``value``."""
+    low, left = 0, line.size
+    while left > 0:
+        half = left >> 1
+        if line[low + half] < value:
+            low += half + 1
+            left -= half + 1
+        else:
+            left = half
+    return low
+
+
+@njit(cache=True, nogil=True)
 def shared_counts(values, lags, sizes, row, sums, ordered, pool, indptr, draw, place, tol, own):
     """Count the null sums at or above, and at or below, each area's lag.
 
@@ -105,8 +119,11 @@ def shared_counts(values, lags, sizes, row, sums, ordered, pool, indptr, draw, p
         if s < 0:
             continue
         low, high = lags[i] - tol, lags[i] + tol
-        ge = count - np.searchsorted(ordered[s], low)
-        le = np.searchsorted(ordered[s], high, side="right")
+        line = ordered[s]
+        le = _first_at_least(line, low)
+        ge = count - le
+        if le < count and line[le] <= high:  # ties
+            le += _first_at_least(line[le:], np.nextafter(high, np.inf))
         if not own:
             k = sizes[s]
             for spot in range(indptr[i], indptr[i + 1]):

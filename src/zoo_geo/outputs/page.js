@@ -4,7 +4,10 @@
   const { areas, indicators, periods, classes, words } = data;
   const byId = (id) => document.getElementById(id);
   const map = byId("map"), tip = byId("tip"), list = byId("flags");
-  const numbers = new Intl.NumberFormat(data.language, { maximumSignificantDigits: 4 });
+  const figure = (value, digits = 3) => {
+    const size = value === 0 ? 0 : Math.floor(Math.log10(Math.abs(value)));
+    return value.toLocaleString(data.language, { maximumFractionDigits: Math.max(0, digits - 1 - size) });
+  };
   const counts = new Intl.NumberFormat(data.language);
 
   // Shapes: rings of whole steps, each point after the first as the difference from the one before.
@@ -22,7 +25,7 @@
     Math.min(all[0], box[0]), Math.min(all[1], box[1]), Math.max(all[2], box[2]), Math.max(all[3], box[3]),
   ]);
   const extent = Math.max(whole[2] - whole[0], whole[3] - whole[1]);
-  let indicator = 0, period = 0, selected = -1;
+  let [indicator, period] = data.start, selected = -1;
 
   function lines(which) {
     const x = [], y = [];
@@ -48,8 +51,23 @@
       line: { color: data.border, width: 0.4 },
     })).filter((_, n) => members[n].length);
     const flagged = data.flags[indicator][period].map((flag) => flag[0]);
-    return [...fills, outline(flagged, "#ffffff", 3.2), outline(flagged, "#111111", 1.6),
-      outline(selected < 0 ? [] : [selected], "#ffd400", 7), outline(selected < 0 ? [] : [selected], "#111111", 2.4)];
+    return [...fills, outline(flagged, "#ffffff", 2 * thickness), outline(flagged, "#111111", thickness),
+      outline([], "#ffd400", 7), outline([], "#111111", 2.4)];
+  }
+
+  // Outlines follow the zoom, so that they never hide the colour of small areas.
+  const widths = boxes.map((box) => Math.max(box[2] - box[0], box[3] - box[1])).sort((a, b) => a - b);
+  const typical = widths[Math.floor(widths.length / 2)];
+  let thickness = 1.6;
+
+  function follow() {
+    const [from, to] = map._fullLayout.xaxis.range;
+    const pixels = typical / (to - from) * map.clientWidth;
+    const wanted = Math.min(1.8, Math.max(0.5, pixels / 16));
+    if (Math.abs(wanted - thickness) < 0.1) return;
+    thickness = wanted;
+    const last = map.data.length;
+    Plotly.restyle(map, { "line.width": [2 * thickness, thickness] }, [last - 4, last - 3]);
   }
 
   function ranges([x0, y0, x1, y1], room) {
@@ -67,7 +85,7 @@
       paper_bgcolor: "#ffffff", plot_bgcolor: "#ffffff", hovermode: false,
     };
     const config = {
-      scrollZoom: true, displaylogo: false, responsive: true, displayModeBar: true,
+      scrollZoom: true, displaylogo: false, displayModeBar: true,
       modeBarButtons: [["zoomIn2d", "zoomOut2d"]],
     };
     return Plotly.react(map, traces(), layout, config);
@@ -88,7 +106,7 @@
     };
     const icon = svg("svg", { viewBox: "0 0 20 14", "aria-hidden": "true" });
     icon.append(svg("rect", { width: 20, height: 14, fill: each.color, stroke: "#8b95a1" }));
-    const strokes = { "/": "M0 14L14 0M6 14L20 0", "\\": "M0 0L14 14M6 0L20 14", x: "M3 14L17 0M3 0L17 14", "-": "M0 5H20M0 10H20", "|": "M6 0V14M13 0V14", ".": "M5 4h1.6M10 4h1.6M15 4h1.6M5 10h1.6M10 10h1.6M15 10h1.6" };
+    const strokes = { "/": "M0 14L14 0M6 14L20 0", "\\": "M0 0L14 14M6 0L20 14", x: "M3 14L17 0M3 0L17 14", "-": "M0 5H20M0 10H20", "|": "M6 0V14M13 0V14" };
     if (each.pattern) icon.append(svg("path", { d: strokes[each.pattern], stroke: each.ink, "stroke-width": 1.4, fill: "none" }));
     if (each.outline) icon.append(svg("rect", { x: 1.5, y: 1.5, width: 17, height: 11, fill: "none", stroke: "#111111", "stroke-width": 2 }));
     return icon;
@@ -114,7 +132,7 @@
       button.setAttribute("aria-pressed", String(area === selected));
       button.style.setProperty("--tone", classes[mark].tone || classes[mark].color);
       where.append(element("span", areas.names[area]));
-      if (ratio !== null) where.append(element("span", `${numbers.format(ratio)} ×`, "how"));
+      if (ratio !== null) where.append(element("span", `${figure(ratio, 2)} ×`, "how"));
       button.append(where, element("span", sentence, "what"));
       button.addEventListener("click", () => select(area, true));
       row.append(button);
@@ -130,7 +148,9 @@
       button.setAttribute("aria-pressed", String(here));
       if (here && !zoom) button.scrollIntoView({ block: "nearest" });
     }
-    draw().then(() => zoom && show(boxes[area], Math.max(2, extent / 40 / size(boxes[area]))));
+    const { x, y } = lines([area]), last = map.data.length;
+    const view = zoom ? ranges(boxes[area], Math.max(2, extent / 80 / size(boxes[area]))) : {};
+    Plotly.update(map, { x: [x, x], y: [y, y] }, view, [last - 2, last - 1]);
   }
 
   const size = (box) => Math.max(box[2] - box[0], box[3] - box[1], 1);
@@ -170,7 +190,7 @@
     tip.hidden = area < 0;
     if (area < 0) return;
     const [marks, values] = data.cells[indicator][period];
-    const value = values[area] === null ? words.no_value : `${numbers.format(values[area])} ${indicators[indicator].per}`;
+    const value = values[area] === null ? words.no_value : `${figure(values[area])} ${indicators[indicator].per}`;
     tip.replaceChildren(element("b", areas.names[area]), element("div", value),
       element("div", classes[marks.charCodeAt(area) - 97].label));
     const box = map.getBoundingClientRect(), x = event.clientX - box.left, y = event.clientY - box.top;
@@ -215,7 +235,11 @@
   const notices = byId("notices");
   notices.querySelector("ul").append(...data.notices.map((text) => element("li", text)));
   notices.hidden = !data.notices.length;
-  options(byId("indicator"), indicators.map((each) => each.title), indicators.map((_, n) => n), 0);
-  period = periods.length - 1;
-  choose().then(() => { document.body.dataset.ready = "true"; });
+  options(byId("indicator"), indicators.map((each) => each.title), indicators.map((_, n) => n), indicator);
+  choose().then(() => {
+    follow();
+    map.on("plotly_relayout", follow);
+    new ResizeObserver(() => Plotly.Plots.resize(map)).observe(map);
+    document.body.dataset.ready = "true";
+  });
 })();

@@ -36,7 +36,7 @@ _STYLES: dict[str, dict[str, str]] = {
     "as_expected": {"color": "#f7f4ea", "tone": "#8b8672"},
     "low_95": {"color": "#9ecae8"},
     "low_998": {"color": "#1f63a8"},
-    "too_few": {"color": "#e3e5e8", "ink": "#a3aab2", "pattern": ".", "tone": "#8b95a1"},
+    "too_few": {"color": "#dfe2e6", "tone": "#8b95a1"},
     "secret": {"color": "#9aa1a9", "ink": "#5d656e", "pattern": "x", "tone": "#5d656e"},
     "missing": {"color": "#cdd1d6", "ink": "#939ba4", "pattern": "/", "tone": "#8b95a1"},
     "no_exposure": {"color": "#dcdfe3", "ink": "#a3aab2", "pattern": "\\", "tone": "#8b95a1"},
@@ -179,6 +179,7 @@ def _data(
             for item in panel.indicators
         ],
         "periods": list(panel.periods),
+        "start": _start(areas, panel, flags.frame),
         "cells": [
             [_column(marks[:, k, t], values[:, k, t]) for t in range(len(panel.periods))]
             for k in range(len(panel.indicators))
@@ -215,12 +216,13 @@ def _places(areas: Areas, panel: Panel, table: pd.DataFrame) -> tuple[np.ndarray
 def _cells(areas: Areas, panel: Panel, cells: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
     """Return class (a position in `_PLACES`) and value, shape (n_areas, n_indicators, n_periods)."""
     shape = (len(areas), len(panel.indicators), len(panel.periods))
-    missing, water = _PLACES.index("missing"), _PLACES.index("water")
+    missing, nothing, water = (_PLACES.index(name) for name in ("missing", "no_exposure", "water"))
     marks, values = np.full(shape, missing), np.full(shape, np.nan)
     where = _places(areas, panel, cells)
     marks[where] = pd.Index(_PLACES).get_indexer(pd.Index(cells["class"].astype(str)))
     values[where] = cells["value"]
-    marks[(marks == missing) & areas.frame["water"].to_numpy(bool)[:, None, None]] = water
+    wet = areas.frame["water"].to_numpy(bool)[:, None, None]
+    marks[wet & ((marks == missing) | (marks == nothing))] = water
     return marks, values
 
 
@@ -232,10 +234,11 @@ def _column(marks: np.ndarray, values: np.ndarray) -> list[Any] | None:
 
 
 def _rounded(value: float) -> float | int | None:
-    """Keep four digits, which is more than the eye needs; JSON has no number for what is not finite."""
+    """Keep four digits or the whole part, which is more than is shown; JSON knows finite numbers only."""
     if not math.isfinite(value):
         return None
-    short = float(f"{value:.4g}")
+    magnitude = math.floor(math.log10(abs(value))) if value else 0
+    short = round(value, max(0, 3 - magnitude))
     return int(short) if short.is_integer() else short
 
 
@@ -247,6 +250,12 @@ def _flags(areas: Areas, panel: Panel, flagged: pd.DataFrame) -> list[list[list[
     for area, indicator, period, mark, ratio, text in zip(*columns, strict=True):
         found[indicator][period].append([int(area), int(mark), _rounded(float(ratio)), text])
     return found
+
+
+def _start(areas: Areas, panel: Panel, flagged: pd.DataFrame) -> list[int]:
+    """Return the indicator and period of the strongest flag, else the first one and the last."""
+    _, indicator, period = _places(areas, panel, flagged.head(1))
+    return [int(indicator[0]), int(period[0])] if len(flagged) else [0, len(panel.periods) - 1]
 
 
 def _tones(flagged: pd.DataFrame) -> list[str]:

@@ -55,17 +55,24 @@ def priority(
     InputError
         Capacity or cost is not positive, or ``per`` is no column of the flags.
     """
+    if direction not in ("high", "low"):
+        raise InputError(f"direction needs to be 'high' or 'low'; got {direction!r}.")
     frame = flags.frame[flags.frame["direction"] == direction].copy()
     frame["cost"] = _cost(frame, cost)
     _check_priority(frame, capacity, per)
-    sure = frame["excess_low"] if direction == "high" else -frame["expected"] * (frame["ratio_high"] - 1.0)
-    frame["_sure"] = -(sure.fillna(-np.inf) / frame["cost"])
-    frame = frame.sort_values(["_sure", *KEYS], ignore_index=True).drop(columns="_sure")
+    frame["_order"] = -(_sure(frame).fillna(-np.inf) / frame["cost"])
+    frame = frame.sort_values(["_order", *KEYS], ignore_index=True).drop(columns="_order")
     frame["rank"] = np.arange(1, len(frame) + 1)
     groups = frame.groupby(per, sort=False, dropna=False) if per else [("", frame)]
     chosen = [_within(rows["cost"], capacity) for _, rows in groups]
     frame["selected"] = pd.concat(chosen).reindex(frame.index) if chosen else pd.Series(dtype=bool)
     return Priority(frame, _left_out(frame, capacity, per))
+
+
+def _sure(frame: pd.DataFrame) -> pd.Series:
+    """Excess of a high flag, or shortfall of a low one, at the near end of its interval."""
+    shortfall = -frame["expected"] * (frame["ratio_high"] - 1.0)
+    return frame["excess_low"].where(frame["direction"] == "high", shortfall)
 
 
 def _cost(frame: pd.DataFrame, cost: float | str | Mapping[str, float] | None) -> pd.Series:
@@ -106,8 +113,9 @@ def _left_out(frame: pd.DataFrame, capacity: float, per: str | None) -> str:
     where = f" per {per}" if per else ""
     if out.empty:
         return f"A capacity of {capacity:g}{where} reaches all {len(frame):,} flags."
-    sure = out["excess_low"].clip(lower=0).sum()
+    what = "an excess" if out["direction"].iloc[0] == "high" else "a shortfall"
     return (
         f"A capacity of {capacity:g}{where} reaches {len(frame) - len(out):,} of {len(frame):,} flags; the "
-        f"{len(out):,} left out hold an excess of {out['excess'].sum():,.0f}, of which {sure:,.0f} is sure."
+        f"{len(out):,} left out hold {what} of {abs(out['excess'].sum()):,.0f}, "
+        f"of which {_sure(out).clip(lower=0).sum():,.0f} is sure."
     )

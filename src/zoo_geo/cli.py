@@ -1,0 +1,204 @@
+"""The command line: ``zoo-geo run STUDY -o OUT`` and its companions."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import shutil
+import sys
+import textwrap
+import time
+import traceback
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from zoo_geo._version import __version__
+from zoo_geo.errors import InputError
+
+if TYPE_CHECKING:
+    from zoo_geo.pipeline import Progress, Result
+
+DONE, FAILED, WRONG_INPUT = 0, 1, 2
+
+_TOP = 10
+_CLOSING: dict[str, dict[str, str]] = {
+    "en": {
+        "where": "Results are in {out} ({n} files); open {page} for the map.",
+        "where_no_page": "Results are in {out} ({n} files).",
+        "flags": "{flags} flags in {areas} areas. Read report_internal.md for what the reader has to know.",
+        "top": "The {n} areas that deviate most:",
+    },
+    "nl": {
+        "where": "De resultaten staan in {out} ({n} bestanden); open {page} voor de kaart.",
+        "where_no_page": "De resultaten staan in {out} ({n} bestanden).",
+        "flags": "{flags} vlaggen in {areas} gebieden. Lees report_internal.md voor wat de lezer moet weten.",
+        "top": "De {n} gebieden die het meest afwijken:",
+    },
+}
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line and return the exit code: 0 done, 1 failed, 2 the input is wrong.
+
+    Parameters
+    ----------
+    arguments
+        What stands behind the name of the program; those of the process when not given.
+    """
+    options = _parser().parse_args(arguments)
+    try:
+        options.command(options)
+    except InputError as error:
+        _report_failure(error.problems, debug=options.debug)
+        return WRONG_INPUT
+    except KeyboardInterrupt:
+        _report_failure(["interrupted; nothing was written."], debug=options.debug)
+        return FAILED
+    except Exception as error:
+        line = str(error).partition("\n")[0]
+        hint = "" if options.debug else " Run it again with --debug for the traceback."
+        _report_failure([f"zoo-geo failed: {type(error).__name__}: {line}{hint}"], debug=options.debug)
+        return FAILED
+    return DONE
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="zoo-geo",
+        description="Which small areas deviate significantly, from what, and how sure are we?",
+        epilog="Exit codes: 0 done, 1 the run failed, 2 the input is wrong (one line per problem).",
+    )
+    parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
+    common = argparse.ArgumentParser(add_help=False)
+    common.add_argument("--debug", action="store_true", help="show the traceback of what goes wrong")
+    commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
+
+    def command(name: str, do: Callable[[argparse.Namespace], None], text: str) -> argparse.ArgumentParser:
+        added = commands.add_parser(name, parents=[common], help=text, description=text)
+        added.set_defaults(command=do)
+        return added
+
+    run = command("run", _run, "run a study and write its results")
+    run.add_argument("study", metavar="STUDY", help="study file (TOML)")
+    run.add_argument("-o", "--out", required=True, metavar="OUT", help="folder for the results")
+    check = command("check", _check, "check a study and its data without computing anything")
+    check.add_argument("study", metavar="STUDY", help="study file (TOML)")
+    command("detectors", _detectors, "list the detectors and their options")
+    sample = command("sample", _sample, "write a synthetic study to try things on")
+    sample.add_argument("directory", metavar="DIR", help="where to; made where it is missing")
+    command("schema", _schema, "print the JSON Schema of the study file")
+    return parser
+
+
+def _run(options: argparse.Namespace) -> None:
+    from zoo_geo.pipeline import run
+
+    with _progress() as progress:
+        result = run(options.study, options.out, progress)
+    print("\n".join(_closing(result, options.out)))
+
+
+def _check(options: argparse.Namespace) -> None:
+    from zoo_geo.inputs import read_inputs
+    from zoo_geo.study import load_study
+
+    study = load_study(options.study)
+    inputs = read_inputs(study)
+    panel = inputs.panel
+    cells = f"{len(panel.indicators)} indicators x {len(panel.periods)} periods"
+    print(f"{study.title}: {len(inputs.areas):,} areas, {len(panel.areas):,} with figures, {cells}.")
+    print(f"Neighbours: {inputs.graph.n_edges:,} links, {inputs.graph.cardinalities.mean():.1f} per area.")
+    print(f"Detectors: {', '.join(study.detector_names())}.")
+    for notice in (*inputs.areas.notices, *panel.notices, *inputs.notices):
+        print(f"- {notice}")
+    print("The study can be run.")
+
+
+def _detectors(options: argparse.Namespace) -> None:
+    from dataclasses import MISSING, fields
+
+    from zoo_geo.detectors import registry
+
+    for name, kind in registry().items():
+        print(f"{name}: {(kind.__doc__ or '').strip().partition(chr(10))[0]}")
+        for item in fields(kind):  # type: ignore[arg-type]
+            default = "required" if item.default is MISSING else json.dumps(item.default)
+            print(f"    {item.name} = {default}")
+
+
+def _sample(options: argparse.Namespace) -> None:
+    from zoo_geo.sample import write_sample
+
+    for path in write_sample(options.directory):
+        print(path)
+    print(f"Now run: zoo-geo run {options.directory}/study.toml -o out/")
+
+
+def _schema(options: argparse.Namespace) -> None:
+    from zoo_geo.study import json_schema
+
+    print(json.dumps(json_schema(), indent=2))
+
+
+def _report_failure(lines: Sequence[str], *, debug: bool) -> None:
+    if debug:
+        traceback.print_exc()
+    for line in lines:
+        print(line, file=sys.stderr)
+
+
+@contextmanager
+def _progress() -> Iterator[Progress]:
+    """Show a bar on a terminal, plain lines elsewhere."""
+    if not sys.stderr.isatty():
+        yield _logged
+        return
+    from tqdm import tqdm
+
+    layout = "{l_bar}{bar}| {n_fmt}/{total_fmt} [{elapsed}] {postfix}"
+    with tqdm(total=1, bar_format=layout, leave=False, dynamic_ncols=True) as bar:
+
+        def show(name: str, done: int, total: int) -> None:
+            bar.total, bar.n = total, done
+            bar.set_postfix_str(name)
+
+        yield show
+
+
+_STARTED = time.perf_counter()
+
+
+def _logged(name: str, done: int, total: int) -> None:
+    print(f"{time.perf_counter() - _STARTED:6.1f} s  {done}/{total}  {name}", file=sys.stderr, flush=True)
+
+
+def _closing(result: Result, out: str) -> list[str]:
+    """Say where the results are, which areas deviate most, and how known anomalies fared."""
+    from zoo_geo.explain import number
+    from zoo_geo.outputs.report import small_exposure_line, truth_line
+
+    language = result.study.language
+    words, flagged = _CLOSING[language], result.flags.frame
+    page = next((path for path in result.paths if path.suffix == ".html"), None)
+    where = words["where" if page else "where_no_page"]
+    areas = flagged.drop_duplicates("area")
+    counts = {"flags": number(len(flagged), language, 15), "areas": number(len(areas), language, 15)}
+    lines = [where.format(out=out, n=len(result.paths) + 1, page=page), words["flags"].format(**counts)]
+    lines += [small_exposure_line(result.report, language)]
+    lines += [truth_line(result.report, language)] if "truth" in result.report else []
+    top = areas["sentence"].head(_TOP)
+    lines += ["", words["top"].format(n=len(top))] if len(top) else []
+    return [*lines, *(_wrapped(f"{place:3}. {text}") for place, text in enumerate(top, 1))]
+
+
+def _wrapped(text: str) -> str:
+    """Break a long line for a terminal; elsewhere leave it whole."""
+    if not sys.stdout.isatty():
+        return text
+    width = max(40, shutil.get_terminal_size().columns - 1)
+    return textwrap.fill(text, width, subsequent_indent=" " * 5, break_long_words=False)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,265 @@
+"""From study file to results: what is found, what is said of it, and what is refused."""
+
+from __future__ import annotations
+
+import json
+
+import geopandas as gpd
+import numpy as np
+import pandas as pd
+import pytest
+
+import small_study
+from zoo_geo.errors import InputError, StudyError
+from zoo_geo.inputs import read_inputs
+from zoo_geo.outputs.report import as_markdown, compare
+from zoo_geo.pipeline import run
+from zoo_geo.study import load_study
+from zoo_geo.tabular import read_table
+
+FILES = {
+    *(
+        f"{stem}_internal.{ending}"
+        for stem in ("flags", "evidence")
+        for ending in ("parquet", "gpkg", "geojson", "csv")
+    ),
+    *(f"cells_internal.{ending}" for ending in ("parquet", "csv")),
+    *(f"report_internal.{ending}" for ending in ("md", "json")),
+    "map_internal.html",
+    "manifest_internal.json",
+}
+
+
+@pytest.fixture(scope="module")
+def study(tmp_path_factory):
+    return small_study.write_study(tmp_path_factory.mktemp("study"))
+
+
+@pytest.fixture(scope="module")
+def result(study, tmp_path_factory):
+    return run(study, tmp_path_factory.mktemp("results") / "out")
+
+
+def test_the_planted_areas_are_flagged(result):
+    flagged = set(zip(result.flags.frame["area"], result.flags.frame["indicator"], strict=True))
+    codes = small_study.codes()
+    assert {(codes[place], name) for name, place in small_study.SPIKE.items()} <= flagged
+    assert result.report["truth"]["found"] == 2
+
+
+def test_areas_without_figures_are_no_flags_and_no_zeros(result):
+    cells = result.flags.cells.astype({"area": str, "period": str})
+    cells = cells[(cells["indicator"] == "thefts") & (cells["period"] == "2022")].set_index("area")
+    unknown = cells.loc[[small_study.codes()[5], small_study.codes()[6]]]
+    assert unknown["status"].tolist() == ["missing", "secret"]
+    assert unknown["value"].isna().all()
+    assert not unknown["flagged"].any()
+
+
+def test_tables_become_one_panel(result):
+    panel = result.panel
+    assert [item.id for item in panel.indicators] == ["thefts", "houses"]
+    assert [item.unit for item in panel.indicators] == ["residents", ""]
+    assert panel.periods == ("2022", "2023")
+    assert np.isnan(panel.observed[:, 1, 0]).all()
+    assert not np.isnan(panel.observed[:, 1, 1]).any()
+    assert panel.families == {"thefts": "poisson", "houses": "binomial"}
+
+
+def test_everything_written_is_marked_and_listed(result):
+    out = result.paths[0].parent
+    assert {path.name for path in out.iterdir()} == FILES
+    assert {path.name for path in result.paths} == FILES - {"manifest_internal.json"}
+    flags = pd.read_csv(out / "flags_internal.csv")
+    assert flags.columns[0] == "internal"
+    assert set(pd.read_csv(out / "cells_internal.csv")["period"].astype(str)) == {"2022", "2023"}
+    houses = pd.read_parquet(out / "cells_internal.parquet").query("indicator == 'houses'")
+    assert houses["period"].unique().tolist() == ["2023"]
+    assert len(gpd.read_parquet(out / "evidence_internal.parquet")) == len(result.flags.evidence)
+
+
+def test_flags_carry_sentence_and_rank(result):
+    first = result.flags.frame.iloc[0]
+    assert first["sentence"].endswith("A pattern, not a verdict.")
+    assert "per 1,000 residents" in " ".join(result.flags.frame["sentence"])
+    high = result.flags.frame[result.flags.frame["direction"] == "high"]
+    assert sorted(high["rank"]) == list(range(1, len(high) + 1))
+
+
+def test_the_report_says_what_the_reader_has_to_know(result):
+    report = json.loads((result.paths[0].parent / "report_internal.json").read_text(encoding="utf-8"))
+    assert report == result.report
+    assert report["small_exposure"] == {"below": 200, "flags": 1, "of": len(result.flags.frame)}
+    assert report["truth"]["planted"] == 3
+    assert {"kind": "hard", "planted": 1, "found": 0} in report["truth"]["by_kind"]
+    assert sum(row["high"] + row["low"] for row in report["flags"]) == len(result.flags.frame)
+    assert any("secret" in notice for notice in report["notices"])
+    statuses = {row["indicator"]: row for row in report["cells"]}
+    assert statuses["thefts"]["secret"] == 1
+    text = as_markdown(report, "en")
+    assert "2 of 3 planted anomalies were found" in text
+    assert "<b>" not in text
+
+
+@pytest.mark.parametrize("language", ["nl", "en"])
+def test_a_second_run_gives_the_same_bytes(language, tmp_path):
+    study = small_study.write_study(tmp_path / "study", language=language)
+    for name in ("a", "b"):
+        run(study, tmp_path / name)
+    for path in (tmp_path / "a").iterdir():
+        assert path.read_bytes() == (tmp_path / "b" / path.name).read_bytes(), path.name
+
+
+def test_steps_are_told_in_order(study, tmp_path):
+    told = []
+    run(study, tmp_path / "out", lambda name, done, total: told.append((name, done, total)))
+    assert [done for _, done, _ in told] == list(range(len(told)))
+    assert {total for _, _, total in told} == {len(told) - 1}
+    assert told[0][0] == "map"
+    assert told[-1][0] == "done"
+
+
+def test_outputs_can_be_chosen(tmp_path):
+    study = small_study.write_study(
+        tmp_path / "study", extra='[outputs]\nformats = ["csv"]\npage = false\ncsv_bom = true\n'
+    )
+    result = run(study, tmp_path / "out")
+    assert {path.suffix for path in result.paths} == {".csv", ".json", ".md"}
+    assert (tmp_path / "out" / "flags_internal.csv").read_bytes().startswith(b"\xef\xbb\xbf")
+
+
+def test_a_run_that_fails_leaves_nothing(tmp_path):
+    study = small_study.write_study(tmp_path / "study")
+
+    def interrupt(name: str, done: int, total: int) -> None:
+        if name == "page":
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        run(study, tmp_path / "out", interrupt)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["study"]
+
+
+def test_problems_of_all_inputs_come_together(tmp_path):
+    path = small_study.write_study(tmp_path)
+    people = pd.read_csv(tmp_path / "people.csv", sep=";", dtype=str)
+    people.loc[0, "thefts"] = "many"
+    people.loc[1, "code"] = "BU9999"
+    people.to_csv(tmp_path / "people.csv", index=False)
+    pd.read_csv(tmp_path / "truth.csv").assign(indicator="other", ratio=-1).to_csv(
+        tmp_path / "truth.csv", index=False
+    )
+    pd.read_parquet(tmp_path / "dwellings.parquet").drop(columns="sold").to_parquet(
+        tmp_path / "dwellings.parquet"
+    )
+    with pytest.raises(InputError) as caught:
+        read_inputs(load_study(path))
+    lines = caught.value.problems
+    assert any(
+        line.startswith("people.csv: column code needs to hold areas of the map; got others (1 of")
+        for line in lines
+    )
+    assert any(line.startswith("dwellings.parquet: column 'sold' needs to be in the table") for line in lines)
+    assert "truth.csv: column ratio needs to be numbers above 0; got others." in lines
+    assert (
+        "truth.csv: column indicator needs to hold ids of the study; got others (1; first: other)." in lines
+    )
+
+
+def test_areas_off_the_map_can_be_dropped(tmp_path):
+    path = small_study.write_study(tmp_path)
+    text = path.read_text(encoding="utf-8").replace(
+        'period = "year"', 'period = "year"\nunknown_areas = "drop"'
+    )
+    path.write_text(text, encoding="utf-8")
+    people = pd.read_csv(tmp_path / "people.csv", sep=";", dtype=str)
+    people.loc[0, "code"] = "BU9999"
+    people.to_csv(tmp_path / "people.csv", index=False)
+    inputs = read_inputs(load_study(path))
+    assert "BU9999" not in inputs.panel.areas
+    assert any("left out (1 of" in notice for notice in inputs.notices)
+
+
+def test_a_wrong_study_is_a_study_error(tmp_path):
+    path = small_study.write_study(tmp_path, extra="[flag]\n")
+    with pytest.raises(StudyError, match='Did you mean "flags"'):
+        run(path, tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_flag_in_another_period_or_direction_is_none():
+    truth = pd.DataFrame(
+        {
+            "area": ["a", "b", "c"],
+            "indicator": "x",
+            "period": ["1", "1", "1"],
+            "kind": ["high", "low", "high"],
+            "ratio": [2.0, 0.5, 3.0],
+        }
+    )
+    flagged = pd.DataFrame(
+        {
+            "area": ["a", "a", "b", "d"],
+            "indicator": "x",
+            "period": ["1", "2", "1", "1"],
+            "direction": ["high", "high", "high", "low"],
+        }
+    )
+    found = compare(flagged, truth)
+    assert (found["planted"], found["found"], found["flags_that_are_none"]) == (3, 1, 3)
+    assert found["by_kind"] == [
+        {"kind": "high", "planted": 2, "found": 1},
+        {"kind": "low", "planted": 1, "found": 0},
+    ]
+    nothing = compare(flagged.head(0), truth)
+    assert (nothing["found"], nothing["share_none"]) == (0, 0.0)
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("code;year;figure\n0014;2021;1,5\n0015;2021;2\n", [1.5, 2.0]),
+        ("code,year,figure\n0014,2021,1.5\n0015,2021,\n", [1.5, np.nan]),
+        ("code\tyear\tfigure\n0014\t2021\t1\n0015\t2021\tNA\n", [1.0, np.nan]),
+        ('\ufeffcode,year,figure\n0014,2021,"1,5"\n0015,2021,.\n', ["1,5", "."]),
+    ],
+)
+def test_csv_is_read_as_it_is_written(tmp_path, text, value):
+    path = tmp_path / "table.csv"
+    path.write_text(text, encoding="utf-8")
+    table = read_table(path, ["code", "year"])
+    assert table["code"].tolist() == ["0014", "0015"]
+    assert table["year"].tolist() == ["2021", "2021"]
+    assert (
+        table["figure"].tolist() == pytest.approx(value, nan_ok=True)
+        if isinstance(value[0], float)
+        else value
+    )
+
+
+def test_a_code_that_says_na_is_a_code(tmp_path):
+    (tmp_path / "table.csv").write_text("code,figure\nNA,1\n,2\n", encoding="utf-8")
+    table = read_table(tmp_path / "table.csv", ["code"])
+    assert table["code"][0] == "NA"
+    assert pd.isna(table["code"][1])
+
+
+@pytest.mark.parametrize(
+    ("data", "words"),
+    [
+        (b"code,a\n\xe9,1\n", "needs to be UTF-8"),
+        (b"code,a,a\nx,1,2\n", "names of columns need to differ; got a more than once"),
+        (b"", "needs to be a readable table"),
+        (b"code,a\nx,1,2,3\n", "needs to be a readable table"),
+    ],
+)
+def test_unreadable_csv_is_said(tmp_path, data, words):
+    (tmp_path / "table.csv").write_bytes(data)
+    with pytest.raises(InputError, match=words):
+        read_table(tmp_path / "table.csv", ["code"])
+
+
+def test_unreadable_parquet_is_said(tmp_path):
+    (tmp_path / "table.parquet").write_bytes(b"no parquet")
+    with pytest.raises(InputError, match="needs to be a readable table"):
+        read_table(tmp_path / "table.parquet")
