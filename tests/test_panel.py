@@ -407,6 +407,11 @@ def test_long_needs_its_columns():
         Panel.from_long(pd.DataFrame({"area": ["a"], "indicator": [1], "observed": [1], "exposure": [1]}))
 
 
+def test_rows_without_code_are_not_also_repeated():
+    (found,) = problems(table(code=[None, None, CODES[0]]))
+    assert found.endswith("got none (2 of 3; first: row 1, row 2).")
+
+
 def test_columns_may_be_numbers_but_not_twice():
     wide = table().rename(columns={"thefts": 2021, "residents": 2020})
     made = panel(wide, observed={"theft": {"2021": 2021}}, exposure=2020)

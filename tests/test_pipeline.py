@@ -230,11 +230,8 @@ def test_csv_is_read_as_it_is_written(tmp_path, text, value):
     table = read_table(path, ["code", "year"])
     assert table["code"].tolist() == ["0014", "0015"]
     assert table["year"].tolist() == ["2021", "2021"]
-    assert (
-        table["figure"].tolist() == pytest.approx(value, nan_ok=True)
-        if isinstance(value[0], float)
-        else value
-    )
+    expected = pd.Series(value, name="figure")
+    pd.testing.assert_series_equal(table["figure"], expected, check_dtype=False)
 
 
 def test_a_code_that_says_na_is_a_code(tmp_path):

@@ -112,6 +112,25 @@ def test_rook_with_tolerance_asks_for_a_border_longer_than_the_tolerance():
         assert len(links(build_weights(table, "rook", tolerance=10))) == expected
 
 
+@pytest.mark.parametrize("mirrored", [False, True])
+def test_a_border_with_many_bends_is_not_longer_for_it(mirrored):
+    """Six metres of zigzag along a straight border are six metres, whichever of the two bends."""
+    bends = [(100 + 4 * (at % 2), 50 + at / 4) for at in range(25)]
+    one, other = shapely.Polygon([(0, 53), (60, 50), *bends, (60, 57)]), shapely.box(105, 0, 200, 100)
+    shapes = [other, one] if mirrored else [one, other]
+    table = gpd.GeoDataFrame(geometry=shapes, index=["a", "b"], crs=maps.RD_NEW)
+    assert links(build_weights(table, "queen", tolerance=10))
+    assert not links(build_weights(table, "rook", tolerance=10))
+
+
+def test_it_matters_not_where_a_ring_begins():
+    begins_in_the_middle = shapely.Polygon([(100, 8), (100, 16), (0, 16), (0, 0), (100, 0)])
+    table = gpd.GeoDataFrame(
+        geometry=[begins_in_the_middle, shapely.box(101, 0, 200, 16)], index=["a", "b"], crs=maps.RD_NEW
+    )
+    assert links(build_weights(table, "rook", tolerance=10))
+
+
 def test_corners_that_touch_are_no_border_however_many_there_are():
     table = maps.cell_map([[0, 1, 0, 1, 0], [2, 0, 2, 0, 2]])
     code = dict(zip(table["number"], table["code"], strict=True))
@@ -195,10 +214,10 @@ def test_kernel_of_the_k_nearest_equals_libpysal(name):
 def test_bandwidth_cuts_the_k_nearest():
     table = maps.point_map([(0, 0), (1, 0), (3, 0), (10, 0)])
     a, b, c, _ = table["code"]
-    graph = build_weights(areas_of(table), "kernel", kernel="triangular", k=2, bandwidth=4)
-    assert links(graph) == pytest.approx(
-        {(a, b): 0.75, (a, c): 0.25, (b, a): 0.75, (b, c): 0.5, (c, b): 0.5, (c, a): 0.25}
-    )
+    for name in ("triangular", "gaussian"):
+        found = links(build_weights(areas_of(table), "kernel", kernel=name, k=2, bandwidth=4))
+        near = {(a, b): 1, (b, a): 1, (a, c): 3, (c, a): 3, (b, c): 2, (c, b): 2}
+        assert found == pytest.approx({pair: naive.kernel_weight(name, d / 4) for pair, d in near.items()})
 
 
 def test_distances_of_polygons_are_between_centroids():

@@ -56,9 +56,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         _report_failure(["interrupted; nothing was written."], debug=options.debug)
         return FAILED
     except Exception as error:
-        line = str(error).partition("\n")[0]
+        line = str(error).partition("\n")[0].rstrip(".")
         hint = "" if options.debug else " Run it again with --debug for the traceback."
-        _report_failure([f"zoo-geo failed: {type(error).__name__}: {line}{hint}"], debug=options.debug)
+        _report_failure([f"zoo-geo failed: {type(error).__name__}: {line}.{hint}"], debug=options.debug)
         return FAILED
     return DONE
 

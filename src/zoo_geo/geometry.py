@@ -23,7 +23,7 @@ def read_geometry(
     table: gpd.GeoDataFrame, codes: pd.Series, problems: Problems, notices: list[str]
 ) -> np.ndarray:
     """Return sound flat geometry, repaired where that is possible."""
-    shapes = shapely.force_2d(table.geometry.to_numpy(copy=True).astype(object))
+    shapes = shapely.force_2d(table.geometry.to_numpy())
     labels = codes.to_numpy()
     absent = shapely.is_missing(shapes) | shapely.is_empty(shapes)
     _note_rows("geometry needs to be there", "empty or none", absent, labels, problems)

@@ -82,8 +82,8 @@ def build_weights(
         ``queen``, ``rook``, ``knn``, ``distance_band`` or ``kernel``.
     tolerance
         Metres. For queen, areas are neighbours too whose borders come this near; for rook, if they do
-        so along more than this length in all: the stretches of border within reach, each less the
-        tolerance at both its ends (which is what a mere corner has within reach).
+        so along more than this length of either border: its stretches within reach, each less the
+        tolerance at both ends (which is what a mere corner has within reach).
     **options
         ``k``, ``threshold``, ``binary`` (true), ``alpha`` (-1), ``kernel`` (gaussian), ``bandwidth``;
         distances in the units of the CRS.
@@ -298,11 +298,14 @@ def _share_border(one: np.ndarray, other: np.ndarray) -> np.ndarray:
 
 
 def _share_reach(shapes: np.ndarray, one: np.ndarray, other: np.ndarray, reach: float) -> np.ndarray:
-    """Say which pairs run along each other, within reach, for longer than the reach."""
+    """Say which pairs have borders that both run within reach of the other for longer than the reach.
+
+    Both, because a border with many bends is long within any reach.
+    """
     edges, wide = shapely.boundary(shapes), shapely.buffer(shapes, reach)
     there = _length_along(edges[one], wide[other], reach)
     back = _length_along(edges[other], wide[one], reach)
-    return np.maximum(there, back) > reach
+    return np.minimum(there, back) > reach
 
 
 def _length_along(edges: np.ndarray, wide: np.ndarray, reach: float) -> np.ndarray:

@@ -5,8 +5,9 @@
 
 import math
 
-from naive.tails import bb_mid, central_share, nb_mid
 from scipy import optimize, stats
+
+from naive.tails import bb_mid, central_share, nb_mid
 
 
 class Poisson:

@@ -77,11 +77,11 @@
 
   function draw() {
     const axis = { visible: false, fixedrange: false };
-    const view = ranges(whole, 0.03);
+    const start = ranges(whole, 0.03), now = map._fullLayout;
     const layout = {
-      xaxis: { ...axis, range: view["xaxis.range"] },
-      yaxis: { ...axis, range: view["yaxis.range"], scaleanchor: "x" },
-      margin: { l: 0, r: 0, t: 0, b: 0 }, showlegend: false, dragmode: "pan", uirevision: "same",
+      xaxis: { ...axis, range: now ? now.xaxis.range : start["xaxis.range"] },
+      yaxis: { ...axis, range: now ? now.yaxis.range : start["yaxis.range"], scaleanchor: "x" },
+      margin: { l: 0, r: 0, t: 0, b: 0 }, showlegend: false, dragmode: "pan",
       paper_bgcolor: "#ffffff", plot_bgcolor: "#ffffff", hovermode: false,
     };
     const config = {
@@ -201,12 +201,13 @@
   let pressed = null;
   map.addEventListener("mousemove", showTip);
   map.addEventListener("mouseleave", () => { tip.hidden = true; });
-  map.addEventListener("pointerdown", (event) => { pressed = [event.clientX, event.clientY]; }, true);
+  map.addEventListener("pointerdown", (event) => {
+    pressed = event.target.closest(".modebar") ? null : [event.clientX, event.clientY];
+  }, true);
   window.addEventListener("pointerup", (event) => {
     const still = pressed && Math.hypot(event.clientX - pressed[0], event.clientY - pressed[1]) < 4;
     pressed = null;
-    if (!still || !map.contains(event.target) || event.target.closest(".modebar")) return;
-    const area = areaAt(event);
+    const area = still ? areaAt(event) : -1;
     if (area >= 0) select(area, false);
   }, true);
 

@@ -291,12 +291,12 @@ def _flat(geometry: gpd.GeoSeries) -> np.ndarray:
     return shapely.buffer(shapes, extent / 150, quad_segs=3)
 
 
-def _simplified(shapes: np.ndarray, most: int = _VERTICES) -> np.ndarray:
+def _simplified(shapes: np.ndarray) -> np.ndarray:
     """Leave out points until few enough are left; borders that areas share stay shared."""
     bounds = shapely.total_bounds(shapes)
     tolerance = max(bounds[2] - bounds[0], bounds[3] - bounds[1]) / _STEPS
     simple = shapes
-    while shapely.get_num_coordinates(simple).sum() > most and tolerance < 1e9:
+    while shapely.get_num_coordinates(simple).sum() > _VERTICES and tolerance < 1e9:
         simple = shapely.coverage_simplify(shapes, tolerance)
         tolerance *= 2
     return simple

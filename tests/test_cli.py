@@ -1,0 +1,146 @@
+"""The command line: exit codes, what goes where, and no traceback unless asked for."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import time
+
+import pytest
+
+import small_study
+from zoo_geo import __version__, cli
+
+
+@pytest.fixture(scope="module")
+def study(tmp_path_factory):
+    return small_study.write_study(tmp_path_factory.mktemp("cli"))
+
+
+def test_run_says_where_the_results_are_and_what_deviates_most(study, tmp_path, capsys):
+    assert cli.main(["run", str(study), "-o", str(tmp_path / "out")]) == 0
+    said = capsys.readouterr()
+    lines = said.out.splitlines()
+    assert str(tmp_path / "out" / "map_internal.html") in lines[0]
+    assert "2 of 3 planted anomalies were found" in said.out
+    start = next(n for n, line in enumerate(lines) if "deviate most" in line)
+    assert lines[start + 1].startswith("  1. ")
+    assert all(line.endswith("A pattern, not a verdict.") for line in lines[start + 1 :])
+    assert "1/9  tables" in said.err
+
+
+def test_run_speaks_dutch_where_the_study_does(tmp_path, capsys):
+    study = small_study.write_study(
+        tmp_path / "study", language="nl", extra="[outputs]\npage = false\nformats = []\n"
+    )
+    assert cli.main(["run", str(study), "-o", str(tmp_path / "out")]) == 0
+    assert "De resultaten staan in" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("command", ["run", "check"])
+def test_wrong_input_is_exit_2_with_one_line_per_problem(command, tmp_path, capsys):
+    study = small_study.write_study(tmp_path, extra="[flags]\nalfa = 1\nmin_ratio = 0.5\n")
+    more = ["-o", str(tmp_path / "out")] if command == "run" else []
+    assert cli.main([command, str(study), *more]) == 2
+    said = capsys.readouterr()
+    assert said.err.splitlines() == [
+        "study.toml: flags.alfa needs to be a known key; got an unknown one. Known: "
+        "method, min_ratio, min_excess, min_count, context.",
+        "study.toml: flags.min_ratio needs to be a number at least 1; got 0.5.",
+    ]
+    assert said.out == ""
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_run_that_fails_is_exit_1_without_a_traceback(study, tmp_path, capsys, monkeypatch):
+    def broken(*_: object, **__: object) -> None:
+        raise RuntimeError("disk on fire\nand more")
+
+    monkeypatch.setattr("zoo_geo.pipeline.write_page", broken)
+    assert cli.main(["run", str(study), "-o", str(tmp_path / "out")]) == 1
+    last = capsys.readouterr().err.splitlines()[-1]
+    assert last == "zoo-geo failed: RuntimeError: disk on fire. Run it again with --debug for the traceback."
+    assert list(tmp_path.iterdir()) == []
+
+    assert cli.main(["run", str(study), "-o", str(tmp_path / "out"), "--debug"]) == 1
+    assert "Traceback" in capsys.readouterr().err
+
+
+def test_an_interrupt_is_exit_1_and_leaves_nothing(study, tmp_path, capsys, monkeypatch):
+    def interrupted(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("zoo_geo.pipeline.write_page", interrupted)
+    assert cli.main(["run", str(study), "-o", str(tmp_path / "out")]) == 1
+    assert capsys.readouterr().err.splitlines()[-1] == "interrupted; nothing was written."
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_check_reads_everything_and_computes_nothing(study, capsys):
+    assert cli.main(["check", str(study)]) == 0
+    said = capsys.readouterr().out
+    assert "196 areas, 196 with figures, 2 indicators x 2 periods" in said
+    assert "Detectors: deviation, getis_ord." in said
+    assert "secret" in said
+
+
+def test_check_finds_what_is_wrong_with_the_data(tmp_path, capsys):
+    study = small_study.write_study(tmp_path)
+    (tmp_path / "people.csv").write_text("code;year;thefts;residents\nBU0001;2022;-3;x\n")
+    assert cli.main(["check", str(study)]) == 2
+    lines = capsys.readouterr().err.splitlines()
+    assert len(lines) == 2
+    assert all(line.startswith("people.csv: column ") for line in lines)
+
+
+def test_detectors_are_listed_with_their_options(capsys):
+    assert cli.main(["detectors"]) == 0
+    said = capsys.readouterr().out
+    for name in ("deviation", "getis_ord", "local_moran"):
+        assert f"\n{name}: " in f"\n{said}"
+    assert '    reference = "neighbours"' in said
+
+
+def test_schema_is_json(capsys):
+    assert cli.main(["schema"]) == 0
+    assert json.loads(capsys.readouterr().out)["title"] == "zoo-geo study"
+
+
+def test_sample_can_be_checked(tmp_path, capsys):
+    assert cli.main(["sample", str(tmp_path / "sample")]) == 0
+    assert "zoo-geo run" in capsys.readouterr().out.splitlines()[-1]
+    assert cli.main(["check", str(tmp_path / "sample" / "study.toml")]) == 0
+
+
+@pytest.mark.parametrize(
+    "arguments", [[], ["rum"], ["run"], ["run", "study.toml"]], ids=["none", "unknown", "no study", "no out"]
+)
+def test_wrong_usage_is_exit_2(arguments, capsys):
+    with pytest.raises(SystemExit) as caught:
+        cli.main(arguments)
+    assert caught.value.code == 2
+    assert "usage:" in capsys.readouterr().err
+
+
+def test_the_version_is_printed(capsys):
+    with pytest.raises(SystemExit) as caught:
+        cli.main(["--version"])
+    assert caught.value.code == 0
+    assert __version__ in capsys.readouterr().out
+
+
+def test_help_loads_nothing_heavy():
+    code = "import sys; from zoo_geo import cli; cli._parser().format_help(); print(*sys.modules)"
+    began = time.perf_counter()
+    loaded = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+    ).stdout.split()
+    assert time.perf_counter() - began < 2
+    assert not {"numpy", "pandas", "geopandas", "numba", "plotly"} & set(loaded)
+
+
+def test_a_terminal_gets_a_bar(study, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr("sys.stderr.isatty", lambda: True)
+    assert cli.main(["run", str(study), "-o", str(tmp_path / "out")]) == 0
+    assert "1/9" in capsys.readouterr().err.replace("\r", "\n")
