@@ -156,12 +156,12 @@ def _progress() -> Iterator[Progress]:
         return
     from tqdm import tqdm
 
-    layout = "{l_bar}{bar}| {n_fmt}/{total_fmt} [{elapsed}] {postfix}"
+    layout = "{desc}|{bar}| {n_fmt}/{total_fmt} [{elapsed}]"
     with tqdm(total=1, bar_format=layout, leave=False, dynamic_ncols=True) as bar:
 
         def show(name: str, done: int, total: int) -> None:
             bar.total, bar.n = total, done
-            bar.set_postfix_str(name)
+            bar.set_description_str(f"{name:<26}")
 
         yield show
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Literal
 
 import numpy as np
-from scipy.stats import false_discovery_control
 
 Method = Literal["bh", "by", "holm", "bonferroni", "none"]
 METHODS: tuple[Method, ...] = ("bh", "by", "holm", "bonferroni", "none")
@@ -50,6 +49,8 @@ def adjust(p: np.ndarray, method: Method = "bh") -> np.ndarray:
 
 def _family(p: np.ndarray, method: Method) -> np.ndarray:
     if method in ("bh", "by"):
+        from scipy.stats import false_discovery_control
+
         return false_discovery_control(p, method=method)
     if method == "bonferroni":
         return np.minimum(p * p.size, 1.0)

@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable
-from typing import NamedTuple, TypeGuard
+from typing import TYPE_CHECKING, NamedTuple, TypeGuard
 
 import geopandas as gpd
 import numpy as np
 import pandas as pd
 import shapely
-from libpysal.graph import Graph
 from scipy.spatial import KDTree
 
 from zoo_geo.areas import Areas, read_areas
 from zoo_geo.checks import nearest_name
 from zoo_geo.errors import InputError, Problems, examples
+
+if TYPE_CHECKING:
+    from libpysal.graph import Graph
 
 _OPTIONS: dict[str, tuple[str, ...]] = {
     "queen": (),
@@ -148,6 +150,7 @@ def aligned(graph: Graph, codes: pd.Index | Iterable[str]) -> Csr:
 
     Examples
     --------
+    >>> from libpysal.graph import Graph
     >>> graph = Graph.from_arrays(["b", "a"], ["a", "b"], [1.0, 1.0])
     >>> aligned(graph, ["a", "b"]).indices.tolist()
     [1, 0]
@@ -258,6 +261,8 @@ def _is_number(value: object) -> TypeGuard[float]:
 
 def _graph(codes: pd.Index, pairs: _Pairs, weight: np.ndarray) -> Graph:
     """Make a graph in the order of the codes; isolates get libpysal's mark, a zero weight to themselves."""
+    from libpysal.graph import Graph
+
     n = len(codes)
     alone = np.setdiff1d(np.arange(n), pairs.focal)
     focal = np.concatenate([pairs.focal, alone])

@@ -72,10 +72,11 @@ def null_sums(near, values, i, permutations, seed, total):
 
 
 def counts(near, values, i, permutations, seed, total=False):
-    """How many null sums lie at or above, and at or below, the lag; None where all others are neighbours."""
+    """How many null sums lie at or above, and at or below, the lag; None where all are the same."""
     pool = len(known(values)) - (0 if total else 1)
     size = len(row(near, values, i)) + (1 if total else 0)
-    if values[i] is None or size == (1 if total else 0) or size >= pool:
+    weights = {w for _, w in row(near, values, i)} | ({self_weight(near, i)} if total else set())
+    if values[i] is None or size == (1 if total else 0) or (size >= pool and len(weights) == 1):
         return None
     sums, largest = null_sums(near, values, i, permutations, seed, total)
     here, tie = lag(near, values, i, total), 1e-9 * deviation(values) * largest

@@ -249,11 +249,12 @@ def _count(
     """Add one block of draws to the counts of some columns that share a pool."""
     extra = 0 if own is None else 1
     taken = np.diff(rows.indptr) + extra
-    todo = (out.degree[:, columns[0]] > 0) & (taken <= valid.sum() - 2 + extra)
+    even = _even(rows, own)
+    # equal weights on all others leave nothing to chance; unequal ones can still be dealt out anew
+    todo = (out.degree[:, columns[0]] > 0) & ((taken <= valid.sum() - 2 + extra) | ~even)
     if not todo.any():
         return
     pool = _pool(*key, np.packbits(valid).tobytes(), valid.size, int(taken[todo].max()) + 1 - extra)
-    even = _even(rows, own)
     draw = _Draw(*_scaled(rows, own), taken, pool, np.flatnonzero(todo & even))
     work = [(c, draw.shared, draw.even) for c in columns if draw.even.size]
     for part in np.array_split(np.flatnonzero(todo & ~even), n_jobs):

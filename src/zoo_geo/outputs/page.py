@@ -42,7 +42,7 @@ _STYLES: dict[str, dict[str, str]] = {
     "no_exposure": {"color": "#dcdfe3", "ink": "#a3aab2", "pattern": "\\", "tone": "#8b95a1"},
     "isolated": {"color": "#dcdfe3", "ink": "#939ba4", "pattern": "-", "tone": "#8b95a1"},
     "constant": {"color": "#dcdfe3", "ink": "#939ba4", "pattern": "|", "tone": "#8b95a1"},
-    "water": {"color": "#e4eff5"},
+    "water": {"color": "#cde6e3"},
 }
 _PLACES = [*CLASSES, "water"]
 

@@ -1,0 +1,533 @@
+"""Expected figures and the deviation from them: against plain loops, scipy, and the truth of simulations."""
+
+import math
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy import optimize, sparse, stats
+
+from naive import expectation as naive
+from naive import tails as exact
+from panels import World, by_area, counts_of, lattice, with_island
+from zoo_geo import expectation as ex
+from zoo_geo.areas import read_areas
+from zoo_geo.detectors.deviation import Deviation
+from zoo_geo.errors import InputError
+from zoo_geo.predictive import FAMILIES
+
+LAWS = {"poisson": naive.Poisson(), "binomial": naive.Binomial()}
+
+
+def areas_of(world, parents):
+    """Points with one parent level."""
+    import geopandas as gpd
+
+    points = gpd.points_from_xy(1000.0 * np.arange(len(world)), np.zeros(len(world)), crs=28992)
+    table = gpd.GeoDataFrame({"code": world.codes, "gemeente": parents}, geometry=points)
+    return read_areas(table, id="code", parents={"gemeente": "gemeente"})
+
+
+def parents_of(world, cols=5):
+    return [f"GM{i // cols % 4:04d}" for i in range(len(world))]
+
+
+def shares_of(world, seed=0, share=0.15, rho=0.02):
+    rng = np.random.default_rng(seed)
+    size = rng.integers(20, 800, len(world)).astype(float)
+    m = (1 - rho) / rho
+    true = rng.beta(share * m, (1 - share) * m, len(world))
+    return size, rng.binomial(size.astype(int), true).astype(float)
+
+
+DRAWS = {"poisson": counts_of, "binomial": shares_of}
+FAMILY = pytest.mark.parametrize("family", ["poisson", "binomial"])
+
+
+# --- expectation ------------------------------------------------------------------------------------
+
+
+@FAMILY
+@pytest.mark.parametrize("uneven", [None, 3])
+@pytest.mark.parametrize("hierarchy", [False, True])
+@pytest.mark.parametrize("clean", [0, 2])
+def test_expectation_is_that_of_the_plain_loops(family, uneven, hierarchy, clean):
+    world = lattice(6, 7, seed=uneven)
+    size, seen = DRAWS[family](world, seed=5)
+    seen[17] = size[17] * 0.5 // 1  # one odd area, which cleaning takes out
+    parents = parents_of(world)
+    found = Deviation(rings=1, clean=clean).detect(
+        world.panel(seen, size, family, seed=1),
+        world.graph(seed=2),
+        areas=areas_of(world, parents) if hierarchy else None,
+    )
+    rates, strengths, phi = naive.expect(
+        seen.tolist(), size.tolist(), world.near, parents if hierarchy else None, clean, LAWS[family]
+    )
+    # cleaning goes through the spread, which is found to one per cent
+    close = 1e-9 if clean == 0 else 2e-3
+    np.testing.assert_allclose(by_area(found.frame, "expected", world), np.array(rates) * size, rtol=close)
+    np.testing.assert_allclose(by_area(found.frame, "spread", world), phi, rtol=0.03)
+    # and the p that follows, with the error of the expectation integrated numerically
+    p = by_area(found.frame, "p_value", world)
+    averaged = {"poisson": exact.nb_averaged, "binomial": exact.bb_averaged}[family]
+    spread = by_area(found.frame, "spread", world)[0]
+    for i in (0, 3, 17, 20, 41):
+        given = (seen[i], rates[i] * size[i]) if family == "poisson" else (seen[i], int(size[i]), rates[i])
+        tail = min(averaged(*given, spread, strengths[i], upper) for upper in (True, False))
+        assert p[i] == pytest.approx(2 * tail, rel=0.06)
+
+
+def test_an_own_count_does_not_lead_to_its_own_expectation():
+    world = lattice(7, 7)
+    size, seen = counts_of(world)
+    more = seen.copy()
+    more[24] = 3 * seen[24] + 50
+    plain = Deviation(rings=1, clean=0, precision=False, shrink=False)
+    one, other = (plain.detect(world.panel(y, size), world.graph()).frame for y in (seen, more))
+    expected = [by_area(frame, "expected", world) for frame in (one, other)]
+    assert expected[0][24] == expected[1][24]
+    changed = np.flatnonzero(expected[0] != expected[1])
+    assert set(changed) == set(world.near[24])
+    for reference in ("national", "neighbours"):
+        detector = Deviation(reference, clean=0)
+        one, other = (detector.detect(world.panel(y, size), world.graph()).frame for y in (seen, more))
+        expected = [by_area(frame, "expected", world)[24] for frame in (one, other)]
+        # what is left is the weight of all areas in precision and shrinkage
+        assert expected[1] == pytest.approx(expected[0], rel=0.02)
+
+
+def test_odd_areas_do_not_pull_at_their_neighbours():
+    world = lattice(12, 12)
+    size, seen = counts_of(world, spread=0.02, low=800)
+    odd = seen.copy()
+    odd[66] = seen[66] * 8
+    calm = Deviation().detect(world.panel(seen, size), world.graph()).frame
+    for clean, reach in ((0, 0.3), (2, 0.04)):
+        frame = Deviation(clean=clean).detect(world.panel(odd, size), world.graph()).frame
+        pulled = by_area(frame, "expected", world) / by_area(calm, "expected", world) - 1
+        worst = np.abs(np.delete(pulled, 66)).max()
+        assert worst < reach
+        if clean == 0:
+            assert worst > 0.05
+
+
+def test_one_large_neighbour_does_not_decide():
+    """With spread between areas ten neighbours say more than one large one; precision weights know."""
+    world = lattice(9, 9)
+    rng = np.random.default_rng(8)
+    size = np.full(81, 500.0)
+    size[40] = 50_000.0
+    seen = rng.poisson(size * 0.02 * rng.gamma(5, 0.2, 81)).astype(float)
+    seen[40] = 50_000 * 0.04
+    near = sorted(world.near[40])
+    wild = Deviation(rings=1, clean=0, precision=False, shrink=False)
+    calm = Deviation(rings=1, clean=0, precision=True, shrink=False)
+    rates = [
+        by_area(d.detect(world.panel(seen, size), world.graph()).frame, "reference_value", world)[near]
+        for d in (wild, calm)
+    ]
+    assert (rates[0] > 35).all()
+    assert (rates[1] < 32).all()
+
+
+@given(scale=st.sampled_from([1e-9, 1e-3, 10.0, 1e6]), seed=st.integers(0, 5))
+@settings(max_examples=12, deadline=None)
+def test_unit_of_exposure_does_not_matter(scale, seed):
+    world = lattice(6, 6)
+    size, seen = counts_of(world, seed)
+    for reference in ("neighbours", "national"):
+        detector = Deviation(reference)
+        one, other = (detector.detect(world.panel(seen, size * s), world.graph()).frame for s in (1, scale))
+        for name in ("expected", "ratio", "ratio_low", "ratio_high", "z", "p_value", "spread"):
+            np.testing.assert_allclose(one[name], other[name], rtol=1e-7)
+
+
+@pytest.mark.parametrize("clean", [0, 2])
+@pytest.mark.parametrize("scale", [1e-4, 1e6])
+def test_unit_of_values_does_not_matter(scale, clean):
+    """Turnover in euros or in thousands of euros: the same deviation."""
+    world = lattice(12, 12)
+    rng = np.random.default_rng(0)
+    r, c = np.divmod(np.arange(144), 12)
+    y = 40 + 3 * np.sin(r / 3) + 2 * np.cos(c / 4) + rng.normal(0, 1, 144)
+    weight = rng.uniform(1, 30, 144)
+    detector = Deviation(clean=clean)
+    for size in (None, weight):
+        one, other = (
+            detector.detect(world.panel(y * s, size, "gaussian"), world.graph()).frame for s in (1, scale)
+        )
+        np.testing.assert_allclose(other["z"], one["z"], rtol=1e-6)
+        np.testing.assert_allclose(other["expected"], one["expected"] * scale, rtol=1e-9)
+        np.testing.assert_allclose(other["spread"], one["spread"] * scale**2, rtol=1e-6)
+    moved = detector.detect(world.panel(y + 1e4, None, "gaussian"), world.graph()).frame
+    plain = detector.detect(world.panel(y, None, "gaussian"), world.graph()).frame
+    np.testing.assert_allclose(moved["z"], plain["z"], rtol=1e-6)
+
+
+@pytest.mark.parametrize("units", [1e-3, 1e3])
+def test_unit_of_weights_of_values_matters_little(units):
+    world = lattice(12, 12)
+    rng = np.random.default_rng(0)
+    weight = rng.uniform(1, 30, 144)
+    y = 10 + np.arange(144) / 50 + rng.normal(0, 1, 144) / np.sqrt(weight)
+    one, other = (
+        Deviation().detect(world.panel(y, weight * s, "gaussian"), world.graph()).frame for s in (1, units)
+    )
+    np.testing.assert_allclose(other["z"], one["z"], atol=0.05)
+
+
+# --- references -------------------------------------------------------------------------------------
+
+
+@FAMILY
+def test_national_reference_is_the_rate_of_all_others(family):
+    world = lattice(6, 6)
+    size, seen = DRAWS[family](world)
+    frame = Deviation("national", clean=0, precision=False).detect(world.panel(seen, size, family)).frame
+    rest = (seen.sum() - seen) / (size.sum() - size)
+    np.testing.assert_allclose(by_area(frame, "expected", world), rest * size, rtol=1e-12)
+    per = {"poisson": 1000, "binomial": 100}[family]
+    np.testing.assert_allclose(by_area(frame, "reference_value", world), rest * per, rtol=1e-12)
+    np.testing.assert_allclose(by_area(frame, "value", world), seen / size * per, rtol=1e-12)
+    assert (frame["reference"] == "national").all()
+    assert frame["n_neighbors"].isna().all()
+
+
+def test_national_expectation_of_values_is_their_weighted_mean():
+    world = lattice(5, 5)
+    rng = np.random.default_rng(2)
+    y, weight = rng.normal(20, 3, 25), rng.uniform(1, 9, 25)
+    frame = Deviation("national", clean=0).detect(world.panel(y, weight, "gaussian")).frame
+    rest = ((y * weight).sum() - y * weight) / (weight.sum() - weight)
+    np.testing.assert_allclose(by_area(frame, "expected", world), rest, rtol=1e-12)
+    np.testing.assert_allclose(by_area(frame, "reference_value", world), rest, rtol=1e-12)
+
+
+def test_parent_reference_is_the_rate_of_the_parents_other_areas():
+    world = lattice(6, 8)
+    size, seen = counts_of(world)
+    parents = parents_of(world, 12)
+    areas = areas_of(world, parents)
+    plain = Deviation("parent:gemeente", clean=0, precision=False, shrink=False)
+    frame = plain.detect(world.panel(seen, size), areas=areas).frame
+    expected = by_area(frame, "expected", world)
+    for i in range(len(world)):
+        others = [j for j in range(len(world)) if j != i and parents[j] == parents[i]]
+        assert expected[i] == pytest.approx(size[i] * seen[others].sum() / size[others].sum(), rel=1e-10)
+    assert (frame["reference"] == "parent:gemeente").all()
+    shrunk = by_area(
+        Deviation("parent:gemeente", clean=0, precision=False).detect(world.panel(seen, size), areas=areas).frame,
+        "expected",
+        world,
+    )
+    nation = size * (seen.sum() - seen) / (size.sum() - size)
+    between = np.sort(np.stack([expected, nation]), axis=0)
+    assert (shrunk >= between[0] * (1 - 1e-9)).all()
+    assert (shrunk <= between[1] * (1 + 1e-9)).all()
+
+
+def test_an_area_alone_in_its_parent_is_isolated():
+    world = lattice(4, 5)
+    size, seen = counts_of(world)
+    parents = ["GM0001"] * 19 + ["GM0002"]
+    frame = Deviation("parent:gemeente").detect(world.panel(seen, size), areas=areas_of(world, parents)).frame
+    assert by_area(frame, "status", world).tolist() == ["ok"] * 19 + ["isolated"]
+    assert np.isnan(by_area(frame, "p_value", world)[-1])
+
+
+def test_surroundings_are_shrunk_to_the_parent_better_than_to_the_nation():
+    """Two gemeenten side by side, one with five times the rate: areas at the border of the map know theirs."""
+    world = lattice(10, 10)
+    rng = np.random.default_rng(0)
+    parents = [f"GM{i % 10 // 5}" for i in range(100)]
+    rate = np.where([p == "GM1" for p in parents], 0.002, 0.0004)
+    size = rng.integers(50, 1_500, 100).astype(float)
+    seen = rng.poisson(size * rate).astype(float)
+    panel, graph = world.panel(seen, size), world.graph()
+    errors = []
+    for areas in (None, areas_of(world, parents)):
+        frame = Deviation(rings=1, clean=0).detect(panel, graph, areas=areas).frame
+        errors.append(np.abs(np.log(by_area(frame, "expected", world) / (size * rate))).mean())
+    assert errors[1] < errors[0]
+
+
+@pytest.mark.parametrize(("trend", "width"), [(False, 2), (True, 0)])
+def test_width_of_the_surroundings_is_chosen_by_how_well_it_predicts(trend, width):
+    world = lattice(24, 24)
+    rng = np.random.default_rng(3)
+    r = np.arange(576) // 24
+    size = np.full(576, 4_000.0)
+    seen = rng.poisson(size * 0.02 * (np.exp(np.sin(r * 1.3)) if trend else 1.0)).astype(float)[:, None]
+    matrix = sparse.csr_array(world.graph().sparse)
+    fit = ex.expect(
+        seen, size[:, None], np.ones((576, 1), bool), FAMILIES["poisson"],
+        ex.rings(matrix, 3), [ex.everybody(576)], ex.Options(shrink=False),
+    )  # fmt: skip
+    assert fit.width[0] == width
+    rough = Deviation(rings=3).detect(world.panel(seen[:, 0], size), world.graph()).frame
+    one = Deviation(rings=1).detect(world.panel(seen[:, 0], size), world.graph()).frame
+    assert (width == 0) == np.allclose(rough["expected"], one["expected"], rtol=1e-12)
+
+
+# --- spread -----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("phi", [0.0, 0.1, 0.5])
+def test_spread_of_true_rates_is_found_also_among_outliers(phi):
+    world = lattice(30, 30)
+    size, seen = counts_of(world, seed=2, rate=0.03, spread=phi, low=300)
+    rng = np.random.default_rng(0)
+    odd = rng.choice(900, 18, replace=False)
+    seen[odd] = (seen[odd] + 5) * 4
+    frame = Deviation("national").detect(world.panel(seen, size)).frame
+    assert frame["spread"].iloc[0] == pytest.approx(phi, rel=0.25, abs=0.01)
+
+
+def test_spread_of_shares_is_found():
+    world = lattice(25, 25)
+    size, seen = shares_of(world, seed=3, rho=0.05)
+    frame = Deviation("national").detect(world.panel(seen, size, "binomial")).frame
+    assert frame["spread"].iloc[0] == pytest.approx(0.05, rel=0.25)
+
+
+def test_spread_of_values_is_that_of_a_value_of_weight_one():
+    world = lattice(25, 25)
+    rng = np.random.default_rng(3)
+    weight = rng.uniform(1, 50, 625)
+    y = 100 + rng.normal(0, 7, 625) / np.sqrt(weight)
+    frame = Deviation("national").detect(world.panel(y, weight, "gaussian")).frame
+    assert frame["spread"].iloc[0] == pytest.approx(49, rel=0.15)
+
+
+def test_heavy_tails_of_values_are_not_taken_for_news():
+    world = lattice(30, 30)
+    y = np.random.default_rng(1).standard_t(3, 900)
+    frame = Deviation("national", clean=0).detect(world.panel(y, None, "gaussian")).frame
+    assert (frame["p_value"] < 0.001).mean() < 0.004
+
+
+# --- tails, intervals, classes ----------------------------------------------------------------------
+
+
+def test_ratio_has_the_interval_of_two_counts():
+    world = lattice(6, 6)
+    size, seen = counts_of(world)
+    seen[4] = 0
+    frame = Deviation("national", clean=0, precision=False).detect(world.panel(seen, size)).frame
+    expected, ratio = by_area(frame, "expected", world), by_area(frame, "ratio", world)
+    np.testing.assert_allclose(ratio, seen / expected, rtol=1e-12)
+    others = seen.sum() - seen  # the events that the expectation rests on
+    with np.errstate(divide="ignore", invalid="ignore"):
+        low = seen / expected * stats.f.ppf(0.025, 2 * seen, 2 * others)
+    high = (seen + 1) / expected * stats.f.ppf(0.975, 2 * (seen + 1), 2 * others)
+    np.testing.assert_allclose(by_area(frame, "ratio_low", world), np.nan_to_num(low), rtol=1e-8)
+    np.testing.assert_allclose(by_area(frame, "ratio_high", world), high, rtol=1e-8)
+
+
+def test_ratio_of_shares_has_the_interval_of_clopper_and_pearson():
+    world = lattice(4, 4)
+    size, seen = shares_of(world)
+    seen[0], seen[1] = 0, size[1]
+    frame = Deviation("national", clean=0).detect(world.panel(seen, size, "binomial")).frame
+    share = by_area(frame, "expected", world) / size
+    for i in range(16):
+        interval = stats.binomtest(int(seen[i]), int(size[i])).proportion_ci(0.95, "exact")
+        assert by_area(frame, "ratio_low", world)[i] == pytest.approx(interval.low / share[i], rel=1e-8)
+        assert by_area(frame, "ratio_high", world)[i] == pytest.approx(interval.high / share[i], rel=1e-8)
+
+
+def test_values_below_zero_have_no_ratio():
+    world = lattice(5, 5)
+    y = np.random.default_rng(0).normal(0, 1, 25)
+    frame = Deviation("national").detect(world.panel(y, None, "gaussian")).frame
+    assert frame[["ratio", "ratio_low", "ratio_high"]].isna().all().all()
+    assert frame["p_value"].notna().all()
+
+
+def test_without_spread_and_with_a_sure_expectation_p_is_that_of_poisson():
+    """A nation of a million events: what is left is the chance of a Poisson count."""
+    world = lattice(20, 20)
+    rng = np.random.default_rng(1)
+    size = np.full(400, 3e3)
+    size[:200] = 5e6
+    seen = rng.poisson(size * 0.005).astype(float)
+    frame = Deviation("national", clean=0, precision=False).detect(world.panel(seen, size)).frame
+    assert frame["spread"].iloc[0] < 1e-4
+    expected, p = by_area(frame, "expected", world), by_area(frame, "p_value", world)
+    law = stats.poisson(expected[200:])
+    upper = law.sf(seen[200:]) + 0.5 * law.pmf(seen[200:])
+    np.testing.assert_allclose(p[200:], 2 * np.minimum(upper, 1 - upper), rtol=0.02)
+
+
+@FAMILY
+def test_p_z_and_direction_belong_together(family):
+    world = lattice(8, 8)
+    size, seen = DRAWS[family](world)
+    seen[9] = 0
+    frames = {
+        alternative: Deviation(alternative=alternative).detect(world.panel(seen, size, family), world.graph()).frame
+        for alternative in ("two-sided", "greater", "less")
+    }
+    z, p = frames["two-sided"]["z"], frames["two-sided"]["p_value"]
+    np.testing.assert_allclose(p, 2 * stats.norm.sf(z.abs()), rtol=1e-9)
+    np.testing.assert_allclose(frames["greater"]["p_value"], stats.norm.sf(z), rtol=1e-9)
+    np.testing.assert_allclose(frames["less"]["p_value"], stats.norm.cdf(z), rtol=1e-9)
+    for frame in frames.values():
+        np.testing.assert_array_equal(frame["z"], z)
+        assert (frame["direction"].astype(str) == np.where(z > 0, "high", "low")).all()
+        assert ((frame["p_value"] > 0) & (frame["p_value"] <= 1)).all()
+    middle = frames["two-sided"]["ratio"].between(0.97, 1.03)
+    assert (z[middle].abs() < 1).all()
+    assert (p[middle] > 0.5).any()
+
+
+def test_z_comes_from_the_log_of_p_where_p_itself_has_no_digits_left():
+    world = lattice(8, 8)
+    size, seen = counts_of(world, spread=0)
+    size[:], seen[20] = 20_000, 40_000
+    seen[:20] = seen[21:] = 400.0
+    seen[::2] += 15
+    seen[20] = 40_000
+    frame = Deviation("national").detect(world.panel(seen, size)).frame
+    z, p = by_area(frame, "z", world), by_area(frame, "p_value", world)
+    assert p[20] == 1e-300
+    assert 40 < z[20] < 1_000
+    assert by_area(frame, "label", world)[20] == "high_998"
+
+
+def test_classes_are_the_control_limits_of_a_funnel():
+    world = lattice(20, 20)
+    size, seen = counts_of(world)
+    frame = Deviation().detect(world.panel(seen, size), world.graph()).frame
+    limits = pd.cut(
+        frame["z"], [-np.inf, *stats.norm.ppf([0.001, 0.025, 0.975, 0.999]), np.inf],
+        labels=["low_998", "low_95", "as_expected", "high_95", "high_998"],
+    )  # fmt: skip
+    assert frame["label"].astype(str).tolist() == limits.astype(str).tolist()
+    assert frame["label"].nunique() >= 4
+
+
+def test_figures_of_the_neighbours_stand_beside_the_own_figure():
+    world = lattice(5, 5)
+    size, seen = counts_of(world)
+    seen[6], size[8] = np.nan, 0.0
+    frame = Deviation().detect(world.panel(seen, size), world.graph()).frame
+    count, value = by_area(frame, "n_neighbors", world), by_area(frame, "neighbors_value", world)
+    for i in range(25):
+        near = [j for j in world.near[i] if j not in (6, 8)]
+        assert count[i] == len(near)
+        assert value[i] == pytest.approx(1000 * seen[near].sum() / size[near].sum())
+    y, weight = np.arange(25.0) + 5, np.arange(25.0) + 1
+    frame = Deviation().detect(world.panel(y, weight, "gaussian"), world.graph()).frame
+    near = sorted(world.near[12])
+    assert by_area(frame, "neighbors_value", world)[12] == pytest.approx(np.average(y[near], weights=weight[near]))
+
+
+# --- hard cases -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("options", [{}, {"shrink": False}, {"precision": False}, {"reference": "national"}])
+@pytest.mark.parametrize("column", ["nothing", "zeros", "one event", "half", "few", "all", "huge"])
+@FAMILY
+def test_columns_that_say_little_raise_no_alarm(family, column, options):
+    world = with_island(lattice(6, 6))
+    size, seen = DRAWS[family](world)
+    columns = {
+        "nothing": [None] * 37, "zeros": [0] * 37, "one event": [4] + [0] * 36,
+        "half": np.where(np.arange(37) < 18, 0, seen), "few": [1, 2, 3] + [None] * 34,
+        "all": size // 1, "huge": np.where(np.arange(37) == 5, size // 1, 0),
+    }  # fmt: skip
+    panel = world.panel({"y": seen, "odd": columns[column]}, size, family)
+    found = Deviation(**options).detect(panel, world.graph()).frame
+    alone = Deviation(**options).detect(world.panel(seen, size, family), world.graph()).frame
+    np.testing.assert_array_equal(by_area(found, "p_value", world), by_area(alone, "p_value", world))
+    p = by_area(found, "p_value", world, "odd")
+    ok = by_area(found, "status", world, "odd") == "ok"
+    np.testing.assert_array_equal(~np.isnan(p), ok)
+    assert ((p[ok] > 0) & (p[ok] <= 1)).all()
+    status = set(by_area(found, "status", world, "odd")[:36])
+    wanted = {"nothing": {"missing"}, "zeros": {"constant"}, "few": {"too_few", "missing"}}
+    assert status == wanted.get(column, status)
+
+
+def test_an_island_is_isolated_and_yet_counts_for_the_nation():
+    world = with_island(lattice(6, 6))
+    size, seen = counts_of(world)
+    frame = Deviation().detect(world.panel(seen, size), world.graph()).frame
+    assert by_area(frame, "status", world)[-1] == "isolated"
+    assert by_area(frame, "label", world)[-1] == "isolated"
+    assert np.isnan(by_area(frame, "p_value", world)[-1])
+    national = Deviation("national", clean=0, precision=False).detect(world.panel(seen, size)).frame
+    assert by_area(national, "status", world)[-1] == "ok"
+    rest = (seen.sum() - seen[0]) / (size.sum() - size[0]) * size[0]
+    assert by_area(national, "expected", world)[0] == pytest.approx(rest)
+
+
+def test_a_doubtful_exposure_is_said():
+    world = lattice(20, 20)
+    rng = np.random.default_rng(0)
+    size, seen = counts_of(world, spread=0.01, low=500)
+    small = rng.choice(400, 30, replace=False)
+    size[small] = 20
+    seen[small] = rng.poisson(60, 30)
+    found = Deviation().detect(world.panel(seen, size), world.graph())
+    assert len(found.notices) == 1
+    assert "exposure" in found.notices[0]
+    assert "100%" in found.notices[0]
+    calm = Deviation().detect(world.panel(counts_of(world)[1], counts_of(world)[0]), world.graph())
+    assert calm.notices == ()
+
+
+def test_options_that_do_not_fit_are_refused():
+    world = lattice(4, 4)
+    size, seen = counts_of(world)
+    for options in ({"reference": "everyone"}, {"alternative": "up"}, {"rings": 0}, {"rings": 9}):
+        with pytest.raises(InputError, match="needs to be"):
+            Deviation(**options)
+    with pytest.raises(InputError, match="reference needs a level of areas"):
+        Deviation("parent:wijk").detect(world.panel(seen, size), areas=areas_of(world, parents_of(world)))
+    with pytest.raises(InputError, match="reference needs a level of areas"):
+        Deviation("parent:wijk").detect(world.panel(seen, size), world.graph())
+    with pytest.raises(InputError, match="neighbors needs to be a libpysal Graph"):
+        Deviation().detect(world.panel(seen, size))
+
+
+# --- statistics as statistics -----------------------------------------------------------------------
+
+
+@pytest.mark.slow
+@FAMILY
+def test_p_is_calibrated_and_planted_anomalies_are_found(family):
+    """Bounds of the first release on a small simulated country; benchmarks/calibration.py has the large one."""
+    from benchmarks.calibration import measure, summary
+    from benchmarks.country import build
+
+    rows = measure(build(1_500), family, replicates=3, seed=1)
+    whole = summary(rows, []).iloc[0]
+    assert 0.5 <= whole["P(p<=.05)/.05"] <= 2
+    assert 0.5 <= whole["P(p<=.01)/.01"] <= 2
+    assert whole["FDR"] < 0.15
+    assert whole["power/oracle"] > 0.6
+    assert whole["precision at 50/oracle"] > 0.7
+    by = summary(rows, ["level", "phi"])
+    assert by["P(p<=.05)/.05"].between(0.4, 2).all()
+
+
+def test_student_match():
+    """The spread of values matches half and nine tenths of the residuals to a t."""
+    for freedom in (3.0, 7.0, 1e6):
+        y = stats.t.ppf(np.linspace(0.0005, 0.9995, 1_000), freedom) * 5
+        spread, found = FAMILIES["gaussian"].spread(y, np.ones(1_000), np.zeros(1_000), np.zeros(1_000), 1.0)
+        assert found == freedom
+        assert math.sqrt(spread) == pytest.approx(5, rel=0.01)
+    assert optimize is not None
+
+
+def test_world_is_what_it_says():
+    """The helper of these tests: isolates stay in the graph, and weights are as given."""
+    graph = World([{1: 2.0}, {0: 1.0}, {}]).graph(seed=1)
+    assert sorted(graph.unique_ids) == ["BU0000", "BU0001", "BU0002"]
+    assert graph.adjacency["BU0000", "BU0001"] == 2.0
