@@ -61,7 +61,10 @@ def tally(country: Country, each: Draw, level: float, p: np.ndarray, family: str
     calm = ~each.planted & (country.residents * each.rate >= 10) & np.isfinite(p)
     shares = [float((p[calm] <= a).mean() / a) for a in (0.05, 0.01, 0.001)]
     hit, fair = significant(adjust(p), 0.05), significant(adjust(oracle), 0.05)
-    best = [each.planted[np.argsort(np.where(np.isfinite(x), x, 2), kind="stable")[:TOP]].mean() for x in (p, oracle)]
+    best = [
+        each.planted[np.argsort(np.where(np.isfinite(x), x, 2), kind="stable")[:TOP]].mean()
+        for x in (p, oracle)
+    ]
     return Tally(
         level, each.phi, *shares,
         int((hit & ~each.planted).sum()), int((hit & each.planted).sum()),
@@ -108,19 +111,34 @@ def summary(rows: pd.DataFrame, by: list[str]) -> pd.DataFrame:
     })  # fmt: skip
 
 
+def report(replicates: int) -> str:
+    """Return the tables, as Markdown."""
+    country = build()
+    parts = []
+    for family, scale in (("poisson", 25.0), ("binomial", 25.0), ("poisson", 6.0)):
+        rows = measure(country, family, replicates, scale)
+        pooled = summary(rows, []).set_axis([("all", "")])
+        parts += [
+            f"{family}, surface with a length scale of {scale:g} km, {len(rows)} indicators:",
+            as_markdown(pd.concat([summary(rows, ["level", "phi"]), pooled])),
+        ]
+    return "\n\n".join(parts)
+
+
+def as_markdown(table: pd.DataFrame) -> str:
+    """Lay a table out as Markdown, its index first."""
+    head = ["level", "phi", *table.columns]
+    lines = ["| " + " | ".join(head) + " |", "|" + "---|" * len(head)]
+    for (level, phi), row in zip(table.index, table.to_numpy(), strict=True):
+        lines.append(f"| {level} | {phi} | " + " | ".join(f"{value:.3f}" for value in row) + " |")
+    return "\n".join(lines)
+
+
 def main() -> None:
     """Print the tables."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--quick", action="store_true")
-    replicates = 2 if parser.parse_args().quick else 8
-    country = build()
-    print(f"{country.residents.size:,} areas, 1 % planted (1.5 to 5 times, four in five high), BH at 5 %.")
-    print("Calibration over calm areas where ten or more are expected.\n")
-    for family, scale in (("poisson", 25.0), ("binomial", 25.0), ("poisson", 6.0)):
-        rows = measure(country, family, replicates, scale)
-        print(f"{family}, surface with a length scale of {scale:g} km")
-        print(summary(rows, ["level", "phi"]).round(3).to_string())
-        print(summary(rows, []).round(3).to_string(header=False), "\n")
+    print(report(2 if parser.parse_args().quick else 8))
 
 
 if __name__ == "__main__":

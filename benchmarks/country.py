@@ -40,7 +40,9 @@ def build(n: int = 14_500, seed: int = 1) -> Country:
     size = rng.pareto(1.3, len(towns)) + 1
     home = rng.choice(len(towns), int(n * 0.7), p=size / size.sum())
     reach = 1.5 * np.sqrt(size[home] / size.mean())[:, None]
-    xy = np.vstack([towns[home] + rng.normal(0, 1, (home.size, 2)) * reach, rng.uniform(0, SIDE, (n - home.size, 2))])
+    xy = np.vstack(
+        [towns[home] + rng.normal(0, 1, (home.size, 2)) * reach, rng.uniform(0, SIDE, (n - home.size, 2))]
+    )
     centres = towns[np.argsort(-size)[: max(n // 42, 2)]]
     municipality = cKDTree(centres).query(xy)[1]
     # quantiles of residents: 5 % below 20, median 750, upper tail above 5,000

@@ -1,7 +1,7 @@
 """Whole commands: how long an import, a warm start and a study of a country take, and their memory.
 
-Run ``python -m benchmarks.whole [STUDY.toml]``; without a study, the simulated country of `benchmarks.country`
-is written to a temporary folder, with Voronoi cells for areas, and run.
+Run ``python -m benchmarks.whole [STUDY.toml]``; without a study, the simulated country of
+`benchmarks.country` is written to a temporary folder, with Voronoi cells for areas, and run.
 """
 
 from __future__ import annotations
@@ -35,7 +35,9 @@ def command(*words: str, runs: int = 3) -> tuple[float, float]:
     """Median seconds and peak MB of a whole command; raises where it fails."""
     found = []
     for _ in range(runs):
-        told = subprocess.run([sys.executable, "-c", _MEASURE, *words], capture_output=True, check=True, text=True)
+        told = subprocess.run(
+            [sys.executable, "-c", _MEASURE, *words], capture_output=True, check=True, text=True
+        )
         wall, peak, code = json.loads(told.stdout)
         if code:
             raise RuntimeError(f"{' '.join(words)} ended with {code}")
@@ -47,7 +49,9 @@ def import_time(runs: int = 5) -> tuple[float, float]:
     """Seconds that `import zoo_geo` adds to a bare interpreter, and its first detector's import."""
     bare = command(sys.executable, "-c", "pass", runs=runs)[0]
     package = command(sys.executable, "-c", "import zoo_geo", runs=runs)[0]
-    return package - bare, command(sys.executable, "-c", "import zoo_geo; zoo_geo.Deviation", runs=runs)[0] - bare
+    return package - bare, command(sys.executable, "-c", "import zoo_geo; zoo_geo.Deviation", runs=runs)[
+        0
+    ] - bare
 
 
 def write_country(folder: Path) -> Path:
@@ -60,7 +64,9 @@ def write_country(folder: Path) -> Path:
     for name in ("property", "violence", "vandalism"):
         table[f"{name}_2024"] = draw(country, rng, 0.01, 0.2).observed.astype(int)
     table.to_csv(folder / "table.csv", index=False)
-    _cells(country.xy, country.areas.frame["gemeente"].to_numpy()).to_file(folder / "areas.gpkg", layer="areas")
+    _cells(country.xy, country.areas.frame["gemeente"].to_numpy()).to_file(
+        folder / "areas.gpkg", layer="areas"
+    )
     (folder / "study.toml").write_text(_STUDY, encoding="utf-8")
     return folder / "study.toml"
 
@@ -100,7 +106,11 @@ area = "code"
 [[indicators]]
 id = "crimes"
 title = { nl = "Misdrijven", en = "Crimes" }
-observed = { 2021 = "crimes_2021", 2022 = "crimes_2022", 2023 = "crimes_2023", 2024 = "crimes_2024", 2025 = "crimes_2025" }
+observed.2021 = "crimes_2021"
+observed.2022 = "crimes_2022"
+observed.2023 = "crimes_2023"
+observed.2024 = "crimes_2024"
+observed.2025 = "crimes_2025"
 exposure = "residents"
 
 [[indicators]]
@@ -158,7 +168,7 @@ def table(study: Path | None = None) -> str:
         f"| `import zoo_geo` | {package:.2f} | |",
         f"| `import zoo_geo` and the first detector | {first:.2f} | |",
         f"| `zoo-geo detectors`, warm | {start:.2f} | |",
-        f"| `zoo-geo run`, {'the study given' if study else 'simulated country'}, all detectors, tables and page "
+        f"| `zoo-geo run`, {'study given' if study else 'simulated country'}: all detectors, tables, page "
         f"| {seconds:.1f} | {memory:,.0f} |",
     ])  # fmt: skip
 

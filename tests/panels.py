@@ -62,9 +62,7 @@ def lattice(rows, cols, seed=None):
         r, c = divmod(i, cols)
         steps = [(a, b) for a in (-1, 0, 1) for b in (-1, 0, 1) if (a or b)]
         inside = [(r + a, c + b) for a, b in steps if 0 <= r + a < rows and 0 <= c + b < cols]
-        near.append(
-            {a * cols + b: 1.0 if seed is None else float(rng.uniform(0.1, 3)) for a, b in inside}
-        )
+        near.append({a * cols + b: 1.0 if seed is None else float(rng.uniform(0.1, 3)) for a, b in inside})
     return World(near)
 
 

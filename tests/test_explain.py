@@ -45,7 +45,7 @@ def test_english():
         "(95% interval 1.9 to 3.8). "
         "Chance alone gives a deviation this large in about 1 of 24,000 areas (p = 0.000041); "
         "of all flags this strong, about 0.41% are expected to be chance (q = 0.0041). "
-        "2 independent kinds of evidence support it. "
+        "2 kinds of evidence support it. "
         "The area and its neighbours together stand out as high. "
         "Next door: 12.4 per 1,000 in its 6 neighbours together, 1 of which is flagged too. "
         "A pattern, not a verdict."
@@ -59,7 +59,7 @@ def test_dutch():
         "(95%-interval 1,9 tot 3,8). "
         "Toeval alleen geeft zo'n afwijking in ongeveer 1 op de 24.000 gebieden (p = 0,000041); "
         "van zulke sterke vlaggen is naar verwachting ongeveer 0,41% toeval (q = 0,0041). "
-        "2 onafhankelijke soorten aanwijzingen ondersteunen dit. "
+        "2 soorten aanwijzingen ondersteunen dit. "
         "Het gebied en zijn buren vallen samen op als hoog. "
         "Ernaast: 12,4 per 1.000 in de 6 buurgebieden samen, waarvan 1 ook een vlag heeft. "
         "Een patroon, geen oordeel."
@@ -168,3 +168,19 @@ def test_an_unknown_language_is_refused():
 def test_numbers_follow_the_language(value, en, nl):
     assert number(value, "en") == en
     assert number(value, "nl") == nl
+
+
+@pytest.mark.parametrize(
+    ("row", "doubtful"),
+    [
+        ({"exposure": 199}, True),
+        ({"exposure": 200}, False),
+        ({"exposure": 19, "per": 100}, True),
+        ({"exposure": 20, "per": 100}, False),
+        ({"exposure": 5, "family": "gaussian"}, False),
+        ({"exposure": 5, "family": "binomial"}, False),
+    ],
+)
+def test_a_small_exposure_is_doubted(row, doubtful):
+    assert ("read it with care" in sentence(ROW | row)) is doubtful
+    assert ("slag om de arm" in sentence(ROW | row, "nl")) is doubtful

@@ -1,5 +1,6 @@
 """Compiled loops against arbitrary precision, numerical integration and plain loops."""
 
+import itertools
 import math
 
 import numpy as np
@@ -83,7 +84,9 @@ def test_both_families_give_a_tail_of_at_most_one_half(o, mean, phi, strength):
 
 
 @pytest.mark.parametrize("strength", [5.0, 30.0, 1_000.0])
-@pytest.mark.parametrize(("o", "mean", "phi"), [(0, 6.0, 0.1), (9, 6.0, 0.1), (22, 6.0, 0.02), (90, 40.0, 0.2)])
+@pytest.mark.parametrize(
+    ("o", "mean", "phi"), [(0, 6.0, 0.1), (9, 6.0, 0.1), (22, 6.0, 0.02), (90, 40.0, 0.2)]
+)
 def test_count_tail_is_averaged_over_the_error_of_the_mean(o, mean, phi, strength):
     one = np.ones(1)
     log_p, upper = FAMILIES["poisson"].tails(o * one, one, mean * one, strength * one, phi, np.inf)
@@ -91,7 +94,9 @@ def test_count_tail_is_averaged_over_the_error_of_the_mean(o, mean, phi, strengt
 
 
 @pytest.mark.parametrize("strength", [10.0, 300.0])
-@pytest.mark.parametrize(("o", "share", "rho"), [(0, 0.04, 0.01), (12, 0.04, 0.01), (70, 0.4, 0.02), (150, 0.5, 0.05)])
+@pytest.mark.parametrize(
+    ("o", "share", "rho"), [(0, 0.04, 0.01), (12, 0.04, 0.01), (70, 0.4, 0.02), (150, 0.5, 0.05)]
+)
 def test_share_tail_is_averaged_over_the_error_of_the_odds(o, share, rho, strength):
     one = np.ones(1)
     log_p, upper = FAMILIES["binomial"].tails(o * one, 200 * one, share * one, strength * one, rho, np.inf)
@@ -138,9 +143,7 @@ def test_coverage_is_the_central_half(phi):
     seen = rng.poisson(mean).astype(float)
     error, weight = rng.uniform(0, 0.1, 60), rng.uniform(0, 1, 60)
     law = stats.nbinom(1 / (phi + error), 1 / (1 + (phi + error) * mean))
-    inside = [
-        exact.central_share(*pair) for pair in zip(law.cdf(seen - 1), law.cdf(seen), strict=True)
-    ]
+    inside = [exact.central_share(*pair) for pair in zip(law.cdf(seen - 1), law.cdf(seen), strict=True)]
     found = tails.nb_coverage(seen, mean, phi, error, weight)
     assert found == pytest.approx(np.average(inside, weights=weight), rel=1e-8)
 
@@ -195,7 +198,7 @@ def test_every_position_is_as_likely_at_every_place_of_a_draw():
 
 def test_seeds_that_follow_each_other_have_nothing_in_common():
     pools = [permutation.draw_pool(seed, 0, 2_000, np.ones(50, bool), 3) for seed in range(4)]
-    for one, other in zip(pools, pools[1:], strict=False):
+    for one, other in itertools.pairwise(pools):
         assert (one[0] == other[0]).mean() == pytest.approx(1 / 50, abs=0.02)
         assert (one[0, 1:] == other[0, :-1]).mean() == pytest.approx(1 / 50, abs=0.02)
 

@@ -18,6 +18,7 @@ from zoo_geo import expectation as ex
 from zoo_geo.detectors import local
 from zoo_geo.detectors.getis_ord import GetisOrd
 from zoo_geo.detectors.local_moran import LocalMoran
+from zoo_geo.errors import InputError
 from zoo_geo.panel import Panel
 
 QUICK = settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -148,7 +149,9 @@ def test_z_is_of_the_exact_moments_of_the_null_in_use(data, star, total):
 def test_moments_and_p_are_those_of_all_arrangements_of_six_areas(total):
     rng = np.random.default_rng(3)
     values = [2.0, 3.0, 3.2, 5.0, 8.0, 7.0]
-    near = [{j: float(rng.uniform(0.2, 2)) for j in range(6) if j != i and rng.random() < 0.6} for i in range(6)]
+    near = [
+        {j: float(rng.uniform(0.2, 2)) for j in range(6) if j != i and rng.random() < 0.6} for i in range(6)
+    ]
     near[2] = {0: 1.0, 4: 1.0}  # equal weights take the other road
     world = World([row or {(i + 1) % 6: 1.0} for i, row in enumerate(near)])
     draws = 20_000
@@ -244,7 +247,11 @@ def test_row_standardised_weights_give_the_same_answer():
     values = np.random.default_rng(1).normal(size=30).tolist()
     panel = world.panel(values, family="gaussian")
     plain, standardised = world.graph(), world.graph().transform("R")
-    for detector in (GetisOrd(199, value="rate"), GetisOrd(199, False, value="rate"), LocalMoran(199, "rate")):
+    for detector in (
+        GetisOrd(199, value="rate"),
+        GetisOrd(199, False, value="rate"),
+        LocalMoran(199, "rate"),
+    ):
         one, other = (detector.detect(panel, g).frame for g in (plain, standardised))
         np.testing.assert_array_equal(one["p_value"], other["p_value"])
         np.testing.assert_allclose(one["z"], other["z"], rtol=1e-9)
@@ -375,7 +382,10 @@ def test_columns_that_say_nothing_raise_no_alarm(value, column):
 def test_g_of_the_six_points_in_any_weights():
     """Values of the PySAL manual for a band of 15; row-standardised esda prints others, wrongly."""
     points = [(10, 10), (20, 10), (40, 10), (15, 20), (30, 20), (30, 30)]
-    near = [{j: 1.0 for j, q in enumerate(points) if j != i and math.dist(p, q) <= 15} for i, p in enumerate(points)]
+    near = [
+        {j: 1.0 for j, q in enumerate(points) if j != i and math.dist(p, q) <= 15}
+        for i, p in enumerate(points)
+    ]
     values = np.array([2.0, 3.0, 3.2, 5.0, 8.0, 7.0])[:, None]
     weights = dense(World(near))
     rows = sparse.csr_array(weights / np.maximum(weights.sum(axis=1), 1)[:, None])
@@ -391,7 +401,9 @@ def libpysal_map(name, gal, id_column=None):
     with open(libpysal.examples.get_path(gal)) as lines:
         rows = lines.read().splitlines()[1:]
     ids = [str(i) for i in (range(1, len(table) + 1) if id_column is None else table[id_column])]
-    pairs = [(head.split()[0], j) for head, tail in zip(rows[::2], rows[1::2], strict=True) for j in tail.split()]
+    pairs = [
+        (head.split()[0], j) for head, tail in zip(rows[::2], rows[1::2], strict=True) for j in tail.split()
+    ]
     focal, neighbor = zip(*pairs, strict=True)
     return table.assign(code=ids), Graph.from_arrays(focal, neighbor, np.ones(len(pairs)))
 
@@ -404,14 +416,18 @@ def global_moran(frame):
 def test_local_values_add_up_to_the_global_moran_of_st_louis():
     table, graph = libpysal_map("stl_hom.shp", "stl.gal")
     panel = Panel.from_frame(table, area="code", observed="HR8893", family="gaussian")
-    assert global_moran(LocalMoran(99, "rate").detect(panel, graph).frame) == pytest.approx(0.24365582621771659)
+    assert global_moran(LocalMoran(99, "rate").detect(panel, graph).frame) == pytest.approx(
+        0.24365582621771659
+    )
 
 
 def test_rates_and_standardised_rates_of_north_carolina():
     """Moran of the rates of 1974, and of the empirical-Bayes rates of 1979 (PySAL's Moran_Rate)."""
     table, graph = libpysal_map("sids2.shp", "sids2.gal", id_column="FIPSNO")
     rates = Panel.from_frame(table, area="code", observed="SIDR74", family="gaussian")
-    assert global_moran(LocalMoran(99, "rate").detect(rates, graph).frame) == pytest.approx(0.24772519320480135)
+    assert global_moran(LocalMoran(99, "rate").detect(rates, graph).frame) == pytest.approx(
+        0.24772519320480135
+    )
     counts = Panel.from_frame(table, area="code", observed="SID79", exposure="BIR79")
     found = LocalMoran(99, "eb_rate").detect(counts, graph).frame
     assert global_moran(found) == pytest.approx(0.16622343552567395)
@@ -455,8 +471,14 @@ def test_p_is_that_of_esda_within_monte_carlo_error():
     world = lattice(8, 9)
     values = np.random.default_rng(5).gamma(1, size=72)
     draws = 9_999
-    peer = esda.Moran_Local(values, world.graph().transform("R"), permutations=draws, seed=1, keep_simulations=True)
-    above = (peer.sim >= peer.Is - 1e-12).sum(1) if peer.sim.shape[0] == 72 else (peer.sim >= peer.Is - 1e-12).sum(0)
+    peer = esda.Moran_Local(
+        values, world.graph().transform("R"), permutations=draws, seed=1, keep_simulations=True
+    )
+    above = (
+        (peer.sim >= peer.Is - 1e-12).sum(1)
+        if peer.sim.shape[0] == 72
+        else (peer.sim >= peer.Is - 1e-12).sum(0)
+    )
     ours = cells(LocalMoran(draws, "rate", "greater"), world, values.tolist())["p_value"].to_numpy()
     theirs = (above + 1) / (draws + 1)
     error = np.sqrt(2 * theirs * (1 - theirs) / draws)
@@ -563,17 +585,15 @@ def test_residuals_are_calm_on_a_calm_map(family):
 
 
 def test_options_that_do_not_fit_are_refused():
-    from zoo_geo.errors import InputError
-
-    wrong = (
-        dict(permutations=5), dict(value="raw"), dict(alternative="up"), dict(null="both"), dict(star=False, null="total"),
-    )  # fmt: skip
-    for options in wrong:
-        with pytest.raises(InputError, match="needs to be"):
-            GetisOrd(**options)
+    for name, value in (("permutations", 5), ("value", "raw"), ("alternative", "up"), ("null", "both")):
+        with pytest.raises(InputError, match=f"{name} needs to be"):
+            GetisOrd(**{name: value})
+    with pytest.raises(InputError, match="null needs to be 'conditional' for star=False"):
+        GetisOrd(star=False, null="total")
+    world = lattice(4, 4)
+    panel = world.panel(np.arange(16.0), family="gaussian")
     with pytest.raises(InputError, match="neighbors needs to be a libpysal Graph"):
-        world = lattice(4, 4)
-        LocalMoran(99).detect(world.panel(np.arange(16.0), family="gaussian"))
+        LocalMoran(99).detect(panel)
 
 
 def test_defaults_follow_the_star():

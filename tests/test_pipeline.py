@@ -97,7 +97,9 @@ def test_flags_carry_sentence_and_rank(result):
 def test_the_report_says_what_the_reader_has_to_know(result):
     report = json.loads((result.paths[0].parent / "report_internal.json").read_text(encoding="utf-8"))
     assert report == result.report
-    assert report["small_exposure"] == {"below": 200, "flags": 1, "of": len(result.flags.frame)}
+    counts = result.flags.frame[result.flags.frame["family"] == "poisson"]
+    small = int((counts["exposure"] < 200).sum())
+    assert report["small_exposure"] == {"below": 0.2, "flags": small, "of": len(counts)}
     assert report["truth"]["planted"] == 3
     assert {"kind": "hard", "planted": 1, "found": 0} in report["truth"]["by_kind"]
     assert sum(row["high"] + row["low"] for row in report["flags"]) == len(result.flags.frame)
@@ -268,93 +270,3 @@ def test_unreadable_parquet_is_said(tmp_path):
     (tmp_path / "table.parquet").write_bytes(b"no parquet")
     with pytest.raises(InputError, match="needs to be a readable table"):
         read_table(tmp_path / "table.parquet")
-
-
-COUNTRY = """
-[study]
-id = "netherlands"
-title = "Dutch neighbourhoods"
-language = "en"
-allow_outside = true
-
-[areas]
-path = "{folder}/buurten_2024.gpkg"
-id = "code"
-name = "naam"
-parents = {{ wijk = "wk_code", gemeente = "gm_code" }}
-
-[weights]
-tolerance = 50
-
-[[tables]]
-id = "figures"
-path = "{folder}/buurten_2024.csv"
-area = "buurtcode"
-unknown_areas = "drop"
-
-[[indicators]]
-id = "crimes"
-observed = {{ {years} }}
-exposure = "aantal_inwoners"
-unit = {{ en = "residents" }}
-
-[[indicators]]
-id = "violence"
-observed = {{ "2024" = "geweldsmisdrijven_2024" }}
-exposure = "aantal_inwoners"
-
-[[detectors]]
-type = "deviation"
-
-[[detectors]]
-type = "getis_ord"
-
-[outputs]
-formats = ["csv"]
-"""
-
-
-@pytest.fixture(scope="module")
-def country(shared_data, tmp_path_factory):
-    folder = tmp_path_factory.mktemp("country")
-    years = ", ".join(f'"{year}" = "misdrijven_{year}"' for year in range(2021, 2026))
-    (folder / "study.toml").write_text(COUNTRY.format(folder=shared_data / "nl_buurten_2024", years=years))
-    return run(folder / "study.toml", folder / "out")
-
-
-@pytest.mark.shared_data
-def test_the_country_flags_its_one_year_spikes(country):
-    flagged = country.flags.frame
-    crimes = flagged[(flagged["indicator"] == "crimes") & (flagged["direction"] == "high")]
-    cells = set(zip(crimes["area"], crimes["period"], strict=True))
-    assert {("BU06060003", "2024"), ("BU03420801", "2024"), ("BU02770000", "2023")} <= cells
-
-
-@pytest.mark.shared_data
-def test_areas_of_the_country_without_figures_are_no_flags_and_no_zeros(country):
-    cells = country.flags.cells
-    crimes = cells[cells["indicator"] == "crimes"]
-    unknown = crimes[crimes["status"] != "ok"]
-    missing = crimes[crimes["status"] == "missing"]
-    assert len(missing) >= 5 * 470  # 470 of the areas have no number of residents
-    assert missing["value"].isna().all()
-    assert not unknown.loc[unknown["status"].isin(["missing", "secret", "no_exposure"]), "flagged"].any()
-    assert not set(missing["class"]) & {"as_expected", "too_few"}
-
-
-@pytest.mark.shared_data
-def test_the_report_on_the_country_doubts_the_residents(country):
-    small = country.report["small_exposure"]
-    exposure = country.flags.frame["exposure"]
-    assert (small["flags"], small["of"]) == ((exposure < 200).sum(), len(exposure))
-    assert small["flags"] > 0
-    assert any("exposure may not be" in notice for notice in country.report["notices"])
-    text = as_markdown(country.report, "en")
-    assert "flags on counts lie on areas with an exposure below 200." in text
-    assert any("left out (8 of 14,574" in notice for notice in country.report["notices"])
-
-
-@pytest.mark.shared_data
-def test_the_page_of_the_country_stays_within_bounds(country):
-    page = next(path for path in country.paths if path.suffix == ".html")
-    assert page.stat().st_size < 25e6

@@ -268,7 +268,7 @@ _CAPPED_MEAN = 0.9205
 
 
 def _scatter(departure: np.ndarray, error: np.ndarray, valid: np.ndarray, least: float = 1e-4) -> np.ndarray:
-    """Variance between surroundings about their centre, by Huber's proposal 2: outliers count as two sigma."""
+    """Variance of surroundings about their centre, by Huber's proposal 2: outliers count as two sigma."""
     known = valid & np.isfinite(departure) & (error < 1e9)
     square = np.where(known, departure, 0.0) ** 2
     scatter = np.full(departure.shape[1], 0.05)

@@ -12,6 +12,8 @@ from typing import Any, Literal
 
 import pandas as pd
 
+from zoo_geo.schema import SMALL_EXPOSURE
+
 Language = Literal["en", "nl"]
 Row = Mapping[str, Any]
 
@@ -52,7 +54,8 @@ _WORDS: dict[str, dict[str, str]] = {
         "q": "of all flags this strong, about {share}% are expected to be chance (q = {q})",
         "q_small": "of all flags this strong, less than {share}% are expected to be chance (q < {q})",
         "evidence_1": "One kind of evidence supports it",
-        "evidence": "{n} independent kinds of evidence support it",
+        "evidence": "{n} kinds of evidence support it",
+        "doubt": "It is counted per {exposure} only, so read it with care",
         "group_high": "The area and its neighbours together stand out as high",
         "group_low": "The area and its neighbours together stand out as low",
         "next_1": "Next door: {rate} in its one neighbour",
@@ -92,7 +95,8 @@ _WORDS: dict[str, dict[str, str]] = {
         "q": "van zulke sterke vlaggen is naar verwachting ongeveer {share}% toeval (q = {q})",
         "q_small": "van zulke sterke vlaggen is naar verwachting minder dan {share}% toeval (q < {q})",
         "evidence_1": "Eén soort aanwijzing ondersteunt dit",
-        "evidence": "{n} onafhankelijke soorten aanwijzingen ondersteunen dit",
+        "evidence": "{n} soorten aanwijzingen ondersteunen dit",
+        "doubt": "Het is geteld op maar {exposure}, dus met een slag om de arm",
         "group_high": "Het gebied en zijn buren vallen samen op als hoog",
         "group_low": "Het gebied en zijn buren vallen samen op als laag",
         "next_1": "Ernaast: {rate} in het ene buurgebied",
@@ -125,7 +129,7 @@ def sentence(row: Row, lang: Language = "en") -> str:
     """
     if lang not in _WORDS:
         raise ValueError(f"lang needs to be one of {', '.join(_WORDS)}; got {lang}.")
-    parts: list[Callable[[_Facts], str]] = [_seen, _against, _sure, _evidence, _next_door]
+    parts: list[Callable[[_Facts], str]] = [_seen, _against, _sure, _doubt, _evidence, _next_door]
     facts = _Facts(row, lang)
     return " ".join([*(f"{text}." for part in parts if (text := part(facts))), CAVEAT[lang]])
 
@@ -290,6 +294,14 @@ def _false_flags(facts: _Facts) -> str:
     shown = _SMALLEST_Q if small else q
     share = facts.number(100 * shown, 2)
     return facts.say("q_small" if small else "q", share=share, q=facts.number(shown, 2))
+
+
+def _doubt(facts: _Facts) -> str:
+    """Say when a count stands on so small an exposure that the exposure itself is doubtful."""
+    exposure, per = facts.get("exposure"), facts.get("per")
+    if None in (exposure, per) or facts.family != "poisson" or exposure >= SMALL_EXPOSURE * per:
+        return ""
+    return facts.say("doubt", exposure=facts.count("exposure") + facts.unit)
 
 
 def _evidence(facts: _Facts) -> str:

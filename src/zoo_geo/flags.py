@@ -328,7 +328,8 @@ def _evidence(
 
 _EVIDENCE_COLUMNS = [
     *KEYS, "detector", "reference", "direction", "label", "status", "expected", "ratio", "ratio_low",
-    "ratio_high", "reference_value", "group_observed", "group_expected", "group_ratio", "statistic", "z", "p_value",
+    "ratio_high", "reference_value", "group_observed", "group_expected", "group_ratio", "statistic", "z",
+    "p_value",
 ]  # fmt: skip
 
 

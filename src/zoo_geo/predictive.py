@@ -112,7 +112,8 @@ class Binomial(Poisson):
 
     def information(self, rate: np.ndarray) -> np.ndarray:
         """Effective events per unit of size."""
-        return rate / (1.0 - rate)
+        with np.errstate(divide="ignore", invalid="ignore"):  # a share of one has no odds
+            return rate / (1.0 - rate)
 
     def damping(self, rate: np.ndarray, size: np.ndarray, phi: np.ndarray) -> np.ndarray:
         """Precision of an area's share, relative to that of its size alone."""
@@ -225,7 +226,7 @@ class Gaussian:
     def log_likelihood(
         self, observed: np.ndarray, size: np.ndarray, rate: np.ndarray, phi: np.ndarray
     ) -> np.ndarray:
-        """Log predictive density, up to a constant, of a t with 5 degrees of freedom, for choosing between widths."""
+        """Log predictive density of a t with 5 degrees of freedom, up to a constant; for choosing a width."""
         scale = np.sqrt(phi / size)
         return -3.0 * np.log1p(((observed - rate) / scale) ** 2 / 5.0) - np.log(scale)
 
@@ -256,7 +257,7 @@ class Gaussian:
         """Return the 95 % interval of observed / expected, for values that can have a ratio."""
         half = 1.96 * np.sqrt(phi) * self._scale(size, 1.0 / strength)
         with np.errstate(divide="ignore", invalid="ignore"):
-            return (observed - half) / rate, (observed + half) / rate
+            return np.maximum(observed - half, 0.0) / rate, (observed + half) / rate
 
 
 Family = Poisson | Binomial | Gaussian

@@ -18,6 +18,10 @@ CLASSES = (
 )  # fmt: skip
 """Classes of a cell: two control levels as in funnel plots, and the reasons for having none."""
 
+SMALL_EXPOSURE = 0.2
+"""A count per exposure is doubtful below this share of what its rate is per: below 200 residents for a rate
+per 1,000, people who pass through outnumber those who are counted."""
+
 
 @dataclass(frozen=True)
 class Column:
@@ -85,9 +89,10 @@ _ALL = (
     Column("residual", "number", "standard deviations", "Deviance residual that the local statistic ran on.", _MODEL),
     Column("flag_id", "string", "-", "Stable id of study, area, period and indicator."),
     Column("flagged", "boolean", "-", "Whether the cell is flagged.", ("q_value", "ratio", "observed")),
+    Column("supports", "boolean", "-", "Whether the detector finds the cell significant and large enough.", ("q_value", "ratio", "observed")),
     Column("raises", "boolean", "-", "Whether the evidence raises the flag or stands beside it as context.", ("q_value", "ratio", "observed")),
     Column("evidence", "string", "-", "The detectors that support the flag.", ("q_value",)),
-    Column("n_evidence", "integer", "detectors", "Independent kinds of evidence; local Moran and G* count as one.", ("q_value",)),
+    Column("n_evidence", "integer", "detectors", "Kinds of evidence (detector kind and reference); local Moran and G* count as one.", ("q_value",)),
     Column("excess", "number", "as observed", "Observed - expected.", _MODEL),
     Column("excess_low", "number", "as observed", "Lower end of the 95 % interval of the excess.", _MODEL),
     Column("rank", "integer", "-", "Place in the order of follow-up.", ("excess_low",)),

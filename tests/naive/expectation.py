@@ -155,7 +155,8 @@ def expect(observed, size, near, label=None, clean=0, law=Poisson()):  # noqa: B
         if step < clean:
             keep = [
                 float(
-                    abs(law.residual(observed[i], size[i], rates[i], law.total(rates[i], phi, strengths[i]))) < 2.6
+                    abs(law.residual(observed[i], size[i], rates[i], law.total(rates[i], phi, strengths[i])))
+                    < 2.6
                 )
                 for i in range(n)
             ]

@@ -16,6 +16,8 @@ def rejected(p, alpha, method):
                 break
             out[i] = True
         return out
+    if not p:
+        return []
     level = alpha / sum(1 / k for k in range(1, n + 1)) if method == "by" else alpha
     last = max((rank for rank, i in enumerate(order, 1) if p[i] <= level * rank / n), default=0)
     cut = p[order[last - 1]] if last else -1.0

@@ -1,5 +1,6 @@
 """Tails by arbitrary precision and numerical integration; imports nothing of ours."""
 
+import itertools
 import math
 
 import mpmath as mp
@@ -43,7 +44,7 @@ def over_error(tail, strength):
     edges = law.ppf([1e-14, 1e-10, 1e-6, 1e-3, 0.1, 0.5, 0.9, 0.999, 1 - 1e-12])
     parts = [
         integrate.quad(lambda t: tail(1 / t) * law.pdf(t), a, b, limit=200, epsabs=0, epsrel=1e-8)[0]
-        for a, b in zip(edges, edges[1:], strict=False)
+        for a, b in itertools.pairwise(edges)
     ]
     return math.fsum(parts)
 

@@ -136,6 +136,7 @@ class Detector(ABC):
         InputError
             Areas of the panel are not in the graph, or an option does not fit.
         """
+        check_seed(seed)
         inputs = prepare(panel, neighbors, areas)
         scores = self._score(inputs, seed, threads(n_jobs))
         return assemble(self, inputs, scores, seed)
@@ -143,6 +144,12 @@ class Detector(ABC):
     @abstractmethod
     def _score(self, inputs: Inputs, seed: int, n_jobs: int) -> Scores:
         """Compute what the frame is made of."""
+
+
+def check_seed(seed: object) -> None:
+    """Check that a seed fits the streams of draws."""
+    if not isinstance(seed, (int, np.integer)) or isinstance(seed, bool) or not 0 <= seed < 2**63:
+        raise InputError(f"seed needs to be a whole number from 0 to 2**63 - 1; got {seed!r}.")
 
 
 def threads(n_jobs: int | None) -> int:

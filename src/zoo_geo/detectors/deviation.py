@@ -14,9 +14,9 @@ from zoo_geo.detectors.inputs import ISOLATED, OK, TOO_FEW, Inputs, blocks, colu
 from zoo_geo.errors import InputError
 from zoo_geo.panel import Indicator
 from zoo_geo.predictive import FAMILIES, Family
+from zoo_geo.schema import SMALL_EXPOSURE
 
 _IMPLAUSIBLE = 0.03
-_SMALL = 200.0
 
 
 @dataclass(frozen=True)
@@ -202,13 +202,13 @@ def _doubt(
 ) -> str:
     """Say in words how implausible an indicator's extremes are, and on whom they fall."""
     share = extreme[:, columns].sum() / known[:, columns].sum()
-    small = (inputs.exposure[:, columns][extreme[:, columns]] < _SMALL).mean()
-    where = (
-        "" if indicator.family == "gaussian" else f", {small:.0%} of them with an exposure below {_SMALL:.0f}"
-    )
+    least = SMALL_EXPOSURE * indicator.per
+    small = (inputs.exposure[:, columns][extreme[:, columns]] < least).mean()
+    where = f", {small:.0%} of them with an exposure below {least:g}"
+    where = "" if indicator.family == "gaussian" else where
     periods = ", ".join(inputs.columns[c][1] for c in columns)
     return (
         f"{indicator.id} ({periods}) against {reference}: {share:.1%} of areas have p <= 0.001, where chance "
-        f"gives 0.1 %{where}. The exposure may not be what the figure depends on (visitors, passers-by), or the "
-        "spread differs between areas: read these flags with care."
+        f"gives 0.1 %{where}. The exposure may not be what the figure depends on (visitors, passers-by), or "
+        "the spread differs between areas: read these flags with care."
     )

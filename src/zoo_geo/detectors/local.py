@@ -303,7 +303,9 @@ class _Draw:
         sums = prefix_sums(x, self.pool[0], sizes)
         tie, total = _tie(x), self.own is not None
         lag = self._neighbors @ x + (x if total else 0.0)
-        above, below = shared_counts(x, lag, sizes, row, sums, np.sort(sums, axis=1), *self.pool, tie, total)
+        ordered = np.sort(sums, axis=1)
+        pool, first, draw, place = self.pool
+        above, below = shared_counts(x, lag, sizes, row, sums, ordered, pool, first, draw, place, tie, total)
         return above[which], below[which]
 
     def direct(self, x: np.ndarray, which: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -313,9 +315,9 @@ class _Draw:
         own = np.zeros(x.size) if self.own is None else self.own
         lag = self.rows @ x + own * x
         indptr = self.rows.indptr.astype(np.int64)
-        return direct_counts(
-            x, lag, indptr, self.rows.data, own, which, *self.pool, _tie(x), self.own is not None
-        )
+        pool, first, draw, place = self.pool
+        tie, total = _tie(x), self.own is not None
+        return direct_counts(x, lag, indptr, self.rows.data, own, which, pool, first, draw, place, tie, total)
 
 
 def _tie(x: np.ndarray) -> float:

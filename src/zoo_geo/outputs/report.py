@@ -18,9 +18,7 @@ from zoo_geo.flags import Flags
 from zoo_geo.outputs.folder import marked
 from zoo_geo.outputs.tables import NOTICE
 from zoo_geo.panel import Panel
-
-SMALL = 200
-"""Exposure below which a flag says little: people who pass through outnumber those who count."""
+from zoo_geo.schema import SMALL_EXPOSURE
 
 _KEYS = ["area", "indicator", "period"]
 
@@ -140,16 +138,21 @@ def _records(counts: pd.DataFrame) -> list[dict[str, Any]]:
 
 def _small_exposure(flagged: pd.DataFrame, panel: Panel) -> dict[str, Any]:
     """Count flags on areas with little exposure; weights of values are no exposure."""
-    counted = flagged["indicator"].astype(str).map(panel.families).ne("gaussian")
-    small = counted & (flagged["exposure"] < SMALL)
-    return {"below": SMALL, "flags": int(small.sum()), "of": int(counted.sum())}
+    family = flagged["indicator"].astype(str).map(panel.families)
+    per = flagged["indicator"].astype(str).map({each.id: each.per for each in panel.indicators})
+    counted = family.eq("poisson")
+    small = counted & (flagged["exposure"] < SMALL_EXPOSURE * per)
+    return {"below": SMALL_EXPOSURE, "flags": int(small.sum()), "of": int(counted.sum())}
 
 
 _HEADINGS: dict[str, dict[str, str]] = {
     "en": {
         "read": "{areas} areas; detectors: {detectors}.",
         "notices": "What the reader has to know",
-        "small": "{flags} of {of} flags on counts lie on areas with an exposure below {below}.",
+        "small": (
+            "{flags} of {of} flags on counts lie on areas with an exposure below a fifth of what the rate is "
+            "per (below 200 for a rate per 1,000)."
+        ),
         "flags": "Flags",
         "flags_by_detector": "Flags by the detector that raises them",
         "follow_up": "Follow-up",
@@ -164,7 +167,10 @@ _HEADINGS: dict[str, dict[str, str]] = {
     "nl": {
         "read": "{areas} gebieden; detectoren: {detectors}.",
         "notices": "Wat de lezer moet weten",
-        "small": "{flags} van {of} vlaggen op aantallen liggen in gebieden met een noemer onder {below}.",
+        "small": (
+            "{flags} van {of} vlaggen op aantallen liggen in gebieden met een noemer onder een vijfde van de "
+            "eenheid van het cijfer (onder 200 bij een cijfer per 1.000)."
+        ),
         "flags": "Vlaggen",
         "flags_by_detector": "Vlaggen per detector die ze opwerpt",
         "follow_up": "Opvolging",

@@ -1,0 +1,343 @@
+"""What every detector of the registry promises, whatever it computes."""
+
+import dataclasses
+import doctest
+import importlib
+import inspect
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from libpysal.graph import Graph
+
+from panels import World, by_area, counts_of, lattice, with_island
+from test_deviation import areas_of, parents_of
+from zoo_geo import detectors
+from zoo_geo.detectors.base import Detection, Detector
+from zoo_geo.errors import InputError
+from zoo_geo.panel import Panel
+from zoo_geo.schema import COLUMNS, DETECTION_COLUMNS, STATUSES
+
+REGISTRY = detectors.registry()
+VARIANTS = [
+    ("deviation", {"reference": "national"}),
+    ("deviation", {"reference": "parent:gemeente"}),
+    ("getis_ord", {"value": "rate"}),
+    ("getis_ord", {"star": False, "value": "eb_rate"}),
+    ("local_moran", {"value": "rate"}),
+]
+
+
+def make(name, **options):
+    """A detector with few permutations, where it takes any."""
+    fields = {field.name for field in dataclasses.fields(REGISTRY[name])}
+    return REGISTRY[name](**({"permutations": 199} if "permutations" in fields else {}), **options)
+
+
+CASES = [(name, {}) for name in REGISTRY] + VARIANTS
+DETECTOR = pytest.mark.parametrize(
+    "detector",
+    [
+        pytest.param(make(name, **options), id=" ".join([name, *map(str, options.values())]))
+        for name, options in CASES
+    ],
+)
+SECRET = -99997
+
+
+@pytest.fixture(scope="module")
+def world():
+    """Uneven weights, an island, ties."""
+    whole = lattice(7, 7, seed=2)
+    for i in (0, 10, 20, 30):
+        whole.near[i] = dict.fromkeys(whole.near[i], 1.0)
+    return with_island(whole)
+
+
+@pytest.fixture(scope="module")
+def areas(world):
+    return areas_of(world, parents_of(world, 7))
+
+
+def columns_of(world):
+    size, _ = counts_of(world)
+    columns = {f"y{k}": np.minimum(counts_of(world, seed=k)[1], size) for k in range(11)}
+    columns["y2"][:9] = np.nan
+    return size, columns
+
+
+def indexed(found):
+    keys = ["area", "indicator", "period"]
+    frame = found.frame.astype(dict.fromkeys(keys, object))
+    return frame.set_index(keys).sort_index()
+
+
+def same(one, other):
+    """To the last bit."""
+    pd.testing.assert_frame_equal(indexed(one), indexed(other), check_exact=True, check_categorical=False)
+
+
+# --- the frame --------------------------------------------------------------------------------------
+
+
+@DETECTOR
+def test_frame_is_tidy_and_in_the_order_of_the_panel(detector, world, areas):
+    size, columns = columns_of(world)
+    columns = {name: columns[name] for name in ("y3", "y1")}
+    found = detector.detect(world.panel(columns, size, seed=5), world.graph(), areas=areas)
+    assert isinstance(found, Detection)
+    assert tuple(found.frame.columns) == DETECTION_COLUMNS + detector.own
+    assert set(found.frame.columns) <= set(COLUMNS)
+    order = [world.codes[i] for i in world.order(5)]
+    assert found.frame["area"].tolist() == np.repeat(order, 2).tolist()
+    assert found.frame["indicator"].tolist() == ["y3", "y1"] * len(world)
+    assert set(found.frame["period"]) == {"all"}
+    assert set(found.frame["detector"]) == {detector.name} == {found.detector}
+    assert set(found.frame["reference"]) == {found.reference}
+    assert found.name == f"{found.detector}:{found.reference}"
+    assert set(found.frame["status"]) <= set(STATUSES)
+    assert set(found.frame["direction"]) <= {"high", "low", "none"}
+    assert found.frame["cluster"].isna().all()
+    assert found.parameters["seed"] == 0
+    assert {field.name for field in dataclasses.fields(detector)} <= set(found.parameters)
+
+
+@DETECTOR
+def test_p_is_never_zero_and_never_above_one(detector, world, areas):
+    size, columns = columns_of(world)
+    columns["y0"][5] = 10_000
+    frame = detector.detect(world.panel(columns, size), world.graph(), areas=areas).frame
+    ok = frame["status"] == "ok"
+    assert ok.any()
+    assert ((frame.loc[ok, "p_value"] > 0) & (frame.loc[ok, "p_value"] <= 1)).all()
+    assert frame.loc[ok, "z"].notna().all()
+    assert frame.loc[~ok, ["z", "p_value", "statistic"]].isna().all().all()
+    assert (frame.loc[~ok, "direction"] == "none").all()
+    assert (frame.loc[~ok, "label"].astype(str) == frame.loc[~ok, "status"].astype(str)).all()
+    assert not frame.loc[ok, "label"].astype(str).isin(STATUSES).any()
+
+
+@DETECTOR
+def test_periods_and_indicators_fill_the_cube(detector, world, areas):
+    size, columns = columns_of(world)
+    n = len(world)
+    long = pd.DataFrame({
+        "area": world.codes * 3, "indicator": "y", "period": ["2024"] * n + ["2022"] * n + ["2023"] * n,
+        "observed": np.concatenate([columns[name] for name in ("y1", "y3", "y4")]), "exposure": np.tile(size, 3)
+    })  # fmt: skip
+    found = detector.detect(Panel.from_long(long.drop(index=[4])), world.graph(), areas=areas).frame
+    assert found["period"].tolist() == ["2022", "2023", "2024"] * n
+    alone = detector.detect(world.panel({"y": columns["y3"]}, size), world.graph(), areas=areas).frame
+    of_2022 = found[found["period"] == "2022"]
+    np.testing.assert_array_equal(by_area(of_2022, "p_value", world), by_area(alone, "p_value", world))
+    missing = found[(found["status"] == "missing")]
+    assert missing[["area", "period"]].values.tolist() == [[world.codes[4], "2024"]]
+
+
+# --- what must not matter ---------------------------------------------------------------------------
+
+
+@DETECTOR
+@pytest.mark.parametrize("family", ["poisson", "binomial", "gaussian"])
+def test_order_of_rows_does_not_matter(detector, world, areas, family):
+    size, columns = columns_of(world)
+    columns = {name: columns[name] for name in ("y0", "y1", "y2")}
+    one = detector.detect(world.panel(columns, size, family), world.graph(), areas=areas, seed=3)
+    other = detector.detect(
+        world.panel(columns, size, family, seed=1),
+        world.graph(seed=2),
+        areas=areas.subset(np.random.default_rng(0).permutation(world.codes)),
+        seed=3,
+    )
+    same(one, other)
+
+
+@DETECTOR
+@pytest.mark.parametrize("family", ["poisson", "binomial", "gaussian"])
+def test_other_columns_do_not_matter(detector, world, areas, family):
+    size, columns = columns_of(world)
+    graph = world.graph()
+    whole = indexed(detector.detect(world.panel(columns, size, family), graph, areas=areas))
+    for names in (["y0"], ["y2"], ["y10", "y2"], ["y9", "y4", "y0"]):
+        part = world.panel({name: columns[name] for name in names}, size, family)
+        alone = indexed(detector.detect(part, graph, areas=areas))
+        pd.testing.assert_frame_equal(
+            alone, whole.loc[alone.index], check_exact=True, check_categorical=False
+        )
+
+
+@DETECTOR
+def test_number_of_threads_does_not_matter(detector, world, areas):
+    size, columns = columns_of(world)
+    panel, graph = world.panel(columns, size), world.graph()
+    found = [detector.detect(panel, graph, areas=areas, n_jobs=n) for n in (1, 2, 5, None)]
+    for other in found[1:]:
+        same(found[0], other)
+    with pytest.raises(InputError, match="n_jobs needs to be at least 1"):
+        detector.detect(panel, graph, areas=areas, n_jobs=0)
+
+
+@DETECTOR
+def test_seed_decides_the_draws_and_nothing_else(detector, world, areas):
+    size, columns = columns_of(world)
+    panel, graph = world.panel(columns, size), world.graph()
+    one, again, other = (detector.detect(panel, graph, areas=areas, seed=seed) for seed in (4, 4, 5))
+    same(one, again)
+    drawn = "permutations" in {field.name for field in dataclasses.fields(detector)}
+    assert one.frame["p_value"].equals(other.frame["p_value"]) != drawn
+    pd.testing.assert_frame_equal(one.frame.drop(columns="p_value"), other.frame.drop(columns="p_value"))
+
+
+@DETECTOR
+@pytest.mark.parametrize("seed", [-1, 2**63, 1.5, None, True, "7"])
+def test_seeds_that_do_not_fit_are_refused(detector, world, areas, seed):
+    size, columns = columns_of(world)
+    panel, graph = world.panel({"y": columns["y0"]}, size), world.graph()
+    with pytest.raises(InputError, match="seed needs to be a whole number"):
+        detector.detect(panel, graph, areas=areas, seed=seed)
+    assert len(detector.detect(panel, graph, areas=areas, seed=np.int64(2**62)).frame) == len(world)
+
+
+@DETECTOR
+def test_input_is_not_modified(detector, world, areas):
+    size, columns = columns_of(world)
+    panel, graph = world.panel(columns, size), world.graph(seed=1)
+    arrays = [getattr(panel, name).copy() for name in ("observed", "exposure", "status")]
+    adjacency, frame = graph.adjacency.copy(), areas.frame.copy()
+    detector.detect(panel, graph, areas=areas)
+    for name, before in zip(("observed", "exposure", "status"), arrays, strict=True):
+        np.testing.assert_array_equal(getattr(panel, name), before)
+    pd.testing.assert_series_equal(graph.adjacency, adjacency)
+    pd.testing.assert_frame_equal(areas.frame, frame)
+
+
+@DETECTOR
+def test_results_do_not_lean_on_the_call_before(detector, world, areas):
+    size, columns = columns_of(world)
+    panel = world.panel({"y": columns["y0"]}, size)
+    grid, row = world.graph(), World([{i - 1: 1.0} if i else {1: 1.0} for i in range(len(world))]).graph()
+    row = Graph(row.adjacency.rename({row.unique_ids[-1]: world.codes[-1]}))
+    first = detector.detect(panel, grid, areas=areas)
+    second = detector.detect(panel, row, areas=areas)
+    first.frame["z"] = 0.0  # a reader may do as he likes with his frame
+    third = detector.detect(panel, grid, areas=areas)
+    fresh = detector.detect(world.panel({"y": columns["y0"]}, size), world.graph(), areas=areas)
+    same(third, fresh)
+    if detector.name != "deviation" or detector.reference == "neighbours":
+        assert not second.frame["p_value"].equals(third.frame["p_value"])
+
+
+# --- statuses ---------------------------------------------------------------------------------------
+
+
+@DETECTOR
+def test_every_reason_for_silence_has_its_status(detector, world, areas):
+    size, columns = columns_of(world)
+    n, island = len(world), len(world) - 1
+    columns = {
+        "y": columns["y0"],
+        "flat": np.full(n, 3.0),
+        "few": np.where(np.arange(n) < 6, columns["y1"], np.nan),
+    }
+    for column in columns.values():
+        column[2], column[3] = np.nan, SECRET
+    columns["few"][island] = 4.0
+    size[5] = 0.0
+    frame = detector.detect(world.panel(columns, size), world.graph(), areas=areas).frame
+    local = detector.name != "deviation" or detector.reference == "neighbours"
+    y, flat, few = (by_area(frame, "status", world, name).tolist() for name in columns)
+    for status in (y, flat, few):
+        assert status[2:4] == ["missing", "secret"]
+        assert status[5] == "no_exposure"
+        if local:  # no neighbour at all comes before a column that says nothing
+            assert status[island] == "isolated"
+    others = [i for i in range(n) if i not in (2, 3, 5, island)]
+    assert {y[i] for i in others} == {"ok"}
+    assert {flat[i] for i in others} == {"constant"}
+    assert {few[i] for i in others if i < 6} <= {"too_few", "isolated"}
+    assert {few[i] for i in others if i >= 6} == {"missing"}
+    assert "too_few" in few
+
+
+@DETECTOR
+def test_areas_that_only_the_graph_knows_are_missing(detector, world, areas):
+    size, columns = columns_of(world)
+    panel = world.panel({"y": columns["y0"]}, size, seed=3)
+    kept = [code for code in panel.areas if code not in (world.codes[4], world.codes[11])]
+    part = Panel(
+        pd.Index(kept), panel.indicators, panel.periods,
+        *(getattr(panel, name)[panel.areas.get_indexer(kept)] for name in ("observed", "exposure", "status")),
+    )  # fmt: skip
+    found = detector.detect(part, world.graph(), areas=areas)
+    assert found.frame["area"].tolist() == [*kept, world.codes[4], world.codes[11]]
+    assert found.frame["status"].tolist()[-2:] == ["missing"] * 2
+    assert found.frame["observed"].isna().tolist()[-2:] == [True, True]
+    columns["y0"][[4, 11]], size[[4, 11]] = np.nan, np.nan
+    whole = detector.detect(world.panel({"y": columns["y0"]}, size), world.graph(), areas=areas)
+    same(found, whole)
+
+
+@DETECTOR
+def test_areas_that_the_graph_does_not_know_are_an_error(detector, world, areas):
+    size, columns = columns_of(world)
+    panel = world.panel({"y": columns["y0"]}, size)
+    smaller = World(lattice(7, 7).near).graph()
+    with pytest.raises(InputError, match=r"need to be in the graph.*1 of 50; first: BU9999"):
+        detector.detect(panel, smaller, areas=areas)
+    numbers = Graph.from_arrays(range(50), [(i + 1) % 50 for i in range(50)], np.ones(50))
+    with pytest.raises(InputError, match="need to be in the graph"):
+        detector.detect(panel, numbers, areas=areas)
+
+
+@DETECTOR
+@pytest.mark.parametrize("n", [1, 2])
+def test_one_or_two_areas_are_no_error(detector, n):
+    world = World([{1: 1.0}, {0: 1.0}][:n] if n == 2 else [{}])
+    panel = world.panel([3.0, 5.0][:n], [100.0, 200.0][:n])
+    frame = detector.detect(panel, world.graph(), areas=areas_of(world, ["GM1"] * n)).frame
+    assert len(frame) == n
+    assert set(frame["status"]) <= {"isolated", "constant", "too_few"}
+    assert frame["p_value"].isna().all()
+
+
+# --- the registry -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", REGISTRY)
+def test_every_detector_says_what_it_does_and_shows_it(name):
+    kind = REGISTRY[name]
+    assert issubclass(kind, Detector)
+    assert kind.name == name
+    assert dataclasses.is_dataclass(kind)
+    assert kind.__dataclass_params__.frozen
+    doc = inspect.getdoc(kind)
+    assert doc.splitlines()[0].endswith((".", "?"))
+    assert "Examples\n" in doc
+    assert ">>>" in doc
+    assert "References\n" in doc
+    for field in dataclasses.fields(kind):
+        assert field.name in doc, f"{field.name} needs a line in the docstring"
+    assert kind.effect in DETECTION_COLUMNS + kind.own
+    assert set(kind.own) <= set(COLUMNS)
+
+
+def test_registry_holds_every_file_that_makes_a_detector():
+    folder = Path(detectors.__file__).parent
+    found = {path.stem for path in folder.glob("*.py") if "(Detector):" in path.read_text(encoding="utf-8")}
+    assert found == set(detectors.NAMES) == set(REGISTRY)
+
+
+@pytest.mark.parametrize(
+    "module",
+    [
+        "significance",
+        "flags",
+        "priorities",
+        "expectation",
+        *(f"detectors.{name}" for name in detectors.NAMES),
+    ],
+)
+def test_examples_in_docstrings_run(module):
+    failed, _ = doctest.testmod(importlib.import_module(f"zoo_geo.{module}"), extraglobs={"np": np, "pd": pd})
+    assert failed == 0

@@ -1,0 +1,370 @@
+"""From p-values to flags: families, effects, evidence, classes and ids."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from libpysal.graph import Graph
+from scipy import stats
+
+from naive import significance as naive
+from panels import World, counts_of, lattice
+from test_deviation import areas_of, parents_of
+from zoo_geo.detectors.base import Detection
+from zoo_geo.detectors.deviation import Deviation
+from zoo_geo.detectors.getis_ord import GetisOrd
+from zoo_geo.detectors.local_moran import LocalMoran
+from zoo_geo.errors import InputError
+from zoo_geo.flags import flag, flag_id
+from zoo_geo.panel import Indicator
+from zoo_geo.schema import CLASSES
+
+KINDS = {"deviation": "own figure", "getis_ord": "group of neighbours", "local_moran": "group of neighbours"}
+
+
+def detection(p, detector="deviation", reference="neighbours", *, family="poisson", parameters=None, **given):
+    """Twelve times what is expected (low: a twelfth) in every area, one row each, unless told otherwise."""
+    n = len(p)
+    high = np.array(given.pop("high", [True] * n))
+    p = np.array([np.nan if x is None else x for x in p], float)
+    expected = np.full(n, 100.0)
+    observed = np.where(high, 1_200.0, 100 / 12)
+    label = {"deviation": ("high_998", "low_998"), "getis_ord": ("hot", "cold"), "local_moran": ("HH", "LL")}[
+        detector
+    ]
+    columns = {
+        "area": [f"BU{i:02d}" for i in range(n)], "indicator": "y", "period": "all",
+        "detector": detector, "reference": reference, "observed": observed, "exposure": 1e4, "value": 7.0,
+        "expected": expected, "ratio": np.nan, "ratio_low": np.nan, "ratio_high": np.nan, "statistic": 1.0,
+        "z": np.where(high, 1, -1) * stats.norm.isf(np.clip(p, 1e-300, 1) / 2), "p_value": p,
+        "direction": np.where(high, "high", "low"), "label": np.where(high, *label),
+        "status": np.where(np.isnan(p), "missing", "ok"), "reference_value": 5.0,
+    } | given  # fmt: skip
+    frame = pd.DataFrame(columns)
+    for name, factor in (("ratio", 1.0), ("ratio_low", 0.9), ("ratio_high", 1.1)):
+        frame[name] = frame[name].fillna(factor * frame["observed"] / frame["expected"])
+    if KINDS[detector] != "own figure":
+        frame["group_ratio"] = given.get("group_ratio", frame["ratio"])
+    indicators = tuple(Indicator(name, family, 1000.0) for name in dict.fromkeys(frame["indicator"]))
+    effect = "ratio" if KINDS[detector] == "own figure" else "group_ratio"
+    return Detection(
+        frame, detector, reference, indicators, KINDS[detector], effect, parameters=parameters or {}
+    )
+
+
+def flagged(flags):
+    return set(flags.frame["area"])
+
+
+P = [0.001, 0.008, 0.03, 0.03, 0.2, 0.6, None, None, 1.0, 1.0]
+
+
+# --- families ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("method", ["bh", "by", "holm", "bonferroni", "none"])
+def test_flags_are_the_discoveries_of_each_indicator_and_period(method):
+    periods = ["2023"] * 10 + ["2024"] * 10 + ["2023"] * 10
+    indicators = ["a"] * 20 + ["b"] * 10
+    areas = [f"BU{i:02d}" for i in range(10)] * 3
+    p = [*P, *[0.02] * 10, *([0.02, 0.04] * 5)]
+    found = detection(p, indicator=indicators, period=periods, area=areas)
+    result = flag(found, method=method)
+    expected = set()
+    for rows in (range(10), range(10, 20), range(20, 30)):
+        known = [i for i in rows if p[i] is not None]
+        for i, yes in zip(known, naive.rejected([p[i] for i in known], 0.05, method), strict=True):
+            if yes:
+                expected.add((areas[i], indicators[i], periods[i]))
+    assert set(result.frame[["area", "indicator", "period"]].itertuples(index=False, name=None)) == expected
+    assert set(result.cells.loc[result.cells["flagged"], "area"]) == {area for area, *_ in expected}
+    if method == "bh":  # equal values stand or fall together
+        assert {(f"BU{i:02d}", "a", "2024") for i in range(10)} <= expected
+
+
+def test_cells_without_p_are_in_no_family_and_no_flag():
+    few = detection([0.01, 0.04, *[None] * 30])
+    result = flag(few)
+    assert flagged(result) == {"BU00", "BU01"}
+    assert result.cells["q_value"].iloc[2:].isna().all()
+    assert (~result.cells["flagged"].iloc[2:]).all()
+    assert len(result.cells) == 32
+
+
+def test_q_is_written_beside_p():
+    result = flag(detection([0.001, 0.02, 0.9, 0.9]))
+    assert result.frame["q_value"].tolist() == pytest.approx([0.004, 0.04])
+    assert result.cells["q_value"].tolist() == pytest.approx([0.004, 0.04, 0.9, 0.9])
+    assert result.evidence["q_value"].tolist() == pytest.approx([0.004, 0.04])
+
+
+@pytest.mark.parametrize("alpha", [0.01, 0.2])
+def test_level_is_the_one_asked_for(alpha):
+    result = flag(detection([0.002, 0.05, 0.15, 0.9]), alpha=alpha)
+    assert len(result.frame) == (1 if alpha == 0.01 else 3)
+
+
+# --- effect, excess and count -----------------------------------------------------------------------
+
+
+def rows(observed, expected, **options):
+    observed, expected = np.array(observed, float), np.array(expected, float)
+    high = observed >= expected
+    return detection([1e-6] * len(observed), observed=observed, expected=expected, high=high, **options)
+
+
+def test_a_flag_needs_its_minimum_ratio():
+    found = rows([149, 150, 67, 66], [100, 100, 100, 100])
+    assert flagged(flag(found, min_ratio=1.5)) == {"BU01", "BU03"}
+    assert len(flag(found).frame) == 4
+
+
+def test_a_flag_needs_its_minimum_excess():
+    found = rows([109, 110, 91, 90], [100, 100, 100, 100])
+    assert flagged(flag(found, min_excess=10)) == {"BU01", "BU03"}
+
+
+def test_a_high_flag_needs_what_was_seen_and_a_low_one_what_was_expected():
+    found = rows([4, 5, 0, 0], [0.1, 0.1, 4.9, 5.0])
+    assert flagged(flag(found, min_count=5)) == {"BU01", "BU03"}
+    assert len(flag(found, min_count=0).frame) == 4
+
+
+def test_values_know_no_minimum_count():
+    found = rows([1.2, 0.2], [0.4, 0.4], family="gaussian")
+    assert len(flag(found).frame) == 2
+    below = rows([-3.0, -9.0], [-6.0, -6.0], family="gaussian", ratio=np.nan)
+    below.frame["ratio"] = np.nan
+    assert len(flag(below, min_ratio=2.0, min_excess=3.0).frame) == 2
+    assert len(flag(below, min_excess=3.5).frame) == 0
+
+
+def test_evidence_of_a_group_needs_the_effect_of_group_and_area():
+    ratio, group = [3.0, 3.0, 1.1, 3.0], [2.0, 1.2, 2.0, 1.5]
+    found = detection([1e-6] * 4, "getis_ord", "surroundings", ratio=ratio, group_ratio=group)
+    assert flagged(flag(found, min_ratio=1.5)) == {"BU00", "BU03"}
+
+
+def test_exceptions_among_neighbours_are_no_group():
+    found = detection([1e-6] * 4, "local_moran", "surroundings", label=["HH", "HL", "LH", "LL"],
+                      high=[True, True, False, False])  # fmt: skip
+    assert flagged(flag(found)) == {"BU00", "BU03"}
+
+
+def test_no_direction_no_flag():
+    found = detection([1e-6] * 2, direction=["none", "high"])
+    assert flagged(flag(found)) == {"BU01"}
+
+
+# --- evidence ---------------------------------------------------------------------------------------
+
+
+def test_local_moran_and_g_star_count_as_one():
+    p = [1e-6, 0.9]
+    three = [
+        detection(p), detection(p, "getis_ord", "surroundings"), detection(p, "local_moran", "surroundings"),
+    ]  # fmt: skip
+    result = flag(three)
+    assert result.frame["n_evidence"].tolist() == [2]
+    names = "deviation:neighbours; getis_ord:surroundings; local_moran:surroundings"
+    assert result.frame["evidence"].tolist() == [names]
+    assert flag(three[1:]).frame["n_evidence"].tolist() == [1]
+    assert flag([three[0], detection(p, reference="national")]).frame["n_evidence"].tolist() == [2]
+    assert len(result.evidence) == 3
+    assert result.evidence["raises"].all()
+
+
+def test_an_area_is_told_by_its_own_figure_before_its_group():
+    group = detection([1e-6, 1e-6, 0.9], "getis_ord", "surroundings")
+    own = detection([0.9, 1e-6, 0.9])
+    result = flag([group, own]).frame.set_index("area")
+    assert result.loc["BU00", "detector"] == "getis_ord"
+    assert result.loc["BU01", "detector"] == "deviation"
+    first = flag([detection([1e-6], reference="national"), detection([1e-6])]).frame
+    assert first["reference"].tolist() == ["national"]
+
+
+def test_context_is_shown_and_never_raises():
+    found = [detection([0.9, 1e-6, 0.9]), detection([1e-6, 1e-6, 0.9], reference="national")]
+    result = flag(found, context=["deviation:national"])
+    assert flagged(result) == {"BU01"}
+    assert result.frame["n_evidence"].tolist() == [1]
+    assert result.frame["evidence"].tolist() == ["deviation:neighbours"]
+    evidence = result.evidence.set_index("reference")
+    assert evidence.loc["national", "supports"]
+    assert not evidence.loc["national", "raises"]
+    assert len(flag(found).frame) == 2
+
+
+def test_evidence_that_points_the_other_way_does_not_count():
+    found = [detection([1e-6]), detection([1e-6], reference="national", high=[False])]
+    result = flag(found)
+    assert result.frame["direction"].tolist() == ["high"]
+    assert result.frame["n_evidence"].tolist() == [1]
+    assert result.frame["evidence"].tolist() == ["deviation:neighbours"]
+
+
+def test_evidence_lies_in_the_order_of_the_flags():
+    p = [0.001, 1e-9, 1e-6, 0.9]
+    result = flag([detection(p), detection(p, reference="national")])
+    assert result.frame["area"].tolist() == ["BU01", "BU02", "BU00"]
+    assert result.evidence["flag_id"].tolist() == result.frame["flag_id"].repeat(2).tolist()
+    assert result.evidence["reference"].tolist() == ["neighbours", "national"] * 3
+    assert result.evidence["p_value"].tolist() == np.repeat([1e-9, 1e-6, 0.001], 2).tolist()
+
+
+def test_excess_and_its_bound_are_those_of_the_ratio():
+    row = flag(detection([1e-9])).frame.iloc[0]
+    assert row["excess"] == 1_100
+    assert row["excess_low"] == pytest.approx(100 * (0.9 * 12 - 1))
+    assert row["family"] == "poisson"
+    assert row["per"] == 1000
+
+
+# --- classes ----------------------------------------------------------------------------------------
+
+
+def test_classes_of_cells_are_known_and_silence_is_never_as_expected():
+    world = lattice(8, 8)
+    size, seen = counts_of(world, rate=0.005)
+    seen[3], size[9], seen[11], size[11] = np.nan, 0.0, 0.0, 30.0
+    seen[20] = 400
+    panel = world.panel(seen, size)
+    result = flag([Deviation().detect(panel, world.graph()), GetisOrd(99).detect(panel, world.graph())])
+    cells = result.cells.set_index("area")
+    assert set(cells["class"]) <= set(CLASSES)
+    assert cells.loc["BU0003", "class"] == "missing"
+    assert cells.loc["BU0009", "class"] == "no_exposure"
+    assert cells.loc["BU0011", "class"] == "too_few"
+    assert cells.loc["BU0020", "class"] == "high_998"
+    assert cells.loc["BU0020", "flagged"]
+    assert not cells.loc[["BU0003", "BU0009", "BU0011"], "flagged"].any()
+    assert result.frame.set_index("area").loc["BU0020", "class"] == "high_998"
+
+
+def test_class_comes_from_an_own_figure_wherever_it_stands():
+    group = detection([1e-6], "getis_ord", "surroundings")
+    own = detection([0.2], label=["as_expected"])
+    assert flag([group, own]).cells["class"].tolist() == ["as_expected"]
+
+
+# --- ids --------------------------------------------------------------------------------------------
+
+
+def test_flag_id_depends_on_the_cell_and_on_no_figure():
+    one = flag(detection([1e-6, 0.9]), study="s").frame
+    other = flag(detection([1e-9, 0.9], observed=np.array([500.0, 9.0])), study="s").frame
+    assert one["flag_id"].tolist() == other["flag_id"].tolist() == [flag_id("s", "BU00", "all", "y")]
+    cells = [
+        ("s", "BU00", "all", "y"), ("s", "BU00", "all", "x"), ("s", "BU00", "2", "y"),
+        ("s", "BU01", "all", "y"), ("t", "BU00", "all", "y"), ("sBU00", "", "all", "y"),
+    ]  # fmt: skip
+    assert len({flag_id(*cell) for cell in cells}) == 6
+    assert (
+        flag_id("demo", "BU00010203", "2024", "hemp") == "8a1013e41a7e3a50"
+    )  # stable from release to release
+
+
+# --- names, neighbours, notices ---------------------------------------------------------------------
+
+
+def test_names_and_parents_come_with_areas():
+    world = lattice(5, 4)
+    size, seen = counts_of(world)
+    seen[7] = 900
+    areas = areas_of(world, parents_of(world))
+    found = Deviation().detect(world.panel(seen, size), world.graph())
+    result = flag(found, areas=areas)
+    row = result.frame.set_index("area").loc["BU0007"]
+    assert row["gemeente"] == parents_of(world)[7]
+    assert result.frame.columns[:4].tolist() == ["flag_id", "area", "area_name", "gemeente"]
+
+
+def test_neighbours_that_are_flagged_the_same_way_are_counted():
+    graph = World([{1: 1.0, 2: 1.0, 3: 1.0}, {0: 1.0}, {0: 1.0}, {0: 1.0}, {}]).graph()
+    graph = Graph(graph.adjacency.rename(lambda code: code.replace("BU00", "BU")))
+    p, high = [1e-6, 1e-7, 1e-8, 0.9, 1e-9], [True, True, False, True, True]
+    two = detection(
+        p * 2, high=high * 2, area=[f"BU{i:02d}" for i in range(5)] * 2, period=["1"] * 5 + ["2"] * 5
+    )
+    two.frame.loc[[6], "p_value"] = 0.9  # one of the two is calm in the second period
+    result = flag(two, graph=graph).frame.set_index(["period", "area"])["neighbors_flagged"]
+    assert result["1"].to_dict() == {"BU00": 1, "BU01": 1, "BU02": 0, "BU04": 0}
+    assert result["2"].to_dict() == {"BU00": 0, "BU02": 0, "BU04": 0}
+    weighted = graph.assign_self_weight(1.0)
+    assert (
+        flag(two, graph=weighted).frame["neighbors_flagged"].tolist()
+        == flag(two, graph=graph).frame["neighbors_flagged"].tolist()
+    )
+
+
+def test_too_few_permutations_are_said():
+    p = [2 / 100] * 3 + [0.5] * 97
+    few = detection(
+        p, "getis_ord", "surroundings", parameters={"permutations": 99, "alternative": "two-sided"}
+    )
+    result = flag(few)
+    assert len(result.frame) == 0
+    assert len(result.notices) == 1
+    assert "99 permutations are too few" in result.notices[0]
+    assert "fewer than 40" in result.notices[0]
+    assert flag(detection([0.5] * 100, "getis_ord", parameters=few.parameters)).notices == ()
+    enough = detection([2 / 100] * 40 + [0.5] * 60, "getis_ord", parameters=few.parameters)
+    assert flag(enough).notices == ()
+
+
+def test_notices_of_detections_come_along_once():
+    one = detection([0.5])
+    noted = Detection(one.frame, "deviation", "neighbours", one.indicators, notices=("Mind this.",))
+    national = detection([0.5], reference="national")
+    other = Detection(national.frame, "deviation", "national", one.indicators, notices=("Mind this.",))
+    assert flag([noted, other]).notices == ("Mind this.",)
+
+
+# --- nothing, and wrong input -----------------------------------------------------------------------
+
+
+def test_a_calm_panel_gives_an_empty_list_with_all_its_columns():
+    world = lattice(6, 6)
+    size, seen = counts_of(world, spread=0.01)
+    panel, graph = world.panel(seen, size), world.graph()
+    found = [
+        Deviation().detect(panel, graph),
+        GetisOrd(99).detect(panel, graph),
+        LocalMoran(99).detect(panel, graph),
+    ]
+    calm = flag(found, areas=areas_of(world, parents_of(world)), graph=graph, alpha=1e-9)
+    assert len(calm.frame) == 0
+    assert len(calm.evidence) == 0
+    assert len(calm.cells) == 36
+    seen[14] = 2_000
+    loud = flag(
+        Deviation().detect(world.panel(seen, size), graph),
+        areas=areas_of(world, parents_of(world)),
+        graph=graph,
+    )
+    assert calm.frame.columns.tolist() == loud.frame.columns.tolist()
+
+
+def test_detections_are_not_modified():
+    found = [detection(P), detection(P, "getis_ord", "surroundings")]
+    before = [each.frame.copy() for each in found]
+    flag(found, context=["getis_ord:surroundings"])
+    for each, frame in zip(found, before, strict=True):
+        pd.testing.assert_frame_equal(each.frame, frame)
+
+
+def test_rules_that_do_not_fit_are_refused_together():
+    with pytest.raises(InputError) as error:
+        flag(detection(P), alpha=5, method="fdr", min_ratio=0.5, min_count=-1)
+    assert len(error.value.problems) == 4
+    with pytest.raises(InputError, match="at least one Detection"):
+        flag([])
+    with pytest.raises(InputError, match="context needs to name detections"):
+        flag(detection(P), context=["deviation:national"])
+    with pytest.raises(InputError, match="can raise a flag"):
+        flag(detection(P), context=["deviation:neighbours"])
+    with pytest.raises(InputError, match="one panel and one list of areas"):
+        flag([detection(P), detection(P[:-1], reference="national")])
+    other = detection(P, reference="national", area=[f"WK{i}" for i in range(10)])
+    with pytest.raises(InputError, match="one panel and one list of areas"):
+        flag([detection(P), other])
