@@ -122,10 +122,10 @@ def test_p_is_never_zero_and_never_above_one(detector, world, areas):
 def test_periods_and_indicators_fill_the_cube(detector, world, areas):
     size, columns = columns_of(world)
     n = len(world)
-    long = pd.DataFrame({
-        "area": world.codes * 3, "indicator": "y", "period": ["2024"] * n + ["2022"] * n + ["2023"] * n,
-        "observed": np.concatenate([columns[name] for name in ("y1", "y3", "y4")]), "exposure": np.tile(size, 3)
-    })  # fmt: skip
+    observed = np.concatenate([columns[name] for name in ("y1", "y3", "y4")])
+    periods = np.repeat(["2024", "2022", "2023"], n)
+    long = pd.DataFrame({"area": world.codes * 3, "period": periods, "observed": observed})
+    long = long.assign(indicator="y", exposure=np.tile(size, 3))
     found = detector.detect(Panel.from_long(long.drop(index=[4])), world.graph(), areas=areas).frame
     assert found["period"].tolist() == ["2022", "2023", "2024"] * n
     alone = detector.detect(world.panel({"y": columns["y3"]}, size), world.graph(), areas=areas).frame

@@ -341,6 +341,16 @@ def test_ratio_of_shares_has_the_interval_of_clopper_and_pearson():
         assert by_area(frame, "ratio_high", world)[i] == pytest.approx(interval.high / share[i], rel=1e-8)
 
 
+def test_ratio_of_values_has_the_interval_of_the_value():
+    world = lattice(20, 20)
+    y, weight = np.random.default_rng(0).normal(50, 4, 400), np.full(400, 2.0)
+    frame = Deviation("national", clean=0).detect(world.panel(y, weight, "gaussian")).frame
+    np.testing.assert_allclose(frame["ratio"], frame["observed"] / frame["expected"])
+    half = (frame["ratio_high"] - frame["ratio_low"]) / 2 * frame["expected"]
+    np.testing.assert_allclose(half, 1.96 * 4, rtol=0.15)
+    np.testing.assert_allclose((frame["ratio_high"] + frame["ratio_low"]) / 2, frame["ratio"])
+
+
 def test_values_below_zero_have_no_ratio():
     world = lattice(5, 5)
     y = np.random.default_rng(0).normal(0, 1, 25)
@@ -415,7 +425,7 @@ def test_classes_are_the_control_limits_of_a_funnel():
 
 
 def test_figures_of_the_neighbours_stand_beside_the_own_figure():
-    world = lattice(5, 5)
+    world = lattice(5, 5, seed=1)  # what the neighbours have together does not depend on the weights
     size, seen = counts_of(world)
     seen[6], size[8] = np.nan, 0.0
     frame = Deviation().detect(world.panel(seen, size), world.graph()).frame

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from libpysal.graph import Graph
 from scipy import sparse
 
+from naive import expectation as naive_expectation
 from naive import local_statistics as naive
 from panels import World, by_area, counts_of, lattice, with_island
 from zoo_geo import expectation as ex
@@ -433,13 +434,16 @@ def test_rates_and_standardised_rates_of_north_carolina():
     assert global_moran(found) == pytest.approx(0.16622343552567395)
 
 
-def test_standardised_rates_are_those_of_assuncao_and_reis():
+@pytest.mark.parametrize("calm", [False, True])
+def test_standardised_rates_are_those_of_assuncao_and_reis(calm):
     events, size = [30, 25, 25, 15, 33, 21, 30, 20], [100, 100, 110, 90, 100, 90, 110, 90]
     printed = [1.03843594, -0.04099089, -0.56250375, -1.73061861]
     np.testing.assert_allclose(naive.eb_rates(events, size)[:4], printed, rtol=1e-7)
     world = lattice(5, 4)
     size, counts = counts_of(world, spread=0.02)
     size[3], counts[3] = 4.0, 1.0
+    if calm:  # rates more alike than chance makes them: the variance between areas comes out negative
+        counts = np.round(size * 0.02)
     found = GetisOrd(19, value="eb_rate").detect(world.panel(counts, size), world.graph()).frame
     values = naive.eb_rates(counts.tolist(), size.tolist())
     group = [np.mean([values[i], *(values[j] for j in world.near[i])]) for i in range(20)]
@@ -547,6 +551,36 @@ def test_expectation_of_a_residual_leaves_the_near_ring_out():
     found = GetisOrd(19).detect(world.panel(counts, size), world.graph()).frame
     ratio = by_area(found, "ratio", world)
     assert ratio[112] == pytest.approx(4.0, rel=0.25)
+
+
+@pytest.mark.parametrize("family", ["poisson", "binomial"])
+def test_expectation_behind_a_residual_is_that_of_two_and_three_steps_away(family):
+    world = lattice(9, 9, seed=3)
+    size, counts = counts_of(world, seed=4, rate=0.05, low=200)
+    far = [
+        {j: 1.0 for j, steps in naive.steps_away(world.near, i).items() if steps in (2, 3)} for i in range(81)
+    ]
+    law = {"poisson": naive_expectation.Poisson(), "binomial": naive_expectation.Binomial()}[family]
+    rates, strengths, phi = naive_expectation.expect(counts.tolist(), size.tolist(), far, None, 2, law)
+    found = GetisOrd(19).detect(world.panel(counts, size, family), world.graph()).frame
+    np.testing.assert_allclose(by_area(found, "expected", world), np.array(rates) * size, rtol=2e-3)
+    residuals = [
+        law.residual(*each, law.total(each[2], phi, strength))
+        for each, strength in zip(zip(counts, size, rates, strict=True), strengths, strict=True)
+    ]
+    np.testing.assert_allclose(by_area(found, "residual", world), np.clip(residuals, -3, 3), atol=0.02)
+
+
+def test_an_area_with_the_mean_is_neither_like_nor_unlike_its_neighbours():
+    world = lattice(5, 5)
+    values = [0.0] * 25
+    for j in world.near[12]:
+        values[j] = 8.0
+    values[12] = 64 / 24  # the mean of all
+    found = cells(LocalMoran(199, "rate"), world, values)
+    assert found["p_value"].iloc[12] == 1
+    assert found["z"].iloc[12] == 0
+    assert found["label"].iloc[12] == "none"
 
 
 def test_group_columns_add_an_area_to_its_neighbours():

@@ -64,11 +64,14 @@ class Options:
         Weigh neighbours by the precision of their rate.
     shrink
         Shrink the surroundings to the wider surroundings.
+    steep
+        Trust the expectation less where the rate of the surroundings changes from one area to the next.
     """
 
     clean: int = 2
     precision: bool = True
     shrink: bool = True
+    steep: bool = True
 
 
 # ------------------------------------------------------------------------------ references
@@ -92,7 +95,6 @@ def annulus(weights: sparse.csr_array, outer: int) -> sparse.csr_array:
     reach = rings(weights, outer)[-1]
     near = sparse.csr_array((np.ones_like(weights.data), weights.indices, weights.indptr), weights.shape)
     far = sparse.csr_array(reach - near)
-    far.data[far.data < 0.5] = 0.0
     far.eliminate_zeros()
     return far
 
@@ -155,6 +157,7 @@ def expect(
     near: Sequence[Reference],
     wider: Sequence[Reference],
     options: Options = Options(),
+    touching: sparse.csr_array | None = None,
 ) -> Expectation:
     """Estimate what each area's surroundings lead to expect.
 
@@ -171,6 +174,8 @@ def expect(
         References to shrink to, widest first; each is shrunk to the one before it.
     options
         Parts to switch off.
+    touching
+        Direct neighbours, for how steep the surface is; None where that makes no difference.
     """
     block = _Block(np.where(valid, observed, 0.0), np.where(valid, size, 0.0), valid, family)
     keep = valid.astype(float)
@@ -184,6 +189,9 @@ def expect(
         ]
         fits = [_with_spread(block, keep, fit, phi) for fit in candidates]
         chosen = _best(block, keep, fits)
+        if touching is not None and options.steep:
+            steep = _steepness(block, damping, touching, near, chosen)
+            chosen = _where_better(block, keep, chosen, _with_steepness(block, keep, chosen, steep))
         phi = chosen.spread
         if step < options.clean:
             keep = valid & (np.abs(residuals(observed, size, valid, family, chosen)) < ODD)
@@ -288,9 +296,7 @@ def _with_spread(block: _Block, keep: np.ndarray, fit: Expectation, phi: np.ndar
         rows = np.flatnonzero((keep[:, c] > 0) & usable(block.family, fit.rate[:, c], block.size[:, c]))
         if rows.size < 10:
             continue
-        if rows.size > _SPREAD_SAMPLE:  # the most informative areas decide anyway
-            information = block.size[rows, c] * block.family.information(fit.rate[rows, c])
-            rows = rows[np.argsort(-information, kind="stable")[:_SPREAD_SAMPLE]]
+        rows = _telling(block, fit, rows, c)
         spread[c], freedom[c] = block.family.spread(
             block.observed[rows, c],
             block.size[rows, c],
@@ -299,6 +305,87 @@ def _with_spread(block: _Block, keep: np.ndarray, fit: Expectation, phi: np.ndar
             phi[c],
         )
     return replace(fit, spread=spread, freedom=freedom)
+
+
+def _steepness(
+    block: _Block,
+    damping: np.ndarray,
+    touching: sparse.csr_array,
+    near: Sequence[Reference],
+    fit: Expectation,
+) -> np.ndarray:
+    """Mean squared step of the surroundings' rate from an area to its neighbours, itself left out of both."""
+    family = block.family
+    rows = np.repeat(np.arange(touching.shape[0]), np.diff(touching.indptr))
+    cols = touching.indices
+    steep = np.zeros(fit.rate.shape)
+    if rows.size == 0:
+        return steep
+    for width in np.unique(fit.width):
+        c, reference = fit.width == width, near[width]
+        events, size = (
+            damping[:, c] * family.events(block.observed, block.size)[:, c],
+            (damping * block.size)[:, c],
+        )
+        pooled_events, pooled_size = reference @ events, reference @ size
+        holds = np.asarray(reference[cols, rows]).ravel()[:, None]
+        with np.errstate(divide="ignore", invalid="ignore"):
+            here = (pooled_events / pooled_size)[rows]
+            there = (pooled_events[cols] - holds * events[rows]) / (pooled_size[cols] - holds * size[rows])
+            step = family.departure(there, here, fit.spread[c]) ** 2
+        known = np.isfinite(step)
+        count = _summed(known.astype(float), rows, touching.shape[0])
+        steep[:, c] = _summed(np.where(known, step, 0.0), rows, touching.shape[0]) / np.maximum(count, 1.0)
+    return np.minimum(steep, 1.0)
+
+
+def _summed(values: np.ndarray, rows: np.ndarray, n: int) -> np.ndarray:
+    add = sparse.csr_array((np.ones(rows.size), (rows, np.arange(rows.size))), (n, rows.size))
+    return add @ values
+
+
+_ROUNDS = 3
+_MARGIN = 2.0
+"""Log likelihood that one more number has to bring."""
+
+
+def _with_steepness(block: _Block, keep: np.ndarray, fit: Expectation, steep: np.ndarray) -> Expectation:
+    """Let the error of the expectation grow with steepness, by as much as the steepest quarter asks for."""
+    strength, spread, freedom = fit.strength.copy(), fit.spread.copy(), fit.freedom.copy()
+    for c in range(spread.size):
+        rows = np.flatnonzero((keep[:, c] > 0) & usable(block.family, fit.rate[:, c], block.size[:, c]))
+        if rows.size < 100:
+            continue
+        rows = _telling(block, fit, rows, c)
+        seen, size, rate = block.observed[rows, c], block.size[rows, c], fit.rate[rows, c]
+        error, slope = 1.0 / fit.strength[rows, c], steep[rows, c]
+        top = slope >= np.quantile(slope, 0.75)
+        pace = 0.0
+        for _ in range(_ROUNDS):
+            pace = block.family.pace(
+                seen[top], size[top], rate[top], error[top], slope[top], spread[c], freedom[c]
+            )
+            spread[c], freedom[c] = block.family.spread(seen, size, rate, error + pace * slope, spread[c])
+        strength[:, c] = 1.0 / (1.0 / fit.strength[:, c] + pace * steep[:, c])
+    return replace(fit, strength=strength, spread=spread, freedom=freedom)
+
+
+def _where_better(block: _Block, keep: np.ndarray, simple: Expectation, richer: Expectation) -> Expectation:
+    """Take the richer expectation in the columns where it predicts better by more than its extra number."""
+    rows = (keep > 0) & usable(block.family, simple.rate, block.size)
+    better = _score(block, rows, richer) > _score(block, rows, simple) + _MARGIN
+    strength = np.where(better, richer.strength, simple.strength)
+    spread = np.where(better, richer.spread, simple.spread)
+    freedom = np.where(better, richer.freedom, simple.freedom)
+    return replace(simple, strength=strength, spread=spread, freedom=freedom)
+
+
+def _telling(block: _Block, fit: Expectation, rows: np.ndarray, c: int) -> np.ndarray:
+    """Return the rows that tell most about the spread, which decide it anyway."""
+    if rows.size <= _SPREAD_SAMPLE:
+        return rows
+    information = block.size[rows, c] * block.family.information(fit.rate[rows, c])
+    return rows[np.argsort(-information, kind="stable")[:_SPREAD_SAMPLE]]
 
 
 def usable(family: Family, rate: np.ndarray, size: np.ndarray) -> np.ndarray:

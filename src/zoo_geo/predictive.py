@@ -54,6 +54,23 @@ class Poisson:
         weight = (mean / (1.0 + (start + error) * mean)) ** 2
         return _match(lambda phi: nb_coverage(observed, mean, phi, error, weight), start), np.inf
 
+    def pace(
+        self,
+        observed: np.ndarray,
+        size: np.ndarray,
+        rate: np.ndarray,
+        error: np.ndarray,
+        slope: np.ndarray,
+        phi: float,
+        freedom: float,
+    ) -> float:
+        """Estimate how much the error grows with steepness, by matching the central coverage."""
+        from zoo_geo.kernels.tails import nb_coverage
+
+        mean = rate * size
+        weight = (mean / (1.0 + (phi + error) * mean)) ** 2
+        return _match(lambda pace: nb_coverage(observed, mean, phi, error + pace * slope, weight), 0.3)
+
     def log_likelihood(
         self, observed: np.ndarray, size: np.ndarray, rate: np.ndarray, phi: np.ndarray
     ) -> np.ndarray:
@@ -128,6 +145,23 @@ class Binomial(Poisson):
         weight = ((size - 1.0) / (1.0 + (size - 1.0) * start)) ** 2 + 1e-9
         mean = rate * size
         return _match(lambda rho: bb_coverage(observed, mean, size, rho, error, weight), start, 0.9), np.inf
+
+    def pace(
+        self,
+        observed: np.ndarray,
+        size: np.ndarray,
+        rate: np.ndarray,
+        error: np.ndarray,
+        slope: np.ndarray,
+        phi: float,
+        freedom: float,
+    ) -> float:
+        """Estimate how much the error grows with steepness, by matching the central coverage."""
+        from zoo_geo.kernels.tails import bb_coverage
+
+        weight = ((size - 1.0) / (1.0 + (size - 1.0) * phi)) ** 2 + 1e-9
+        mean = rate * size
+        return _match(lambda pace: bb_coverage(observed, mean, size, phi, error + pace * slope, weight), 0.3)
 
     def log_likelihood(
         self, observed: np.ndarray, size: np.ndarray, rate: np.ndarray, phi: np.ndarray
@@ -222,6 +256,25 @@ class Gaussian:
         ratios = special.stdtrit(choices, 0.95) / special.stdtrit(choices, 0.75)
         freedom = float(choices[np.argmin(np.abs(ratios - most / half))])
         return float((half / special.stdtrit(freedom, 0.75)) ** 2), freedom
+
+    def pace(
+        self,
+        observed: np.ndarray,
+        size: np.ndarray,
+        rate: np.ndarray,
+        error: np.ndarray,
+        slope: np.ndarray,
+        phi: float,
+        freedom: float,
+    ) -> float:
+        """Estimate how much the error grows with steepness, by matching the central coverage."""
+        middle = float(special.stdtrit(freedom, 0.75))
+        return _match(
+            lambda pace: np.mean(
+                np.abs(observed - rate) <= middle * np.sqrt(phi) * self._scale(size, error + pace * slope)
+            ),
+            0.3,
+        )
 
     def log_likelihood(
         self, observed: np.ndarray, size: np.ndarray, rate: np.ndarray, phi: np.ndarray

@@ -37,7 +37,7 @@ class Deviation(Detector):
         predictive likelihood is taken for each column.
     alternative
         ``two-sided``, ``greater`` or ``less``.
-    clean, precision, shrink
+    clean, precision, shrink, steep
         Parts of the estimation, see `expectation.Options`.
 
     References
@@ -62,6 +62,7 @@ class Deviation(Detector):
     clean: int = 2
     precision: bool = True
     shrink: bool = True
+    steep: bool = True
 
     def __post_init__(self) -> None:
         options(alternative=(self.alternative, ("two-sided", "greater", "less")))
@@ -74,7 +75,8 @@ class Deviation(Detector):
 
     def _score(self, inputs: Inputs, seed: int, n_jobs: int) -> Scores:
         near, wider = self._references(inputs)
-        parts = ex.Options(self.clean, self.precision, self.shrink)
+        touching = matrix(inputs) if self.reference == "neighbours" else None
+        parts = ex.Options(self.clean, self.precision, self.shrink, self.steep)
         shape = inputs.observed.shape
         status = column_status(inputs)
         arrays = {name: np.full(shape, np.nan) for name in (*_RESULTS, *self.own)}
@@ -83,7 +85,7 @@ class Deviation(Detector):
             family, columns = FAMILIES[work[0]], work[1]
             valid = status[:, columns] == OK
             figures = inputs.observed[:, columns], inputs.exposure[:, columns]
-            fit = ex.expect(*figures, valid, family, near, wider, parts)
+            fit = ex.expect(*figures, valid, family, near, wider, parts, touching)
             known, usable = inputs.status[:, columns] == OK, ex.usable(family, fit.rate, figures[1])
             status[:, columns] = _lonely(status[:, columns], known, near, fit, usable)
             for name, found in self._results(inputs, columns, status[:, columns] == OK, family, fit).items():
