@@ -375,10 +375,20 @@ def reference(value: Value) -> str:
     return "surroundings" if value == "residual" else "all areas"
 
 
+_BESIDE = (
+    "expected", "ratio", "ratio_low", "ratio_high", "residual",
+    "group_observed", "group_expected", "group_ratio",
+)  # fmt: skip
+
+
 def shown(
     inputs: Inputs, fields: Fields, weights: sparse.csr_array, permutations: int
 ) -> dict[str, np.ndarray]:
     """Columns beside the statistic: the area's own expectation, and the group with its neighbours."""
+    drawn = np.where(np.isfinite(fields.values), float(permutations), np.nan)
+    if not np.isfinite(fields.expected).any():
+        blank = np.full(fields.values.shape, np.nan)
+        return dict.fromkeys(_BESIDE, blank) | {"permutations": drawn}
     ok = np.isfinite(fields.values) & np.isfinite(fields.expected)
     size = np.where(inputs.is_value(), inputs.exposure, 1.0)
     seen = np.where(ok, inputs.observed * size, 0.0)
@@ -396,7 +406,7 @@ def shown(
         "ratio": np.where(ok, ratio, np.nan),
         "ratio_low": fields.low,
         "ratio_high": fields.high,
-        "permutations": np.where(np.isfinite(fields.values), float(permutations), np.nan),
+        "permutations": drawn,
         "residual": np.where(ok, fields.values, np.nan),
         "group_observed": group_seen,
         "group_expected": group_expected,

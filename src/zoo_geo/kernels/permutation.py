@@ -89,17 +89,46 @@ def prefix_sums(values, pool, sizes):
     return sums
 
 
+_SHELVES = 1024
+
+
 @njit(cache=True, nogil=True)
-def _first_at_least(line, value):
+def _shelf(value, lowest, scale):
+    """Shelf of a value; a larger value is never on a lower shelf."""
+    place = (value - lowest) * scale
+    if not place > 0.0:
+        return 0
+    return np.int64(place) if place < _SHELVES else _SHELVES - 1
+
+
+@njit(cache=True, nogil=True)
+def _shelves(ordered):
+    """Index sorted lines: where each shelf of values starts, and the scale of the shelves."""
+    lines, count = ordered.shape
+    starts = np.zeros((lines, _SHELVES + 1), np.int64)
+    scales = np.zeros(lines)
+    for s in range(lines):
+        line = ordered[s]
+        width = line[count - 1] - line[0]
+        scales[s] = _SHELVES / width if width > 0.0 else 0.0
+        for m in range(count):
+            starts[s, _shelf(line[m], line[0], scales[s]) + 1] += 1
+        for b in range(_SHELVES):
+            starts[s, b + 1] += starts[s, b]
+    return starts, scales
+
+
+@njit(cache=True, nogil=True)
+def _first_at_least(line, value, start, scale):
     """Position of the first element of a sorted line that is at least ``value``."""
-    low, left = 0, line.size
-    while left > 0:
-        half = left >> 1
-        if line[low + half] < value:
-            low += half + 1
-            left -= half + 1
+    b = _shelf(value, line[0], scale)
+    low, high = start[b], start[b + 1]
+    while low < high:
+        half = (low + high) >> 1
+        if line[half] < value:
+            low = half + 1
         else:
-            left = half
+            high = half
     return low
 
 
@@ -114,16 +143,17 @@ def shared_counts(values, lags, sizes, row, sums, ordered, pool, indptr, draw, p
     n, count = lags.size, pool.shape[1]
     above = np.zeros(n, np.int64)
     below = np.zeros(n, np.int64)
+    starts, scales = _shelves(ordered)
     for i in range(n):
         s = row[i]
         if s < 0:
             continue
         low, high = lags[i] - tol, lags[i] + tol
         line = ordered[s]
-        le = _first_at_least(line, low)
+        le = _first_at_least(line, low, starts[s], scales[s])
         ge = count - le
         if le < count and line[le] <= high:  # ties
-            le += _first_at_least(line[le:], np.nextafter(high, np.inf))
+            le = _first_at_least(line, np.nextafter(high, np.inf), starts[s], scales[s])
         if not own:
             k = sizes[s]
             for spot in range(indptr[i], indptr[i + 1]):
