@@ -14,8 +14,8 @@ _PACKAGES = ("numpy", "scipy", "pandas", "numba", "libpysal", "esda")
 
 _TEXT = """# Benchmarks
 
-Made by `make bench` on a machine with {cores} cores, {system}, Python {python}; {packages}. Machines differ and are noisy: compare
-ratios, which are taken in one process, not seconds.
+Made by `make bench` on a machine with {cores} cores, {system}, Python {python}; {packages}.
+Machines differ and are noisy: compare ratios, which are taken in one process, not seconds.
 
 ## Speed beside esda
 
@@ -27,14 +27,17 @@ ratios, which are taken in one process, not seconds.
 
 ## Is it right?
 
-A simulated country of 14,500 areas with skewed populations: true rates on a surface, a gamma spread phi about it (shares: a beta spread
-rho), one area in a hundred off by 1.5 to 5 times (four in five high). `Deviation` against the neighbours, BH at 5 %. `P(p<=a)/a` is the share of calm areas with ten
-or more expected events whose p is at most a, over a: 1 is right, above 1 promises too much. The fair oracle knows surface and spread.
+A simulated country of 14,500 areas with skewed populations: true rates on a surface, a gamma spread phi
+about it (shares: a beta spread rho), one area in a hundred off by 1.5 to 5 times (four in five high).
+`Deviation` against the neighbours, BH at 5 %. `P(p<=a)/a` is the share of calm areas with ten or more
+expected events whose p is at most a, over a: 1 is right, above 1 promises too much. The fair oracle knows
+surface and spread.
 
 {calibration}
 
-A surface with a length scale of 6 km changes within two or three rings of neighbours. There, with large counts and no spread of their own, no reference made of
-neighbours can be right everywhere, and too many areas are flagged.
+A surface with a length scale of 6 km changes within two or three rings of neighbours. There, with large
+counts and no spread of their own, no reference made of neighbours can be right everywhere, and too many
+areas are flagged.
 """
 
 

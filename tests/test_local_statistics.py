@@ -434,6 +434,32 @@ def test_rates_and_standardised_rates_of_north_carolina():
     assert global_moran(found) == pytest.approx(0.16622343552567395)
 
 
+def test_group_of_values_is_their_weighted_mean():
+    world = lattice(5, 5)
+    rng = np.random.default_rng(0)
+    y, weight = rng.normal(20, 3, 25), rng.uniform(1, 9, 25)
+    found = GetisOrd(19).detect(world.panel(y, weight, "gaussian"), world.graph()).frame
+    members = [12, *world.near[12]]
+    seen = np.average(y[members], weights=weight[members])
+    expected = np.average(by_area(found, "expected", world)[members], weights=weight[members])
+    assert by_area(found, "group_observed", world)[12] == pytest.approx(seen)
+    assert by_area(found, "group_expected", world)[12] == pytest.approx(expected)
+    assert by_area(found, "group_ratio", world)[12] == pytest.approx(seen / expected)
+
+
+@pytest.mark.parametrize("value", ["rate", "eb_rate"])
+def test_a_value_is_no_rate_of_its_weight(value):
+    world = lattice(5, 5)
+    rng = np.random.default_rng(0)
+    y, weight = rng.normal(20, 3, 25), rng.uniform(1, 9, 25)
+    one, other = (
+        LocalMoran(99, value).detect(world.panel(y, size, "gaussian"), world.graph()).frame
+        for size in (None, weight)
+    )
+    np.testing.assert_array_equal(one["p_value"], other["p_value"])
+    np.testing.assert_allclose(one["statistic"], other["statistic"])
+
+
 @pytest.mark.parametrize("calm", [False, True])
 def test_standardised_rates_are_those_of_assuncao_and_reis(calm):
     events, size = [30, 25, 25, 15, 33, 21, 30, 20], [100, 100, 110, 90, 100, 90, 110, 90]
