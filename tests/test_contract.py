@@ -237,7 +237,7 @@ def test_every_reason_for_silence_has_its_status(detector, world, areas):
     n, island = len(world), len(world) - 1
     columns = {
         "y": columns["y0"],
-        "flat": np.full(n, 3.0),
+        "flat": np.array(size, float),  # the same rate everywhere
         "few": np.where(np.arange(n) < 6, columns["y1"], np.nan),
     }
     for column in columns.values():

@@ -520,14 +520,11 @@ def test_p_is_calibrated_and_planted_anomalies_are_found(family):
     """Bounds of the first release on a small country; benchmarks/calibration.py measures the large one.
 
     Areas are three times as far apart as in the large country, and so is the scale of the surface.
-    Shares without any spread between areas are left out: where thousands are expected, what the surface
-    does inside the surroundings is no longer small beside chance.
     """
     from benchmarks.calibration import measure, summary
     from benchmarks.country import build
 
     rows = measure(build(1_500), family, replicates=3, scale=75.0, seed=1)
-    rows = rows if family == "poisson" else rows[rows["phi"] > 0]
     whole = summary(rows, []).iloc[0]
     assert 0.5 <= whole["P(p<=.05)/.05"] <= 2
     assert 0.5 <= whole["P(p<=.01)/.01"] <= 2

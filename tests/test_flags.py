@@ -368,3 +368,34 @@ def test_rules_that_do_not_fit_are_refused_together():
     other = detection(P, reference="national", area=[f"WK{i}" for i in range(10)])
     with pytest.raises(InputError, match="one panel and one list of areas"):
         flag([detection(P), other])
+
+
+def test_cells_of_group_evidence_alone_have_classes_of_the_vocabulary():
+    from panels import counts_of, lattice
+
+    from zoo_geo import GetisOrd, flag
+    from zoo_geo.schema import CLASSES
+
+    world = lattice(6, 6)
+    size, counts = counts_of(world)
+    found = GetisOrd(199, value="rate").detect(world.panel({"y": counts}, size), world.graph())
+    cells = flag(found, min_count=0).cells
+    assert set(cells["class"]) <= set(CLASSES)
+    far = found.frame["p_value"] <= 0.05
+    assert far.any()
+    assert (cells["class"].astype(str).str.startswith(("high", "low")).to_numpy() == far.to_numpy()).all()
+
+
+def test_a_context_given_as_one_name_is_one_name(world_flags=None):
+    from panels import counts_of, lattice
+
+    from zoo_geo import Deviation, GetisOrd, flag
+
+    world = lattice(6, 6)
+    size, counts = counts_of(world)
+    panel = world.panel({"y": counts}, size)
+    found = [
+        Deviation(reference="national").detect(panel, world.graph()),
+        GetisOrd(199).detect(panel, world.graph()),
+    ]
+    assert not flag(found, context="deviation:national").evidence["raises"].any()

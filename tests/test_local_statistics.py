@@ -365,7 +365,7 @@ def test_columns_that_say_nothing_raise_no_alarm(value, column):
     world = lattice(5, 5)
     size, counts = counts_of(world)
     odd = {
-        "nothing": [None] * 25, "zeros": [0] * 25, "one event": [4] + [0] * 24, "alike": [3] * 25,
+        "nothing": [None] * 25, "zeros": [0] * 25, "one event": [4] + [0] * 24, "alike": list(size),
     }[column]  # fmt: skip
     panel = world.panel({"y": counts, "odd": odd}, size)
     for detector in (LocalMoran(99, value), GetisOrd(99, value=value)):

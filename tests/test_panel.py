@@ -136,8 +136,12 @@ def test_the_input_stays_as_it_was():
     frame = table(fires=["1", " ", "-99997"])
     before = frame.copy(deep=True)
     made = panel(frame, observed=["thefts", "fires"])
-    made.observed[:] = -1
-    made.exposure[:] = -1
+    for array in (made.observed, made.exposure, made.status):
+        with pytest.raises(ValueError, match="read-only"):
+            array[:] = -1
+    for name in frame:
+        assert not np.shares_memory(made.observed, np.asarray(frame[name]))
+        assert not np.shares_memory(made.exposure, np.asarray(frame[name]))
     pd.testing.assert_frame_equal(frame, before)
 
 

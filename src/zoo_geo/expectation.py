@@ -264,7 +264,8 @@ def _pool(
     per_size = family.information(centre)
     with np.errstate(divide="ignore", invalid="ignore"):
         departure = family.departure(raw, centre, phi)
-        scatter = _scatter(departure, 1.0 / np.maximum(size * per_size, 1e-12), block.valid)
+        error = 1.0 / np.maximum(size * per_size, 1e-12)
+        scatter = _scatter(departure, error, block.valid, family.unit(block.size, block.valid))
         prior = 1.0 / (scatter + loose)
         rate = (events + prior / per_size * centre) / (size + prior / per_size)
     return rate, size * family.information(rate) + prior
@@ -275,17 +276,17 @@ _CAPPED_MEAN = 0.9205
 """Mean of the square of a standard normal variable that is capped at `_CAP`."""
 
 
-def _scatter(departure: np.ndarray, error: np.ndarray, valid: np.ndarray, least: float = 1e-4) -> np.ndarray:
+def _scatter(departure: np.ndarray, error: np.ndarray, valid: np.ndarray, unit: np.ndarray) -> np.ndarray:
     """Variance of surroundings about their centre, by Huber's proposal 2: outliers count as two sigma."""
     known = valid & np.isfinite(departure) & (error < 1e9)
     square = np.where(known, departure, 0.0) ** 2
-    scatter = np.full(departure.shape[1], 0.05)
+    scatter = 0.05 * unit
     for _ in range(8):
         variance = error + scatter
         weight = known / variance**2
         surplus = np.minimum(square, _CAP * variance) - _CAPPED_MEAN * variance
         scatter = scatter + totals(weight * surplus) / np.maximum(totals(weight), 1e-300)
-        scatter = np.maximum(scatter, least)
+        scatter = np.maximum(scatter, 1e-4 * unit)
     return scatter
 
 

@@ -126,7 +126,8 @@ def flag(
         A rule does not fit, or the detections are not of one panel.
     """
     detections = [found] if isinstance(found, Detection) else list(found)
-    rules = Rules(alpha, method, min_ratio, min_excess, min_count, tuple(context))
+    named = (context,) if isinstance(context, str) else tuple(context)
+    rules = Rules(alpha, method, min_ratio, min_excess, min_count, named)
     _check(detections, rules)
     supports = [_support(detection, rules) for detection in detections]
     cells = _cells(detections, supports, rules)
@@ -216,9 +217,12 @@ def _is_value(detection: Detection) -> np.ndarray:
 
 def _cells(detections: Sequence[Detection], supports: Sequence[_Support], rules: Rules) -> pd.DataFrame:
     """Every cell with its class, from the first detection that compares an area's own figure."""
-    lead = next((k for k, d in enumerate(detections) if d.evidence == "own figure"), 0)
+    own = [k for k, d in enumerate(detections) if d.evidence == "own figure"]
+    lead = min(own, key=lambda k: detections[k].name in rules.context, default=0)
     frame = detections[lead].frame
     label = frame["label"].astype(str).to_numpy().astype(object)
+    if not own:
+        label = _class_of_p(frame)
     small = np.fmax(frame["observed"].to_numpy(), frame["expected"].to_numpy()) < rules.min_count
     label[small & (label == "as_expected") & ~_is_value(detections[lead])] = "too_few"
     columns = [*KEYS, "observed", "exposure", "value", "status", "direction", "ratio", "p_value"]
@@ -227,6 +231,16 @@ def _cells(detections: Sequence[Detection], supports: Sequence[_Support], rules:
     cells["class"] = pd.Categorical(label)
     cells["flagged"] = np.logical_or.reduce([s.raises for s in supports])
     return cells
+
+
+def _class_of_p(frame: pd.DataFrame) -> np.ndarray:
+    """Class of each cell by its two-sided p, for detections that have classes of their own."""
+    p, high = frame["p_value"].to_numpy(), frame["direction"].to_numpy() == "high"
+    inside = [
+        (p <= 0.002) & high, (p <= 0.05) & high, (p <= 0.002) & ~high, (p <= 0.05) & ~high, np.isfinite(p),
+    ]  # fmt: skip
+    classes = ["high_998", "high_95", "low_998", "low_95", "as_expected"]
+    return np.select(inside, classes, frame["status"].astype(str)).astype(object)
 
 
 def _frame(

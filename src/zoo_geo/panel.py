@@ -80,6 +80,10 @@ class Panel:
     status: np.ndarray
     notices: tuple[str, ...] = ()
 
+    def __post_init__(self) -> None:
+        for array in (self.observed, self.exposure, self.status):
+            array.flags.writeable = False  # detectors share what they make of a panel
+
     def __repr__(self) -> str:
         n, k, t = self.observed.shape
         return f"<Panel: {n:,} areas x {k:,} indicators x {t:,} periods>"

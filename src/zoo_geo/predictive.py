@@ -32,6 +32,10 @@ class Poisson:
         """Spread of each column to begin with, shape (n_columns,)."""
         return np.full(observed.shape[1], self.start)
 
+    def unit(self, size: np.ndarray, valid: np.ndarray) -> np.ndarray:
+        """Unit of relative variances, shape (n_columns,)."""
+        return np.ones(size.shape[1])
+
     def information(self, rate: np.ndarray) -> np.ndarray:
         """Effective events per unit of size, so that 1 / (size x this) is a relative variance."""
         return rate
@@ -228,6 +232,11 @@ class Gaussian:
     def _variance(self, y: np.ndarray, size: np.ndarray) -> float:
         away = np.abs(y - np.median(y)) * np.sqrt(size) if y.size else np.zeros(1)
         return float((1.4826 * np.median(away)) ** 2 or np.mean(away**2) or 1.0)
+
+    def unit(self, size: np.ndarray, valid: np.ndarray) -> np.ndarray:
+        """Variance of a value of middling weight, in that of a value of weight one."""
+        columns = zip(size.T, valid.T, strict=True)
+        return np.array([1.0 / np.median(w[known]) if known.any() else 1.0 for w, known in columns])
 
     def information(self, rate: np.ndarray) -> np.ndarray:
         """Weight per unit of weight."""

@@ -191,9 +191,10 @@ def column_status(inputs: Inputs) -> np.ndarray:
     """Status of every cell, with columns that are all alike or nearly empty marked as such."""
     status = inputs.status.astype(np.int8).copy()
     ok = status == OK
-    low = np.where(ok, inputs.observed, np.inf).min(axis=0, initial=np.inf)
-    high = np.where(ok, inputs.observed, -np.inf).max(axis=0, initial=-np.inf)
-    alike = low >= high
+    rate = values(inputs)
+    low = np.where(ok, rate, np.inf).min(axis=0, initial=np.inf)
+    high = np.where(ok, rate, -np.inf).max(axis=0, initial=-np.inf)
+    alike = low >= high - 1e-12 * np.abs(high)
     few = ok.sum(0) < FEWEST_AREAS
     status[ok & alike] = CONSTANT
     status[ok & few & ~alike] = TOO_FEW

@@ -25,6 +25,7 @@ OUTER_RING = 3
 CAP = 3.0
 """Residuals are capped here, so that one area alone does not make its neighbourhood hot."""
 _DRAWS = 131_072
+_MOST_POSITIONS = 2**24
 _TIE = 1e-9
 
 
@@ -159,7 +160,7 @@ def infer(
     for valid, columns in _patterns(values):
         rows = _restricted(weights, valid)
         _moments(out, values, rows, valid, columns, own)
-        for first, count in _draw_blocks(permutations):
+        for first, count in _draw_blocks(permutations, rows):
             _count(out, values, rows, valid, columns, own, (seed, first, count), n_jobs)
     return out
 
@@ -220,9 +221,12 @@ def _moments(
     out.weight[:, columns] = first
 
 
-def _draw_blocks(permutations: int) -> Iterator[tuple[int, int]]:
-    for first in range(0, permutations, _DRAWS):
-        yield first, min(_DRAWS, permutations - first)
+def _draw_blocks(permutations: int, rows: sparse.csr_array) -> Iterator[tuple[int, int]]:
+    """Cut the draws into blocks that stay small even where one area neighbours thousands."""
+    longest = int(np.diff(rows.indptr).max(initial=0)) + 1
+    step = min(_DRAWS, max(_MOST_POSITIONS // longest, 64))
+    for first in range(0, permutations, step):
+        yield first, min(step, permutations - first)
 
 
 @lru_cache(maxsize=2)
