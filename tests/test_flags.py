@@ -372,7 +372,6 @@ def test_rules_that_do_not_fit_are_refused_together():
 
 def test_cells_of_group_evidence_alone_have_classes_of_the_vocabulary():
     from panels import counts_of, lattice
-
     from zoo_geo import GetisOrd, flag
     from zoo_geo.schema import CLASSES
 
@@ -386,16 +385,17 @@ def test_cells_of_group_evidence_alone_have_classes_of_the_vocabulary():
     assert (cells["class"].astype(str).str.startswith(("high", "low")).to_numpy() == far.to_numpy()).all()
 
 
-def test_a_context_given_as_one_name_is_one_name(world_flags=None):
+def test_a_context_given_as_one_name_is_one_name():
     from panels import counts_of, lattice
-
     from zoo_geo import Deviation, GetisOrd, flag
 
     world = lattice(6, 6)
     size, counts = counts_of(world)
+    counts[7] *= 30
     panel = world.panel({"y": counts}, size)
     found = [
         Deviation(reference="national").detect(panel, world.graph()),
         GetisOrd(199).detect(panel, world.graph()),
     ]
-    assert not flag(found, context="deviation:national").evidence["raises"].any()
+    assert (flag(found).frame["detector"] == "deviation").any()
+    assert not (flag(found, context="deviation:national").frame["detector"] == "deviation").any()
