@@ -194,10 +194,18 @@ def expect(
             chosen = _where_better(block, keep, chosen, _with_steepness(block, keep, chosen, steep))
         phi = chosen.spread
         if step < options.clean:
-            keep = valid & (np.abs(residuals(observed, size, valid, family, chosen)) < ODD)
-            keep = keep.astype(float)
+            keep = (valid & ~_odd(block, chosen)).astype(float)
     assert chosen is not None
     return chosen
+
+
+def _odd(block: _Block, fit: Expectation) -> np.ndarray:
+    """Say which areas are odd themselves; one or two events, however rare, are no reason."""
+    away = residuals(block.observed, block.size, block.valid, block.family, fit)
+    odd = ~(np.abs(away) < ODD)
+    if isinstance(block.family, Gaussian):
+        return odd
+    return odd & ~((away > 0) & (block.observed < _FEWEST_ODD))
 
 
 def _damping(
@@ -255,8 +263,11 @@ def _pool(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Pool a reference's rate and shrink it to the centre with empirical-Bayes strength."""
     family = block.family
-    events = reference @ (damping * family.events(block.observed, block.size))
-    size = reference @ (damping * block.size)
+    events, size = _gathered(
+        reference, damping * family.events(block.observed, block.size), damping * block.size
+    )
+    if centre is None and not isinstance(family, Gaussian):
+        events = np.where(events > 0, events, 0.5)  # a nation without a single event still expects some
     with np.errstate(divide="ignore", invalid="ignore"):
         raw = events / size
     if centre is None or not shrink:
@@ -271,6 +282,18 @@ def _pool(
     return rate, size * family.information(rate) + prior
 
 
+def _gathered(reference: Reference, events: np.ndarray, size: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Sum over a reference, in units of effective events, so that the unit of the weights changes nothing."""
+    events_there, size_there = reference @ events, reference @ size
+    if isinstance(reference, _Group) or (reference.data == 1.0).all():
+        return events_there, size_there
+    square = sparse.csr_array((reference.data**2, reference.indices, reference.indptr), reference.shape)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        scale = np.nan_to_num(size_there / (square @ size), posinf=0.0)
+    return events_there * scale, size_there * scale
+
+
+_FEWEST_ODD = 3
 _CAP = 4.0
 _CAPPED_MEAN = 0.9205
 """Mean of the square of a standard normal variable that is capped at `_CAP`."""
@@ -432,6 +455,51 @@ def _total_spread(family: Poisson, fit: Expectation) -> np.ndarray:
     return fit.spread + 1.0 / fit.strength
 
 
+def steadied(
+    observed: np.ndarray, size: np.ndarray, valid: np.ndarray, family: Family, reference: Reference
+) -> np.ndarray:
+    """Weights of values when areas differ by more than their weights explain, shape (n_areas, n_columns).
+
+    A value's variance is phi (1 / weight + between); ``between`` is such that heavy and light areas are
+    equally far from their surroundings in units of it. Sizes of counts come back as they are.
+    """
+    if not isinstance(family, Gaussian):
+        return size
+    known = valid & np.isfinite(observed) & (size > 0)
+    weight, value = np.where(known, size, 0.0), np.where(known, observed, 0.0)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        away = np.abs(value - (reference @ (weight * value)) / (reference @ weight))
+    steady = size.astype(float).copy()
+    for c in range(size.shape[1]):
+        rows = np.flatnonzero(known[:, c] & np.isfinite(away[:, c]))
+        if rows.size >= _FEWEST_STEADIED:
+            between = _between(away[rows, c], size[rows, c])
+            steady[:, c] = 1.0 / (1.0 / size[:, c] + between) if between else size[:, c]
+    return steady
+
+
+_FEWEST_STEADIED = 30
+
+
+def _between(away: np.ndarray, weight: np.ndarray) -> float:
+    """Variance between areas, in that of a value of weight one, by halves of heavy and of light areas."""
+    from scipy.optimize import brentq
+
+    middle = float(np.median(weight))
+    heavy = weight > middle
+    if not heavy.any() or heavy.all():
+        return 0.0
+
+    def surplus(log_between: float) -> float:
+        scaled = away / np.sqrt(1.0 / weight + np.exp(log_between))
+        return float(np.median(scaled[heavy]) - np.median(scaled[~heavy]))
+
+    low, high = np.log(1e-3 / middle), np.log(1e3 / middle)
+    if surplus(low) <= 0.0:
+        return 0.0
+    return float(np.exp(high if surplus(high) >= 0.0 else brentq(surplus, low, high, xtol=0.01)))
+
+
 def residuals(
     observed: np.ndarray, size: np.ndarray, valid: np.ndarray, family: Family, fit: Expectation
 ) -> np.ndarray:
@@ -458,6 +526,6 @@ def intervals(
         if family.name == "gaussian" and ((seen < 0) | (rate <= 0)).any():
             continue  # a ratio needs a scale with a zero
         low[rows, c], high[rows, c] = family.interval(
-            seen, size[rows, c], rate, fit.strength[rows, c], fit.spread[c]
+            seen, size[rows, c], rate, fit.strength[rows, c], fit.spread[c], fit.freedom[c]
         )
     return low, high

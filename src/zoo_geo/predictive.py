@@ -56,7 +56,22 @@ class Poisson:
 
         mean = rate * size
         weight = (mean / (1.0 + (start + error) * mean)) ** 2
-        return _match(lambda phi: nb_coverage(observed, mean, phi, error, weight), start), np.inf
+        found = _match(lambda phi: nb_coverage(observed, mean, phi, error, weight), start)
+        if found > _DOUBTFUL_SPREAD or _middling(mean, weight) < _RARE:
+            found = self._likeliest(observed, size, rate, error, _DOUBTFUL_SPREAD)
+        return found, np.inf
+
+    def _likeliest(
+        self, observed: np.ndarray, size: np.ndarray, rate: np.ndarray, error: np.ndarray, largest: float
+    ) -> float:
+        """Spread of the highest likelihood: where most counts are 0, coverage cannot tell."""
+        from scipy.optimize import minimize_scalar
+
+        def lack(log_phi: float) -> float:
+            return -float(np.sum(self.log_likelihood(observed, size, rate, np.exp(log_phi) + error)))
+
+        bounds = (np.log(SMALLEST_SPREAD), np.log(largest))
+        return float(np.exp(minimize_scalar(lack, bounds=bounds, method="bounded").x))
 
     def pace(
         self,
@@ -115,7 +130,13 @@ class Poisson:
         return log_p, upper
 
     def interval(
-        self, observed: np.ndarray, size: np.ndarray, rate: np.ndarray, strength: np.ndarray, phi: float
+        self,
+        observed: np.ndarray,
+        size: np.ndarray,
+        rate: np.ndarray,
+        strength: np.ndarray,
+        phi: float,
+        freedom: float,
     ) -> tuple[np.ndarray, np.ndarray]:
         """Return the 95 % interval of observed / expected (F quantiles of two Poisson counts)."""
         mean = rate * size
@@ -148,7 +169,10 @@ class Binomial(Poisson):
 
         weight = ((size - 1.0) / (1.0 + (size - 1.0) * start)) ** 2 + 1e-9
         mean = rate * size
-        return _match(lambda rho: bb_coverage(observed, mean, size, rho, error, weight), start, 0.9), np.inf
+        found = _match(lambda rho: bb_coverage(observed, mean, size, rho, error, weight), start, 0.9)
+        if found > 0.5 or _middling(mean, weight) < _RARE:
+            found = self._likeliest(observed, size, rate, error * rate / (1.0 - rate), 0.5)
+        return found, np.inf
 
     def pace(
         self,
@@ -202,18 +226,33 @@ class Binomial(Poisson):
 
         log_p, upper = np.empty(observed.size), np.empty(observed.size, bool)
         rhos = np.full(observed.size, phi)
-        bb_tails(observed, rate * size, size, rhos, strength, _NODES, _LOG_WEIGHTS, log_p, upper)
+        certainty = strength * (1.0 - rate) ** 2  # of the odds, on which the error works
+        bb_tails(observed, rate * size, size, rhos, certainty, _NODES, _LOG_WEIGHTS, log_p, upper)
         return log_p, upper
 
     def interval(
-        self, observed: np.ndarray, size: np.ndarray, rate: np.ndarray, strength: np.ndarray, phi: float
+        self,
+        observed: np.ndarray,
+        size: np.ndarray,
+        rate: np.ndarray,
+        strength: np.ndarray,
+        phi: float,
+        freedom: float,
     ) -> tuple[np.ndarray, np.ndarray]:
-        """Return the 95 % Clopper-Pearson interval of the share, over the expected share."""
+        """Return the 95 % interval of the share over the expected share.
+
+        Clopper and Pearson for the share; the error of the expectation is added on the log scale, as Zou
+        and Donner (2008, doi:10.1002/sim.3095) do for a ratio.
+        """
         low = special.betaincinv(np.maximum(observed, 0.5), size - observed + 1, 0.025)
         high = special.betaincinv(observed + 1, np.maximum(size - observed, 0.5), 0.975)
-        low = np.where(observed > 0, low, 0.0)
         high = np.where(observed < size, high, 1.0)
-        return low / rate, high / rate
+        share, error = observed / size, 1.96 / np.sqrt(strength)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            low = share * np.exp(-np.hypot(np.log(share / low), error))
+            above = np.where(observed > 0, np.log(high / share), 0.0)
+            high = np.where(observed > 0, share, high) * np.exp(np.hypot(above, error))
+        return np.where(observed > 0, low, 0.0) / rate, high / rate
 
 
 class Gaussian:
@@ -261,6 +300,8 @@ class Gaussian:
         half, most = np.quantile(away, [0.5, 0.9])
         if half <= 0:
             half = most or np.finfo(float).tiny
+        if away.size < _FEWEST_FOR_TAIL:
+            return float((half / special.stdtrit(_USUAL_FREEDOM, 0.75)) ** 2), _USUAL_FREEDOM
         choices = np.array([3.0, 4.0, 5.0, 7.0, 10.0, 15.0, 30.0, 1e6])
         ratios = special.stdtrit(choices, 0.95) / special.stdtrit(choices, 0.75)
         freedom = float(choices[np.argmin(np.abs(ratios - most / half))])
@@ -314,10 +355,16 @@ class Gaussian:
         return np.log(np.maximum(special.stdtr(freedom, -np.abs(t)), 1e-300)), t > 0
 
     def interval(
-        self, observed: np.ndarray, size: np.ndarray, rate: np.ndarray, strength: np.ndarray, phi: float
+        self,
+        observed: np.ndarray,
+        size: np.ndarray,
+        rate: np.ndarray,
+        strength: np.ndarray,
+        phi: float,
+        freedom: float,
     ) -> tuple[np.ndarray, np.ndarray]:
         """Return the 95 % interval of observed / expected, for values that can have a ratio."""
-        half = 1.96 * np.sqrt(phi) * self._scale(size, 1.0 / strength)
+        half = special.stdtrit(freedom, 0.975) * np.sqrt(phi) * self._scale(size, 1.0 / strength)
         with np.errstate(divide="ignore", invalid="ignore"):
             return np.maximum(observed - half, 0.0) / rate, (observed + half) / rate
 
@@ -331,6 +378,19 @@ def _known_pairs(
 ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     for rows, y, weight in zip(valid.T, observed.T, size.T, strict=True):
         yield y[rows], weight[rows]
+
+
+_FEWEST_FOR_TAIL, _USUAL_FREEDOM = 50, 5.0
+_RARE = 0.7
+"""Expected count below which more than half of all counts are 0, so the central half says nothing."""
+_DOUBTFUL_SPREAD = 5.0
+
+
+def _middling(mean: np.ndarray, weight: np.ndarray) -> float:
+    """Weighted median."""
+    order = np.argsort(mean, kind="stable")
+    reach = np.cumsum(weight[order])
+    return float(mean[order][np.searchsorted(reach, reach[-1] / 2.0)])
 
 
 def _match(coverage: Callable[[float], float], start: float, largest: float = LARGEST_SPREAD) -> float:

@@ -16,6 +16,7 @@ from zoo_geo.panel import Indicator
 from zoo_geo.predictive import FAMILIES, Family
 from zoo_geo.schema import SMALL_EXPOSURE
 
+_GRAPHS = ("neighbours", "peers")
 _IMPLAUSIBLE = 0.03
 
 
@@ -31,7 +32,8 @@ class Deviation(Detector):
     Parameters
     ----------
     reference
-        ``neighbours``, ``national`` or ``parent:LEVEL`` with a level of ``areas``.
+        ``neighbours``, ``peers`` (a graph of areas that are alike), ``national`` or ``parent:LEVEL`` with a
+        level of ``areas``.
     rings
         Widest surroundings tried for ``neighbours``; the width with the best leave-one-out
         predictive likelihood is taken for each column.
@@ -66,30 +68,37 @@ class Deviation(Detector):
 
     def __post_init__(self) -> None:
         options(alternative=(self.alternative, ("two-sided", "greater", "less")))
-        if self.reference not in ("neighbours", "national") and not self.reference.startswith("parent:"):
+        if self.reference not in (*_GRAPHS, "national") and not self.reference.startswith("parent:"):
             raise InputError(
-                f"reference needs to be 'neighbours', 'national' or 'parent:LEVEL'; got {self.reference!r}."
+                "reference needs to be 'neighbours', 'peers', 'national' or 'parent:LEVEL'; got "
+                f"{self.reference!r}."
             )
         if not 1 <= self.rings <= 5:
             raise InputError(f"rings needs to be between 1 and 5; got {self.rings}.")
 
     def _score(self, inputs: Inputs, seed: int, n_jobs: int) -> Scores:
         near, wider = self._references(inputs)
-        touching = matrix(inputs) if self.reference == "neighbours" else None
+        touching = matrix(inputs) if self.reference in _GRAPHS else None
         parts = ex.Options(self.clean, self.precision, self.shrink, self.steep)
         shape = inputs.observed.shape
         status = column_status(inputs)
+        per = inputs.per()
         arrays = {name: np.full(shape, np.nan) for name in (*_RESULTS, *self.own)}
 
         def block(work: tuple[str, np.ndarray]) -> None:
             family, columns = FAMILIES[work[0]], work[1]
             valid = status[:, columns] == OK
             figures = inputs.observed[:, columns], inputs.exposure[:, columns]
+            figures = figures[0], ex.steadied(*figures, valid, family, near[0])
             fit = ex.expect(*figures, valid, family, near, wider, parts, touching)
             known, usable = inputs.status[:, columns] == OK, ex.usable(family, fit.rate, figures[1])
             status[:, columns] = _lonely(status[:, columns], known, near, fit, usable)
-            for name, found in self._results(inputs, columns, status[:, columns] == OK, family, fit).items():
-                arrays[name][:, columns] = found
+            found = self._results(*figures, status[:, columns] == OK, family, fit)
+            found["reference_value"] = (
+                found["reference_rate"] * np.where(inputs.is_value(), 1.0, per)[columns]
+            )
+            for name in (*_RESULTS, "spread", "reference_value"):
+                arrays[name][:, columns] = found[name]
 
         spread_out(block, blocks(inputs), n_jobs)
         arrays |= _next_door(inputs)
@@ -100,16 +109,17 @@ class Deviation(Detector):
         nation: list[ex.Reference] = [ex.everybody(inputs.codes.size)]
         if self.reference == "national":
             return nation, []
-        if self.reference != "neighbours":
+        if self.reference not in _GRAPHS:
             return [ex.group(inputs.labels(self.reference.removeprefix("parent:")))], nation
+        if self.reference == "peers":  # those alike of those alike are alike no more
+            return [matrix(inputs)], nation
         return ex.rings(matrix(inputs), self.rings), nation + parents(inputs)
 
     def _results(
-        self, inputs: Inputs, columns: np.ndarray, valid: np.ndarray, family: Family, fit: ex.Expectation
+        self, seen: np.ndarray, size: np.ndarray, valid: np.ndarray, family: Family, fit: ex.Expectation
     ) -> dict[str, np.ndarray]:
-        seen, size = inputs.observed[:, columns], inputs.exposure[:, columns]
         z, p = np.full(valid.shape, np.nan), np.full(valid.shape, np.nan)
-        for c in range(columns.size):
+        for c in range(valid.shape[1]):
             rows = np.flatnonzero(valid[:, c])
             given = seen[rows, c], size[rows, c], fit.rate[rows, c], fit.strength[rows, c]
             log_p, upper = family.tails(*given, fit.spread[c], fit.freedom[c])
@@ -119,10 +129,9 @@ class Deviation(Detector):
         with np.errstate(divide="ignore", invalid="ignore"):
             ratio = np.where(np.isfinite(high), seen / expected, np.nan)
         found = dict(zip(_RESULTS, (expected, ratio, low, high, z, z, p), strict=True))
-        per = np.where(inputs.is_value(), 1.0, inputs.per())[columns]
         return found | {
             "spread": np.where(valid, fit.spread, np.nan),
-            "reference_value": np.where(valid, fit.rate * per, np.nan),
+            "reference_rate": np.where(valid, fit.rate, np.nan),
         }
 
 

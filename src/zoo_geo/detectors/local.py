@@ -73,6 +73,7 @@ def fields(inputs: Inputs, value: Value, n_jobs: int) -> Fields:
             family, columns = FAMILIES[work[0]], work[1]
             valid = status[:, columns] == OK
             figures = inputs.observed[:, columns], inputs.exposure[:, columns]
+            figures = figures[0], ex.steadied(*figures, valid, family, near[0])
             fit = ex.expect(*figures, valid, family, near, wider)
             found[:, columns] = np.clip(ex.residuals(*figures, valid, family, fit), -CAP, CAP)
             expected[:, columns] = fit.rate * (1.0 if family.name == "gaussian" else figures[1])
