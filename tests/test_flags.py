@@ -168,7 +168,7 @@ def test_local_moran_and_g_star_count_as_one():
     names = "deviation:neighbours; getis_ord:surroundings; local_moran:surroundings"
     assert result.frame["evidence"].tolist() == [names]
     assert flag(three[1:]).frame["n_evidence"].tolist() == [1]
-    assert flag([three[0], detection(p, reference="national")]).frame["n_evidence"].tolist() == [2]
+    assert flag([three[0], detection(p, reference="national")]).frame["n_evidence"].tolist() == [1]
     assert len(result.evidence) == 3
     assert result.evidence["raises"].all()
 

@@ -48,16 +48,24 @@ _WORDS: dict[str, dict[str, str]] = {
         "interval": " (95% interval {low} to {high})",
         "difference_high": "this is {excess} more",
         "difference_low": "this is {excess} less",
-        "p": "Chance alone gives a deviation this large in about 1 of {odds} areas (p = {p})",
-        "p_share": "Chance alone gives a deviation this large in {share}% of areas (p = {p})",
-        "p_small": "Chance alone gives a deviation this large in less than 1 of {odds} areas (p < {p})",
+        "p": "Chance alone gives {a} in about 1 of {odds} areas (p = {p})",
+        "p_share": "Chance alone gives {a} in {share}% of areas (p = {p})",
+        "p_small": "Chance alone gives {a} in less than 1 of {odds} areas (p < {p})",
         "q": "of all flags this strong, about {share}% are expected to be chance (q = {q})",
         "q_small": "of all flags this strong, less than {share}% are expected to be chance (q < {q})",
+        "q_bare": "adjusted for all areas p = {q}",
+        "q_none": "not adjusted for the number of areas",
         "evidence_1": "One kind of evidence supports it",
         "evidence": "{n} kinds of evidence support it",
         "doubt": "It is counted per {exposure} only, so read it with care",
-        "group_high": "The area and its neighbours together stand out as high",
-        "group_low": "The area and its neighbours together stand out as low",
+        "together_high": "The area and its neighbours together stand out as high",
+        "together_low": "The area and its neighbours together stand out as low",
+        "group": "With its neighbours: {observed} where {expected} was to be expected, {ratio} times as much",
+        "group_low": "With its neighbours: {observed} where {expected} was to be expected, {ratio} times",
+        "contrary_high": "Against {reference} it is high instead",
+        "contrary_low": "Against {reference} it is low instead",
+        "a": "a deviation this large",
+        "a_group": "a group of neighbours this far off",
         "next_1": "Next door: {rate} in its one neighbour",
         "next": "Next door: {rate} in its {n} neighbours together",
         "flagged_none_1": "which is not flagged",
@@ -89,16 +97,24 @@ _WORDS: dict[str, dict[str, str]] = {
         "interval": " (95%-interval {low} tot {high})",
         "difference_high": "dit is {excess} meer",
         "difference_low": "dit is {excess} minder",
-        "p": "Toeval alleen geeft zo'n afwijking in ongeveer 1 op de {odds} gebieden (p = {p})",
-        "p_share": "Toeval alleen geeft zo'n afwijking in {share}% van de gebieden (p = {p})",
-        "p_small": "Toeval alleen geeft zo'n afwijking in minder dan 1 op de {odds} gebieden (p < {p})",
+        "p": "Toeval alleen geeft {a} in ongeveer 1 op de {odds} gebieden (p = {p})",
+        "p_share": "Toeval alleen geeft {a} in {share}% van de gebieden (p = {p})",
+        "p_small": "Toeval alleen geeft {a} in minder dan 1 op de {odds} gebieden (p < {p})",
         "q": "van zulke sterke vlaggen is naar verwachting ongeveer {share}% toeval (q = {q})",
         "q_small": "van zulke sterke vlaggen is naar verwachting minder dan {share}% toeval (q < {q})",
+        "q_bare": "gecorrigeerd voor alle gebieden p = {q}",
+        "q_none": "niet gecorrigeerd voor het aantal gebieden",
         "evidence_1": "Eén soort aanwijzing ondersteunt dit",
         "evidence": "{n} soorten aanwijzingen ondersteunen dit",
         "doubt": "Het is geteld op maar {exposure}, dus met een slag om de arm",
-        "group_high": "Het gebied en zijn buren vallen samen op als hoog",
-        "group_low": "Het gebied en zijn buren vallen samen op als laag",
+        "together_high": "Het gebied en zijn buren vallen samen op als hoog",
+        "together_low": "Het gebied en zijn buren vallen samen op als laag",
+        "group": "Met de buren: {observed} waar {expected} te verwachten was, {ratio} keer zoveel",
+        "group_low": "Met de buren: {observed} waar {expected} te verwachten was, maar {ratio} keer zoveel",
+        "contrary_high": "Vergeleken met {reference} is het juist hoog",
+        "contrary_low": "Vergeleken met {reference} is het juist laag",
+        "a": "zo'n afwijking",
+        "a_group": "zo'n groep van afwijkende buren",
         "next_1": "Ernaast: {rate} in het ene buurgebied",
         "next": "Ernaast: {rate} in de {n} buurgebieden samen",
         "flagged_none_1": "dat geen vlag heeft",
@@ -129,7 +145,7 @@ def sentence(row: Row, lang: Language = "en") -> str:
     """
     if lang not in _WORDS:
         raise ValueError(f"lang needs to be one of {', '.join(_WORDS)}; got {lang}.")
-    parts: list[Callable[[_Facts], str]] = [_seen, _against, _sure, _doubt, _evidence, _next_door]
+    parts: list[Callable[[_Facts], str]] = [_seen, _against, _group, _sure, _doubt, _evidence, _next_door]
     facts = _Facts(row, lang)
     return " ".join([*(f"{text}." for part in parts if (text := part(facts))), CAVEAT[lang]])
 
@@ -182,6 +198,11 @@ class _Facts:
     def family(self) -> str:
         """Family of the indicator."""
         return str(self.get("family") or "poisson")
+
+    @property
+    def in_group(self) -> bool:
+        """Whether the p is that of a group of neighbours."""
+        return self.get("detector") in _GROUP_DETECTORS
 
     @property
     def low(self) -> bool:
@@ -243,8 +264,20 @@ def _against(facts: _Facts) -> str:
     return f"{expected}; {deviation}" if deviation else expected
 
 
-def _reference(facts: _Facts) -> str:
-    kind, _, level = str(facts.get("reference") or "").partition(":")
+def _group(facts: _Facts) -> str:
+    """Say what the area and its neighbours have together, when that is what the p is about."""
+    if not facts.in_group or not facts.has("group_observed", "group_expected", "group_ratio"):
+        return ""
+    return facts.say(
+        "group_low" if facts.low else "group",
+        observed=facts.number(facts.get("group_observed")),
+        expected=facts.number(facts.get("group_expected")),
+        ratio=facts.number(facts.get("group_ratio"), 2),
+    )
+
+
+def _reference(facts: _Facts, name: str = "") -> str:
+    kind, _, level = (name or str(facts.get("reference") or "")).partition(":")
     if kind in _WHOLE_REFERENCES:
         return facts.say(kind)
     known = kind in ("parent", "stratum") and level
@@ -278,18 +311,22 @@ def _chance(facts: _Facts) -> str:
     p = facts.get("p_value")
     if p is None:
         return ""
+    a = facts.say("a_group" if facts.in_group else "a")
     if p < _SMALLEST_P:
-        return facts.say("p_small", odds=facts.number(1 / _SMALLEST_P, 15), p=facts.number(_SMALLEST_P))
+        return facts.say("p_small", a=a, odds=facts.number(1 / _SMALLEST_P, 15), p=facts.number(_SMALLEST_P))
     if p > 0.1:
-        return facts.say("p_share", share=facts.number(100 * p, 2), p=facts.number(p, 2))
+        return facts.say("p_share", a=a, share=facts.number(100 * p, 2), p=facts.number(p, 2))
     odds = float(f"{1 / p:.2g}")
-    return facts.say("p", odds=facts.number(odds, 15), p=facts.number(p, 2))
+    return facts.say("p", a=a, odds=facts.number(odds, 15), p=facts.number(p, 2))
 
 
 def _false_flags(facts: _Facts) -> str:
     q = facts.get("q_value")
     if q is None:
         return ""
+    method = facts.get("method") or "bh"
+    if method not in ("bh", "by"):
+        return facts.say("q_none") if method == "none" else facts.say("q_bare", q=facts.number(q, 2))
     small = q < _SMALLEST_Q
     shown = _SMALLEST_Q if small else q
     share = facts.number(100 * shown, 2)
@@ -309,9 +346,18 @@ def _evidence(facts: _Facts) -> str:
     n = facts.get("n_evidence")
     support = "" if n is None else facts.say("evidence_1" if n == 1 else "evidence", n=int(n))
     named = str(facts.get("evidence") or "")
-    in_group = any(name in named for name in _GROUP_DETECTORS)
-    group = facts.say("group_low" if facts.low else "group_high") if in_group else ""
-    return ". ".join(filter(None, (support, group)))
+    beside = not facts.in_group and any(name in named for name in _GROUP_DETECTORS)
+    group = facts.say("together_low" if facts.low else "together_high") if beside else ""
+    return ". ".join(filter(None, (support, group, _contrary(facts))))
+
+
+def _contrary(facts: _Facts) -> str:
+    """Say against what the area stands out in the other direction."""
+    names = str(facts.get("contrary") or "").split("; ")
+    references = [_reference(facts, name.partition(":")[2]) for name in names if name]
+    if not references:
+        return ""
+    return facts.say("contrary_high" if facts.low else "contrary_low", reference=", ".join(references))
 
 
 def _next_door(facts: _Facts) -> str:

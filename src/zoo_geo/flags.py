@@ -131,7 +131,7 @@ def flag(
     _check(detections, rules)
     supports = [_support(detection, rules) for detection in detections]
     cells = _cells(detections, supports, rules)
-    frame = _frame(detections, supports, cells, study)
+    frame = _frame(detections, supports, cells, study, rules)
     evidence = _evidence(detections, supports, frame)
     if areas is not None:
         frame = _named(frame, areas)
@@ -150,6 +150,11 @@ def _check(detections: Sequence[Detection], rules: Rules) -> None:
     unknown = [name for name in rules.context if name not in names]
     if unknown:
         raise InputError(f"context needs to name detections ({', '.join(names)}); got {', '.join(unknown)}.")
+    if len(set(names)) < len(names):
+        raise InputError(
+            f"detections need different names; got {', '.join(names)}. Say which graph is which: "
+            "Deviation(reference='peers') for areas that are alike."
+        )
     if set(names) <= set(rules.context):
         raise InputError("context needs to leave a detection that can raise a flag; got all of them.")
     base = detections[0].frame
@@ -203,10 +208,12 @@ def _large(detection: Detection, high: np.ndarray, rules: Rules) -> np.ndarray:
         for name in dict.fromkeys(("ratio", detection.effect)):
             ratio = frame[name].to_numpy()
             far = np.where(high, ratio >= rules.min_ratio, ratio <= 1.0 / rules.min_ratio)
-            enough &= far | np.isnan(ratio)
-        enough &= ~(np.abs(observed - expected) < rules.min_excess)
-        count = np.where(high, observed, expected)
-        return enough & (~(count < rules.min_count) | _is_value(detection))
+            unknown = np.isnan(ratio) & (_is_value(detection) | (rules.min_ratio == 1.0))
+            enough &= far | unknown  # a scale without a zero has no ratio
+        if rules.min_excess > 0:
+            enough &= np.abs(observed - expected) >= rules.min_excess
+        count = np.where(high | np.isnan(expected), observed, expected)
+        return enough & ((count >= rules.min_count) | _is_value(detection))
 
 
 def _is_value(detection: Detection) -> np.ndarray:
@@ -244,7 +251,11 @@ def _class_of_p(frame: pd.DataFrame) -> np.ndarray:
 
 
 def _frame(
-    detections: Sequence[Detection], supports: Sequence[_Support], cells: pd.DataFrame, study: str
+    detections: Sequence[Detection],
+    supports: Sequence[_Support],
+    cells: pd.DataFrame,
+    study: str,
+    rules: Rules,
 ) -> pd.DataFrame:
     """One row per flagged cell, told by its leading evidence."""
     flagged = np.flatnonzero(cells["flagged"].to_numpy())
@@ -270,9 +281,9 @@ def _frame(
     frame["indicator_title"] = frame["indicator"].map(
         {i.id: i.title or i.id for i in detections[0].indicators}
     )
-    frame["evidence"], frame["n_evidence"] = _listed(
-        detections, supports, rows, frame["direction"].to_numpy()
-    )
+    listed = _listed(detections, supports, rows, frame["direction"].to_numpy())
+    frame["evidence"], frame["n_evidence"], frame["contrary"] = listed
+    frame["method"] = rules.method
     keys = zip(frame["area"], frame["period"], frame["indicator"], strict=True)
     frame.insert(0, "flag_id", [flag_id(study, *key) for key in keys])
     frame["_strength"] = -frame["z"].abs()
@@ -281,7 +292,8 @@ def _frame(
 
 _FLAG_COLUMNS = [
     *KEYS, "direction", "detector", "reference", "label", "observed", "exposure", "value", "reference_value",
-    "expected", "ratio", "ratio_low", "ratio_high", "z", "p_value", "q_value", "row",
+    "expected", "ratio", "ratio_low", "ratio_high", "z", "p_value", "q_value",
+    "group_observed", "group_expected", "group_ratio", "row",
 ]  # fmt: skip
 
 
@@ -314,13 +326,20 @@ def _first_known(detections: Sequence[Detection], name: str, rows: np.ndarray) -
 
 def _listed(
     detections: Sequence[Detection], supports: Sequence[_Support], rows: np.ndarray, direction: np.ndarray
-) -> tuple[list[str], list[int]]:
-    """Name the detections that support each flag in its direction, and count the kinds of evidence."""
-    same = np.stack([s.raises[rows] & ((direction == "high") == s.high[rows]) for s in supports], 1)
-    kinds = [(d.evidence, d.reference) for d in detections]
-    names = ["; ".join(d.name for d, yes in zip(detections, row, strict=True) if yes) for row in same]
-    counts = [len({kind for kind, yes in zip(kinds, row, strict=True) if yes}) for row in same]
-    return names, counts
+) -> tuple[list[str], list[int], list[str]]:
+    """Name the detections that raise each flag in its direction or the other; count kinds of evidence."""
+    raised = np.stack([s.raises[rows] for s in supports], 1)
+    same = np.stack([(direction == "high") == s.high[rows] for s in supports], 1)
+    kinds = [{d.evidence for d, yes in zip(detections, row, strict=True) if yes} for row in raised & same]
+    return (
+        _names(detections, raised & same),
+        [len(kind) for kind in kinds],
+        _names(detections, raised & ~same),
+    )
+
+
+def _names(detections: Sequence[Detection], chosen: np.ndarray) -> list[str]:
+    return ["; ".join(d.name for d, yes in zip(detections, row, strict=True) if yes) for row in chosen]
 
 
 def _evidence(

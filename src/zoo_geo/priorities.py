@@ -35,7 +35,10 @@ def priority(
     per: str | None = None,
     direction: str = "high",
 ) -> Priority:
-    """Order flags by the excess they are sure of, and say what the capacity reaches.
+    """Order flags by the lower bound of their excess, and say what the capacity reaches.
+
+    Excesses of counts are one list. The excess of a value (gaussian) has a unit of its own and adds up
+    with nothing: each such indicator is ordered by itself, and the lists are merged evenly.
 
     Parameters
     ----------
@@ -60,13 +63,28 @@ def priority(
     frame = flags.frame[flags.frame["direction"] == direction].copy()
     frame["cost"] = _cost(frame, cost)
     _check_priority(frame, capacity, per)
-    frame["_order"] = -(_sure(frame).fillna(-np.inf) / frame["cost"])
-    frame = frame.sort_values(["_order", *KEYS], ignore_index=True).drop(columns="_order")
+    frame = _ordered(frame)
     frame["rank"] = np.arange(1, len(frame) + 1)
     groups = frame.groupby(per, sort=False, dropna=False) if per else [("", frame)]
     chosen = [_within(rows["cost"], capacity) for _, rows in groups]
     frame["selected"] = pd.concat(chosen).reindex(frame.index) if chosen else pd.Series(dtype=bool)
     return Priority(frame, _left_out(frame, capacity, per))
+
+
+def _ordered(frame: pd.DataFrame) -> pd.DataFrame:
+    """Sort by the near end of the excess per cost, units that cannot be compared merged evenly."""
+    sure, cost = _sure(frame).fillna(-np.inf), frame["cost"]
+    frame = frame.assign(_order=-np.where(sure > 0, sure / cost, sure * cost), _unit=_unit(frame))
+    frame = frame.sort_values(["_order", *KEYS], ignore_index=True)
+    unit = frame.groupby("_unit")["_unit"]
+    frame["_share"] = (unit.cumcount() + 0.5) / unit.transform("size")
+    frame = frame.sort_values(["_share", "_order", *KEYS], ignore_index=True)
+    return frame.drop(columns=["_order", "_unit", "_share"])
+
+
+def _unit(frame: pd.DataFrame) -> pd.Series:
+    """Name what an excess is counted in: events, or the unit of one indicator."""
+    return frame["indicator"].astype(str).where(frame["family"] == "gaussian", "")
 
 
 def _sure(frame: pd.DataFrame) -> pd.Series:
@@ -113,9 +131,17 @@ def _left_out(frame: pd.DataFrame, capacity: float, per: str | None) -> str:
     where = f" per {per}" if per else ""
     if out.empty:
         return f"A capacity of {capacity:g}{where} reaches all {len(frame):,} flags."
-    what = "an excess" if out["direction"].iloc[0] == "high" else "a shortfall"
     return (
-        f"A capacity of {capacity:g}{where} reaches {len(frame) - len(out):,} of {len(frame):,} flags; the "
-        f"{len(out):,} left out hold {what} of {abs(out['excess'].sum()):,.0f}, "
-        f"of which {_sure(out).clip(lower=0).sum():,.0f} is sure."
+        f"A capacity of {capacity:g}{where} reaches {len(frame) - len(out):,} of {len(frame):,} flags; "
+        f"{len(out):,} are left out: {'; '.join(_held(rows) for _, rows in out.groupby('indicator'))}."
     )
+
+
+def _held(rows: pd.DataFrame) -> str:
+    """Say what the flags of one indicator hold that are left out; values do not add up."""
+    text = f"{len(rows):,} of {rows['indicator'].iloc[0]}"
+    if (rows["family"] == "gaussian").all():
+        return text
+    what = "excess" if rows["direction"].iloc[0] == "high" else "shortfall"
+    least = _sure(rows).clip(lower=0).sum()
+    return f"{text} ({what} {abs(rows['excess'].sum()):,.0f}, at the near ends of the intervals {least:,.0f})"
