@@ -100,7 +100,7 @@ def test_count_tail_is_averaged_over_the_error_of_the_mean(o, mean, phi, strengt
 def test_share_tail_is_averaged_over_the_error_of_the_odds(o, share, rho, strength):
     one = np.ones(1)
     log_p, upper = FAMILIES["binomial"].tails(o * one, 200 * one, share * one, strength * one, rho, np.inf)
-    true = exact.bb_averaged(o, 200, share, rho, strength, upper[0])
+    true = exact.bb_averaged(o, 200, share, rho, strength * (1 - share) ** 2, upper[0])
     assert math.exp(log_p[0]) == pytest.approx(true, rel=0.04)
 
 

@@ -244,6 +244,57 @@ def test_csv_is_read_as_it_is_written(tmp_path, text, value):
     pd.testing.assert_series_equal(table["figure"], expected, check_dtype=False)
 
 
+@pytest.mark.parametrize("separator", [";", "\t"])
+@pytest.mark.parametrize(
+    ("cells", "count", "first"),
+    [
+        (["1.445", "640", ""], "1 of 3", "1.445 in data row 1"),
+        (["640", "-12.000", "1.234.567"], "2 of 3", "-12.000 in data row 2, 1.234.567 in data row 3"),
+        (["1.445", "2,5", "0.5"], "1 of 3", "1.445 in data row 1"),
+    ],
+)
+def test_dots_that_may_mark_thousands_are_refused(tmp_path, separator, cells, count, first):
+    rows = [separator.join((f"{n:04d}", "1.445", cell)) for n, cell in enumerate(cells)]
+    text = "\n".join([separator.join(("code", "other", "residents")), *rows])
+    (tmp_path / "table.csv").write_text(text, encoding="utf-8")
+    with pytest.raises(InputError) as caught:
+        read_table(tmp_path / "table.csv", ["code"], ["residents"])
+    (line,) = caught.value.problems
+    assert line.startswith(
+        "table.csv: column 'residents' needs to be numbers without thousands dots; "
+        f"got dots that may mark thousands ({count}; first: {first}). Write "
+    )
+    with pytest.raises(InputError, match="column 'other'"):
+        read_table(tmp_path / "table.csv", ["code"])
+
+
+@pytest.mark.parametrize(
+    ("separator", "cells", "values"),
+    [
+        (";", ["1.445", "2.5"], [1.445, 2.5]),
+        (";", ["1.445", "0.125"], [1.445, 0.125]),
+        (",", ["1.445", "640"], [1.445, 640.0]),
+        (";", ["1,445", "640"], [1.445, 640.0]),
+    ],
+)
+def test_dots_that_are_decimals_are_read(tmp_path, separator, cells, values):
+    text = "\n".join([f"code{separator}size", *(f"a{separator}{cell}" for cell in cells)])
+    (tmp_path / "table.csv").write_text(text, encoding="utf-8")
+    assert read_table(tmp_path / "table.csv", ["code"])["size"].tolist() == values
+
+
+def test_thousands_dots_in_a_column_of_the_study_are_refused(tmp_path):
+    path = small_study.write_study(tmp_path)
+    people = pd.read_csv(tmp_path / "people.csv", sep=";", dtype=str)
+    people["note"] = "1.445"
+    people.to_csv(tmp_path / "people.csv", index=False, sep=";")
+    read_inputs(load_study(path))
+    people["residents"] = "1.500"
+    people.to_csv(tmp_path / "people.csv", index=False, sep=";")
+    with pytest.raises(InputError, match=r"people\.csv: column 'residents' .* Write 1500,"):
+        read_inputs(load_study(path))
+
+
 def test_a_code_that_says_na_is_a_code(tmp_path):
     (tmp_path / "table.csv").write_text("code,figure\nNA,1\n,2\n", encoding="utf-8")
     table = read_table(tmp_path / "table.csv", ["code"])

@@ -268,8 +268,7 @@ def _pool(
     )
     if centre is None and not isinstance(family, Gaussian):
         events = np.where(events > 0, events, 0.5)  # a nation without a single event still expects some
-    with np.errstate(divide="ignore", invalid="ignore"):
-        raw = events / size
+    raw = np.divide(events, size, out=np.full(size.shape, np.nan), where=size > 0)
     if centre is None or not shrink:
         return raw, size * family.information(raw)
     per_size = family.information(centre)
@@ -474,7 +473,7 @@ def steadied(
         rows = np.flatnonzero(known[:, c] & np.isfinite(away[:, c]))
         if rows.size >= _FEWEST_STEADIED:
             between = _between(away[rows, c], size[rows, c])
-            steady[:, c] = 1.0 / (1.0 / size[:, c] + between) if between else size[:, c]
+            steady[:, c] = size[:, c] / (1.0 + between * size[:, c])
     return steady
 
 

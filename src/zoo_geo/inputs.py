@@ -94,13 +94,25 @@ def _read_panel(study: Study, source: TableSource, areas: Areas | None, notices:
     chosen = [indicator for indicator in study.indicators if indicator.table == source.id]
     if not chosen:
         return None
-    table = read_table(source.path, [source.area, *([source.period] if source.period else [])])
+    text = [source.area, *([source.period] if source.period else [])]
+    table = read_table(source.path, text, _figure_columns(chosen))
     try:
         if areas is not None and source.area in table:
             table = _on_the_map(table, source, areas, notices)
         return Panel.from_frame(table, area=source.area, period=source.period, **_columns(study, chosen))
     except InputError as error:
         raise error.within(source.path.name) from None
+
+
+def _figure_columns(chosen: Sequence[IndicatorChoice]) -> set[str]:
+    """Return the columns of numbers that some indicators name."""
+    named = [columns for item in chosen for columns in (item.observed, item.exposure)]
+    return {
+        name
+        for columns in named
+        for name in (columns.values() if isinstance(columns, dict) else [columns])
+        if name is not None
+    }
 
 
 def _columns(study: Study, chosen: Sequence[IndicatorChoice]) -> dict[str, dict[str, Any]]:
@@ -174,7 +186,7 @@ def _read_truth(study: Study) -> pd.DataFrame | None:
     """Return the known anomalies of a synthetic study."""
     if study.truth is None:
         return None
-    table = read_table(study.truth.path, _TRUTH)
+    table = read_table(study.truth.path, _TRUTH, ["ratio"])
     problems = Problems()
     if check_columns([*_TRUTH, "ratio"], table.columns, problems):
         if not pd.api.types.is_numeric_dtype(table["ratio"]) or not (table["ratio"] > 0).all():

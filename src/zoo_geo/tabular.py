@@ -8,20 +8,26 @@ import warnings
 from collections.abc import Iterable
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
-from zoo_geo.errors import InputError
+from zoo_geo.errors import InputError, Problems, examples
 
 _SEPARATORS = (",", ";", "\t")
 _DECIMAL_COMMA = re.compile(r"[-+]?\d*,\d+")
+_DOTTED = re.compile(r"[-+]?\d*(?:\.\d+)+")
+_THOUSANDS = re.compile(r"[-+]?[1-9]\d{0,2}(?:\.\d{3})+")
 _NO_VALUE = ("", "NA", "N/A", "NaN", "nan", "NULL", "null")
 
 
-def read_table(path: str | Path, text: Iterable[str] = ()) -> pd.DataFrame:
+def read_table(
+    path: str | Path, text: Iterable[str] = (), figures: Iterable[str] | None = None
+) -> pd.DataFrame:
     """Read a table of figures.
 
     In csv the separator (comma, semicolon or tab) is told by the header; where it is no comma, numbers
-    may have a decimal comma. Cells that are empty or say NA are missing.
+    may have a decimal comma, and dots that may mark thousands (1.445) are refused. Cells that are empty
+    or say NA are missing.
 
     Parameters
     ----------
@@ -29,15 +35,19 @@ def read_table(path: str | Path, text: Iterable[str] = ()) -> pd.DataFrame:
         A .csv (UTF-8) or .parquet file.
     text
         Columns that stay text as they are written, such as codes and periods: 0014 is not 14.
+    figures
+        Columns of numbers that will be used; all when not given.
 
     Raises
     ------
     InputError
-        The file is not readable as what its name says.
+        The file is not readable as what its name says, or its numbers can be read in two ways.
     """
     path = Path(path)
     try:
-        return pd.read_parquet(path) if path.suffix.lower() == ".parquet" else _read_csv(path, set(text))
+        if path.suffix.lower() == ".parquet":
+            return pd.read_parquet(path)
+        return _read_csv(path, set(text), None if figures is None else set(figures))
     except UnicodeDecodeError:
         raise InputError(f"{path.name} needs to be UTF-8; got other bytes. Save it as 'CSV UTF-8'.") from None
     except (OSError, ValueError, ImportError, pd.errors.ParserWarning) as error:
@@ -45,9 +55,9 @@ def read_table(path: str | Path, text: Iterable[str] = ()) -> pd.DataFrame:
         raise InputError(f"{path.name} needs to be a readable table; got an error: {reason}") from error
 
 
-def _read_csv(path: Path, text: set[str]) -> pd.DataFrame:
+def _read_csv(path: Path, text: set[str], figures: set[str] | None) -> pd.DataFrame:
     """Read cells as text, then make numbers of the columns that hold nothing else."""
-    separator = _separator(path)
+    separator, problems = _separator(path), Problems()
     with warnings.catch_warnings():
         warnings.simplefilter("error", pd.errors.ParserWarning)  # rows that are longer than the header
         table = pd.read_csv(
@@ -58,8 +68,26 @@ def _read_csv(path: Path, text: set[str]) -> pd.DataFrame:
             table[name] = table[name].mask(table[name] == "")
         else:
             cells = table[name].str.strip()
+            if separator != "," and (figures is None or name in figures):
+                _check_thousands(cells, f"{path.name}: column {name!r}", problems)
             table[name] = _numbers(cells.mask(cells.isin(_NO_VALUE)), decimal_comma=separator != ",")
+    problems.raise_if_any()
     return table
+
+
+def _check_thousands(cells: pd.Series, what: str, problems: Problems) -> None:
+    """Note dots that may mark thousands; where a dot has other than three digits behind it, it is a decimal."""
+    dotted, marked = (cells.str.fullmatch(form).to_numpy(bool) for form in (_DOTTED, _THOUSANDS))
+    where = np.flatnonzero(marked)
+    several = (cells.iloc[where].str.count(r"\.") > 1).any()
+    decimals = (dotted & ~marked).any() and not cells.str.contains(",", regex=False).any()
+    if len(where) and (several or not decimals):
+        shown = [f"{cells.iloc[at]} in data row {at + 1}" for at in where]
+        plain = cells.iloc[where[0]].replace(".", "")
+        problems.add(
+            f"{what} needs to be numbers without thousands dots; got dots that may mark thousands "
+            f"({examples(shown, len(cells))}). Write {plain}, or a decimal comma where a fraction is meant."
+        )
 
 
 def _separator(path: Path) -> str:

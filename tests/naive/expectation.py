@@ -73,10 +73,12 @@ class Binomial(Poisson):
 
 
 def pooled(areas, observed, size, weight):
-    """Weighted events and size of some areas."""
+    """Weighted events and size of some areas, in units of effective events: (sum w x)^2 / sum w^2 x."""
+    square = math.fsum(weight[j] * w * w * size[j] for j, w in areas.items())
+    scale = math.fsum(weight[j] * w * size[j] for j, w in areas.items()) / square if square else 0.0
     return (
-        math.fsum(weight[j] * w * observed[j] for j, w in areas.items()),
-        math.fsum(weight[j] * w * size[j] for j, w in areas.items()),
+        scale * math.fsum(weight[j] * w * observed[j] for j, w in areas.items()),
+        scale * math.fsum(weight[j] * w * size[j] for j, w in areas.items()),
     )
 
 
@@ -153,11 +155,9 @@ def expect(observed, size, near, label=None, clean=0, law=Poisson()):  # noqa: B
         rates, strengths = shrunk(near, observed, size, weight, centre, loose, law)
         phi = matched_spread(observed, size, rates, strengths, keep, phi, law)
         if step < clean:
-            keep = [
-                float(
-                    abs(law.residual(observed[i], size[i], rates[i], law.total(rates[i], phi, strengths[i])))
-                    < 2.6
-                )
+            away = [
+                law.residual(observed[i], size[i], rates[i], law.total(rates[i], phi, strengths[i]))
                 for i in range(n)
             ]
+            keep = [float(abs(a) < 2.6 or (a > 0 and o < 3)) for a, o in zip(away, observed, strict=True)]
     return rates, strengths, phi

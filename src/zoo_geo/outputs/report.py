@@ -138,11 +138,13 @@ def _records(counts: pd.DataFrame) -> list[dict[str, Any]]:
 
 def _small_exposure(flagged: pd.DataFrame, panel: Panel) -> dict[str, Any]:
     """Count flags on areas with little exposure; weights of values are no exposure."""
-    family = flagged["indicator"].astype(str).map(panel.families)
-    per = flagged["indicator"].astype(str).map({each.id: each.per for each in panel.indicators})
-    counted = family.eq("poisson")
-    small = counted & (flagged["exposure"] < SMALL_EXPOSURE * per)
-    return {"below": SMALL_EXPOSURE, "flags": int(small.sum()), "of": int(counted.sum())}
+    chosen = {each.id: each for each in panel.indicators}
+    flags = [
+        (chosen[str(id)], exposure)
+        for id, exposure in zip(flagged["indicator"], flagged["exposure"], strict=True)
+    ]
+    counted = [exposure < SMALL_EXPOSURE * each.per for each, exposure in flags if each.family == "poisson"]
+    return {"below": SMALL_EXPOSURE, "flags": int(sum(counted)), "of": len(counted)}
 
 
 _HEADINGS: dict[str, dict[str, str]] = {
