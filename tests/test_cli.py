@@ -113,6 +113,58 @@ def test_sample_can_be_checked(tmp_path, capsys):
     assert cli.main(["check", str(tmp_path / "sample" / "study.toml")]) == 0
 
 
+def test_sample_replaces_nobodys_files(tmp_path, capsys):
+    folder = tmp_path / "sample"
+    folder.mkdir()
+    (folder / "README.md").write_text("mine")
+    (folder / "study.toml").mkdir()
+    (folder / "notes.txt").write_text("mine")
+    assert cli.main(["sample", str(folder)]) == 2
+    said = capsys.readouterr()
+    assert said.out == ""
+    assert said.err.splitlines() == [
+        f"directory needs to hold no other files named like the sample; got {folder}, which does "
+        "(2 of 6; first: study.toml, README.md). Move them away or name another folder."
+    ]
+    assert sorted(path.name for path in folder.iterdir()) == ["README.md", "notes.txt", "study.toml"]
+    assert (folder / "README.md").read_text() == "mine"
+
+    (folder / "README.md").unlink()
+    (folder / "study.toml").rmdir()
+    assert cli.main(["sample", str(folder)]) == 0
+    assert cli.main(["sample", str(folder)]) == 0
+    assert (folder / "notes.txt").read_text() == "mine"
+    assert len(list(folder.iterdir())) == 7
+
+
+@pytest.mark.parametrize("command", ["run", "sample"])
+@pytest.mark.parametrize("place", ["", " ", "/proc/x/y", "/proc/x", "file", "file/below", "x" * 300])
+def test_a_place_that_cannot_be_written_to_is_exit_2(study, tmp_path, capsys, monkeypatch, command, place):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("zoo_geo.pipeline.read_inputs", pytest.fail)
+    monkeypatch.setattr("zoo_geo.sample._make", pytest.fail)
+    (tmp_path / "file").touch()
+    arguments = ["run", str(study), "-o", place] if command == "run" else ["sample", place]
+    assert cli.main(arguments) == 2
+    said = capsys.readouterr()
+    (line,) = said.err.splitlines()
+    assert line.startswith(f"{'out' if command == 'run' else 'directory'} needs to be ")
+    assert said.out == ""
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]
+
+
+@pytest.mark.parametrize("command", ["run", "sample"])
+def test_a_folder_without_rights_is_exit_2(study, tmp_path, capsys, monkeypatch, command):
+    def refused(*_: object, **__: object) -> None:
+        raise PermissionError(13, "Permission denied", str(tmp_path))
+
+    monkeypatch.setattr("tempfile.mkdtemp", refused)
+    arguments = ["run", str(study), "-o"] if command == "run" else ["sample"]
+    assert cli.main([*arguments, str(tmp_path)]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.endswith(f"needs to be a folder that can be written to; got {tmp_path} (Permission denied).")
+
+
 @pytest.mark.parametrize(
     "arguments", [[], ["rum"], ["run"], ["run", "study.toml"]], ids=["none", "unknown", "no study", "no out"]
 )

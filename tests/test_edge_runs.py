@@ -6,50 +6,11 @@ import geopandas as gpd
 import numpy as np
 import pandas as pd
 import pytest
-from shapely import box
 
 import small_study
+import thin_study
 from zoo_geo import cli
 from zoo_geo.pipeline import run
-
-STUDY = """
-[study]
-id = "edge"
-language = "en"
-[areas]
-path = "areas.gpkg"
-id = "code"
-[[tables]]
-id = "figures"
-path = "figures.csv"
-area = "code"
-[[indicators]]
-id = "thefts"
-observed = "thefts"
-exposure = "residents"
-[[indicators]]
-id = "income"
-observed = "income"
-family = "gaussian"
-[[detectors]]
-type = "deviation"
-[[detectors]]
-type = "getis_ord"
-permutations = 99
-[[detectors]]
-type = "local_moran"
-permutations = 99
-"""
-
-
-def write(folder, figures: pd.DataFrame, extra: str = ""):
-    """Write a study on a row of squares, one per row of the table."""
-    codes = [f"A{n}" for n in range(len(figures))]
-    shapes = [box(500 * n, 0, 500 * n + 500, 500) for n in range(len(figures))]
-    gpd.GeoDataFrame({"code": codes}, geometry=shapes, crs=28992).to_file(folder / "areas.gpkg")
-    figures.assign(code=codes).to_csv(folder / "figures.csv", index=False)
-    (folder / "study.toml").write_text(STUDY + extra, encoding="utf-8")
-    return folder / "study.toml"
 
 
 def figures(n: int, thefts: float = 3.0, residents: float = 100.0, income: float = 20.0) -> pd.DataFrame:
@@ -58,9 +19,7 @@ def figures(n: int, thefts: float = 3.0, residents: float = 100.0, income: float
 
 @pytest.mark.parametrize("language", ["en", "nl"])
 def test_a_run_without_flags_ends_well(tmp_path, capsys, language):
-    study = small_study.write_study(
-        tmp_path / "study", language=language, extra="[flags]\nmin_ratio = 100\n"
-    )
+    study = small_study.write_study(tmp_path / "study", language=language, extra="[flags]\nmin_ratio = 100\n")
     assert cli.main(["run", str(study), "-o", str(tmp_path / "out")]) == 0
     assert "0 " in capsys.readouterr().out
     for name in ("flags", "evidence"):
@@ -82,7 +41,7 @@ def test_a_run_without_flags_ends_well(tmp_path, capsys, language):
     ids=["one area", "two areas", "all zeros", "no exposure", "all missing"],
 )
 def test_thin_figures_end_well(tmp_path, given):
-    result = run(write(tmp_path, given), tmp_path / "out")
+    result = run(thin_study.write_study(tmp_path, given), tmp_path / "out")
     assert result.flags.frame.empty
     assert result.report["small_exposure"] == {"below": 0.2, "flags": 0, "of": 0}
     assert (tmp_path / "out" / "map_internal.html").is_file()

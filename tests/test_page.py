@@ -15,6 +15,7 @@ import shapely
 from shapely import Point, Polygon, box
 
 import small_study
+import thin_study
 from zoo_geo.areas import read_areas
 from zoo_geo.flags import Flags
 from zoo_geo.outputs.page import write_page
@@ -200,6 +201,25 @@ def test_periods_without_figures_are_not_offered(opened):
     assert opened.locator("#period option").all_text_contents() == ["2023"]
     opened.select_option("#indicator", label="Thefts")
     assert opened.locator("#period option").all_text_contents() == ["2022", "2023"]
+
+
+@pytest.mark.browser
+@pytest.mark.parametrize("income", [np.nan, 20.0])
+def test_an_indicator_without_figures_is_an_empty_map(browser, tmp_path, income):
+    given = pd.DataFrame({"thefts": [np.nan] * 4, "residents": 100.0, "income": income})
+    result = run(thin_study.write_study(tmp_path, given), tmp_path / "out")
+    assert any(notice.startswith("Indicators without any figure (") for notice in result.report["notices"])
+    page, said = browser.new_page(), []
+    page.on("pageerror", lambda error: said.append(str(error)))
+    page.goto((tmp_path / "out" / "map_internal.html").as_uri())
+    page.wait_for_selector("body[data-ready]")
+    for indicator in ("income", "thefts"):
+        page.select_option("#indicator", label=indicator)
+        assert page.locator("#period option").count() == 1
+        assert page.locator("#flags").text_content() == "No area is flagged."
+    assert "No figure4" in page.locator("#legend").text_content()
+    page.close()
+    assert said == []
 
 
 @pytest.mark.browser

@@ -18,7 +18,7 @@ def flags(excess_low, **given):
         "flag_id": [f"id{i}" for i in range(n)], "area": [f"BU{i:02d}" for i in range(n)], "indicator": "y",
         "period": "all", "direction": "high", "expected": 100.0, "observed": 100 + low + 20,
         "ratio_low": 1 + low / 100, "ratio_high": 1 + (low + 40) / 100, "excess": low + 20, "excess_low": low,
-        "gemeente": "GM1",
+        "gemeente": "GM1", "family": "poisson",
     } | given  # fmt: skip
     frame = pd.DataFrame(columns)
     return Flags(frame, frame, frame)
@@ -78,14 +78,15 @@ def test_low_flags_come_in_the_order_of_their_shortfall():
     result = priority(found, capacity=1, direction="low")
     assert result.frame["area"].tolist() == ["BU01", "BU02", "BU00"]
     assert "1 of 3 flags" in result.left_out
-    assert "shortfall of 90, of which 60 is sure" in result.left_out
+    assert "(shortfall 90, at the near ends of the intervals 60)" in result.left_out
     assert priority(found).frame["area"].tolist() == ["BU03"]
 
 
 def test_what_is_left_out_is_said_with_numbers():
     result = priority(flags([30, 20, 10, -5]), capacity=1)
     assert result.left_out == (
-        "A capacity of 1 reaches 1 of 4 flags; the 3 left out hold an excess of 85, of which 30 is sure."
+        "A capacity of 1 reaches 1 of 4 flags; 3 are left out: "
+        "3 of y (excess 85, at the near ends of the intervals 30)."
     )
     assert priority(flags([30]), capacity=20).left_out == "A capacity of 20 reaches all 1 flags."
 
@@ -122,3 +123,27 @@ def test_public_name_is_the_function_however_it_is_reached():
     """A module of the same name would take its place once it is imported."""
     assert zg.priority is priority
     assert zg.priority(flags([1])).frame["rank"].tolist() == [1]
+
+
+def test_values_of_another_unit_are_merged_evenly_and_never_added_up():
+    found = flags(
+        [5, 50, 9_000, 8_000, 7_000, 6_000],
+        indicator=["a", "b", "euro", "euro", "euro", "euro"],
+        family=["poisson", "binomial", *["gaussian"] * 4],
+    )
+    result = priority(found, capacity=3)
+    assert result.frame["area"].tolist() == ["BU02", "BU01", "BU03", "BU04", "BU00", "BU05"]
+    in_cents = found.frame.assign(
+        expected=found.frame["expected"].where(found.frame["family"] != "gaussian", 10_000.0),
+        excess_low=found.frame["excess_low"].where(
+            found.frame["family"] != "gaussian", found.frame["excess_low"] * 100
+        ),
+    )
+    again = priority(Flags(in_cents, in_cents, in_cents), capacity=3)
+    assert again.frame["area"].tolist() == result.frame["area"].tolist()
+    assert result.left_out.endswith("; 2 of euro.")
+
+
+def test_a_dearer_flag_without_a_sure_excess_is_not_put_first():
+    result = priority(flags([-10, -10], hours=[5.0, 1.0]), cost="hours", capacity=9).frame
+    assert result["area"].tolist() == ["BU01", "BU00"]

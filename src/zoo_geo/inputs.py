@@ -64,7 +64,7 @@ def read_inputs(study: Study, begin: Callable[[str], None] = lambda _: None) -> 
     graph = build_weights(
         areas, study.weights.method, tolerance=study.weights.tolerance, **study.weights.options
     )
-    notices += _isolated(graph, len(areas))
+    notices += [*_isolated(graph, len(areas)), *_empty(panel)]
     return Inputs(study, areas, panel, graph, truth, tuple(notices))
 
 
@@ -207,3 +207,9 @@ def _isolated(graph: Graph, total: int) -> list[str]:
     return (
         [f"Areas without neighbours get no comparison with them ({examples(alone, total)})."] if alone else []
     )
+
+
+def _empty(panel: Panel) -> list[str]:
+    ids = [item.id for item in panel.indicators]
+    empty = [id for k, id in enumerate(ids) if np.isnan(panel.observed[:, k]).all()]
+    return [f"Indicators without any figure ({examples(empty, len(ids))})."] if empty else []

@@ -76,7 +76,7 @@ def _read_csv(path: Path, text: set[str], figures: set[str] | None) -> pd.DataFr
 
 
 def _check_thousands(cells: pd.Series, what: str, problems: Problems) -> None:
-    """Note dots that may mark thousands; where a dot has other than three digits behind it, it is a decimal."""
+    """Note dots that may mark thousands; they are decimals where some have no three digits behind them."""
     dotted, marked = (cells.str.fullmatch(form).to_numpy(bool) for form in (_DOTTED, _THOUSANDS))
     where = np.flatnonzero(marked)
     several = (cells.iloc[where].str.count(r"\.") > 1).any()

@@ -1,1 +1,55 @@
 """Compiled loops: arrays and scalars in, arrays out; numpy and numba only."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+
+from numba.core import config
+from numba.misc.appdirs import AppDirs
+
+
+def find_cache() -> str | None:
+    """Let numba keep compiled loops in the temp directory where it has no other place to write.
+
+    It needs the environment or the folder of this package or the cache of the user; in a read-only
+    installation under an account without a home it has none of them, and would refuse to compile.
+
+    Returns
+    -------
+    str or None
+        The folder in the temp directory, or None where numba has a place of its own.
+    """
+    own = os.path.join(os.path.dirname(__file__), "__pycache__")
+    usual = AppDirs(appname="numba", appauthor=False).user_cache_dir
+    if any(_writable(folder) for folder in (config.CACHE_DIR, own, usual) if folder):
+        return None
+    os.environ["NUMBA_CACHE_DIR"] = folder = _private_folder()
+    config.reload_config()
+    return folder
+
+
+def _writable(folder: str) -> bool:
+    """Tell whether numba can write in a folder, by writing as numba does."""
+    try:
+        os.makedirs(folder, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            return True
+    except OSError:
+        return False
+
+
+def _private_folder() -> str:
+    """Return a folder that only this user can write in: numba runs the machine code that it finds there."""
+    user = getattr(os, "getuid", lambda: "user")()
+    folder = os.path.join(tempfile.gettempdir(), f"zoo-geo-numba-{user}")
+    try:
+        os.mkdir(folder, mode=0o700)
+    except FileExistsError:
+        found = os.lstat(folder)
+        if os.path.islink(folder) or (os.name == "posix" and (found.st_uid != user or found.st_mode & 0o077)):
+            return tempfile.mkdtemp(prefix="zoo-geo-numba-")
+    return folder
+
+
+find_cache()

@@ -42,20 +42,41 @@ def results_folder(out: str | Path) -> Iterator[Path]:
     Raises
     ------
     InputError
-        `out` is a file, or holds files named like results that no manifest vouches for.
+        `out` cannot be written to, or holds files named like results that no manifest vouches for.
     """
-    out = Path(out).resolve()
-    _check(out)
-    out.parent.mkdir(parents=True, exist_ok=True)
-    # An existing folder may be a mount of its own, and files are moved only within one file system.
-    home = out if out.is_dir() else out.parent
-    with TemporaryDirectory(prefix=f".{out.name}-", dir=home, ignore_cleanup_errors=True) as scratch:
-        draft = Path(scratch) / out.name
+    check_named(out, "out")
+    with refusing(out, "out"):
+        out = Path(out).resolve()
+        _check(out)
+        out.parent.mkdir(parents=True, exist_ok=True)
+        # An existing folder may be a mount of its own, and files are moved only within one file system.
+        home = out if out.is_dir() else out.parent
+        scratch = TemporaryDirectory(prefix=f".{out.name}-", dir=home, ignore_cleanup_errors=True)
+    with scratch:
+        draft = Path(scratch.name) / "results"
         draft.mkdir()
         yield draft
         _write_manifest(draft)
         with _uninterrupted():
             _install(draft, out)
+
+
+def check_named(folder: str | Path, what: str) -> None:
+    """Raise when the name of a folder to write in is empty, which would mean the working directory."""
+    if not str(folder).strip():
+        raise InputError(f"{what} needs to be the name of a folder; got an empty text.")
+
+
+@contextmanager
+def refusing(folder: str | Path, what: str) -> Iterator[None]:
+    """Turn errors of the system while a place to write is made into an InputError."""
+    try:
+        yield
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise InputError(
+            f"{what} needs to be a folder that can be written to; got {folder} ({reason})."
+        ) from None
 
 
 def _check(out: Path) -> None:

@@ -180,10 +180,7 @@ def _data(
         ],
         "periods": list(panel.periods),
         "start": _start(areas, panel, flags.frame),
-        "cells": [
-            [_column(marks[:, k, t], values[:, k, t]) for t in range(len(panel.periods))]
-            for k in range(len(panel.indicators))
-        ],
+        "cells": [_columns(marks[:, k], values[:, k]) for k in range(len(panel.indicators))],
         "flags": _flags(areas, panel, flags.frame),
         "notices": list(notices),
     }
@@ -226,10 +223,15 @@ def _cells(areas: Areas, panel: Panel, cells: pd.DataFrame) -> tuple[np.ndarray,
     return marks, values
 
 
-def _column(marks: np.ndarray, values: np.ndarray) -> list[Any] | None:
-    """Return a letter and a value per area; nothing where no area has a figure."""
-    if np.isnan(values).all():
-        return None
+def _columns(marks: np.ndarray, values: np.ndarray) -> list[list[Any] | None]:
+    """Return a column per period; nothing for those without a figure, unless there would be none at all."""
+    shown = ~np.isnan(values).all(axis=0)
+    shown[-1] |= not shown.any()
+    return [_column(marks[:, t], values[:, t]) if shown[t] else None for t in range(len(shown))]
+
+
+def _column(marks: np.ndarray, values: np.ndarray) -> list[Any]:
+    """Return a letter and a value per area."""
     return ["".join(chr(97 + mark) for mark in marks), [_rounded(value) for value in values.tolist()]]
 
 

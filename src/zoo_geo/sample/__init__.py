@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from importlib.resources import files
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import geopandas as gpd
 import pandas as pd
 import pyogrio
 
-from zoo_geo.errors import InputError
+from zoo_geo.errors import InputError, examples
+from zoo_geo.outputs.folder import check_named, refusing
 from zoo_geo.sample.draws import Draws
 from zoo_geo.sample.figures import make_figures, urbanity
 from zoo_geo.sample.province import border_lengths, make_province
@@ -29,7 +31,7 @@ def write_sample(directory: str | Path, seed: int = 2024) -> list[Path]:
     Parameters
     ----------
     directory
-        Where to; made if it is not there. Files of the same name are replaced.
+        Where to; made if it is not there.
     seed
         Another seed makes another province.
 
@@ -41,7 +43,7 @@ def write_sample(directory: str | Path, seed: int = 2024) -> list[Path]:
     Raises
     ------
     InputError
-        The directory is a file, or the seed is negative.
+        The directory cannot be written to or holds other files of these names, or the seed is negative.
 
     Examples
     --------
@@ -50,14 +52,40 @@ def write_sample(directory: str | Path, seed: int = 2024) -> list[Path]:
     ...     [path.name for path in write_sample(folder)]
     ['buurten.gpkg', 'cijfers.csv', 'kenmerken.csv', 'truth.csv', 'study.toml', 'README.md']
     """
+    check_named(directory, "directory")
     folder = Path(directory)
     if seed < 0:
         raise InputError(f"seed needs to be a whole number from 0; got {seed}.")
-    if folder.exists() and not folder.is_dir():
+    with refusing(folder, "directory"):
+        if folder.exists() and not folder.is_dir():
+            raise InputError(
+                f"directory needs to be a folder; got the file {folder}. Name a folder, or a new one."
+            )
+        folder.mkdir(parents=True, exist_ok=True)
+        scratch = TemporaryDirectory(prefix=".sample-", dir=folder, ignore_cleanup_errors=True)
+    with scratch:
+        made = _make(Path(scratch.name), seed)
+        _check_no_others(made, folder)
+        return [path.replace(folder / path.name) for path in made]
+
+
+def _check_no_others(made: list[Path], folder: Path) -> None:
+    """Raise when files would be replaced by something else."""
+    places = {folder / path.name: path for path in made}
+    others = [
+        place.name
+        for place, path in places.items()
+        if place.exists() and not (place.is_file() and place.read_bytes() == path.read_bytes())
+    ]
+    if others:
         raise InputError(
-            f"directory needs to be a folder; got the file {folder}. Name a folder, or a new one."
+            f"directory needs to hold no other files named like the sample; got {folder}, which does "
+            f"({examples(others, len(made), most=len(made))}). Move them away or name another folder."
         )
-    folder.mkdir(parents=True, exist_ok=True)
+
+
+def _make(folder: Path, seed: int) -> list[Path]:
+    """Write the sample in an empty folder."""
     draws = Draws(seed)
     areas = make_province(draws)
     figures = make_figures(draws, areas, border_lengths(areas.geometry))
@@ -73,7 +101,6 @@ def write_sample(directory: str | Path, seed: int = 2024) -> list[Path]:
 
 def _write_areas(areas: gpd.GeoDataFrame, path: Path) -> Path:
     """Write the GeoPackage without the time of writing in it."""
-    path.unlink(missing_ok=True)
     before = pyogrio.get_gdal_config_option("OGR_CURRENT_DATE")
     pyogrio.set_gdal_config_options({"OGR_CURRENT_DATE": _DATE})
     try:
