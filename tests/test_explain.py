@@ -72,6 +72,26 @@ def test_low_is_said_as_low():
     assert "together stand out as low" in text
 
 
+NONE = {"direction": "low", "observed": 0, "ratio": 0.0, "ratio_low": 0.0, "ratio_high": 0.31}
+
+
+def test_nothing_is_no_number_of_times():
+    assert "; none was seen (95% interval up to 0.31 times as much)." in sentence(ROW | NONE, "en")
+    dutch = sentence(ROW | NONE, "nl")
+    assert "; er is niets gezien (95%-interval tot 0,31 keer zoveel)." in dutch
+    assert "; er is niets gezien." in sentence(ROW | NONE | {"ratio_high": math.inf}, "nl")
+    group = {"detector": "getis_ord", "group_observed": 0.0, "group_expected": 12.0, "group_ratio": 0.0}
+    assert "Met de buren: niets waar 12 te verwachten was." in sentence(ROW | NONE | group, "nl")
+    assert "With its neighbours: none where 12 was" in sentence(ROW | NONE | group, "en")
+
+
+def test_values_of_neighbours_are_an_average():
+    row = ROW | {"family": "gaussian", "per": 1.0}
+    assert "Next door: 12.4 on average in its 6 neighbours, 1 of" in sentence(row, "en")
+    assert "Ernaast: gemiddeld 12,4 in de 6 buurgebieden, waarvan 1" in sentence(row, "nl")
+    assert "12.4 in its one neighbour" in sentence(row | {"n_neighbors": 1}, "en")
+
+
 def test_binomial_speaks_in_percentages_out_of():
     text = sentence(ROW | {"family": "binomial", "per": 100.0, "observed": 12, "exposure": 80, "value": 15.0})
     assert ": 12 of 80, 15%. " in text
@@ -184,3 +204,36 @@ def test_numbers_follow_the_language(value, en, nl):
 def test_a_small_exposure_is_doubted(row, doubtful):
     assert ("read it with care" in sentence(ROW | row)) is doubtful
     assert ("slag om de arm" in sentence(ROW | row, "nl")) is doubtful
+
+
+@pytest.mark.parametrize(("near", "said"), [(12.0, False), (17.0, False), (19.0, True), (7.0, True)])
+def test_an_expectation_far_from_the_neighbours_is_explained(near, said):
+    row = ROW | {"reference_value": 12.0, "neighbors_value": near, "reference": "neighbours"}
+    assert ("not the neighbours' own rate" in sentence(row)) is said
+    assert ("niet het cijfer van de buren zelf" in sentence(row, "nl")) is said
+    assert "own rate" not in sentence(row | {"reference": "national"})
+
+
+def test_a_group_is_told_as_a_group():
+    row = ROW | {
+        "detector": "getis_ord", "reference": "surroundings", "group_observed": 90.0, "group_expected": 45.0,
+        "group_ratio": 2.0,
+    }  # fmt: skip
+    text = sentence(row)
+    assert "With its neighbours: 90 where 45 was to be expected, 2 times as much" in text
+    assert "Chance alone gives a group of neighbours this far off" in text
+    assert "Met de buren: 90 waar 45 te verwachten was, 2 keer zoveel" in sentence(row, "nl")
+
+
+def test_what_points_the_other_way_is_said():
+    text = sentence(ROW | {"contrary": "deviation:national"})
+    assert "Against all areas together it is low instead" in text
+    assert "juist laag" in sentence(ROW | {"contrary": "deviation:national"}, "nl")
+
+
+@pytest.mark.parametrize(
+    ("method", "words"),
+    [("bh", "expected to be chance"), ("holm", "adjusted for all areas p ="), ("none", "not adjusted")],
+)
+def test_q_is_told_by_its_method(method, words):
+    assert words in sentence(ROW | {"method": method})

@@ -218,7 +218,12 @@ def _damping(
     overall = totals(keep * family.events(block.observed, block.size)) / np.maximum(
         totals(keep * block.size), 1e-300
     )
-    return family.damping(np.broadcast_to(overall, keep.shape), block.size, phi)
+    rate = (
+        np.broadcast_to(overall, keep.shape)
+        if fit is None
+        else np.where(np.isfinite(fit.rate), fit.rate, overall)
+    )
+    return family.damping(rate, block.size, phi)
 
 
 def _wider(

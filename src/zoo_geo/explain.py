@@ -21,6 +21,7 @@ CAVEAT = {"en": "A pattern, not a verdict.", "nl": "Een patroon, geen oordeel."}
 
 _SMALLEST_P = 1e-6
 _SMALLEST_Q = 1e-4
+_FAR = 1.5
 _WHOLE_REFERENCES = ("neighbours", "surroundings", "peers", "national", "all areas", "model")
 _GROUP_DETECTORS = ("getis_ord", "local_moran")
 
@@ -45,6 +46,8 @@ _WORDS: dict[str, dict[str, str]] = {
         "expected": "Going by {reference}, {expected}{rate} was to be expected",
         "times": "this is {ratio} times as much",
         "times_low": "this is only {ratio} times as much",
+        "times_none": "none was seen",
+        "interval_none": " (95% interval up to {high} times as much)",
         "interval": " (95% interval {low} to {high})",
         "difference_high": "this is {excess} more",
         "difference_low": "this is {excess} less",
@@ -56,18 +59,26 @@ _WORDS: dict[str, dict[str, str]] = {
         "q_bare": "adjusted for all areas p = {q}",
         "q_none": "not adjusted for the number of areas",
         "evidence_1": "One kind of evidence supports it",
-        "evidence": "{n} kinds of evidence support it",
+        "evidence": (
+            "{n} kinds of evidence support it"
+        ),
+        "leaning": (
+            "That is not the neighbours' own rate: those that are odd themselves are left out, small ones count "
+            "for less, and the wider surroundings count too"
+        ),
         "doubt": "It is counted per {exposure} only, so read it with care",
         "together_high": "The area and its neighbours together stand out as high",
         "together_low": "The area and its neighbours together stand out as low",
         "group": "With its neighbours: {observed} where {expected} was to be expected, {ratio} times as much",
         "group_low": "With its neighbours: {observed} where {expected} was to be expected, {ratio} times",
+        "group_none": "With its neighbours: none where {expected} was to be expected",
         "contrary_high": "Against {reference} it is high instead",
         "contrary_low": "Against {reference} it is low instead",
         "a": "a deviation this large",
         "a_group": "a group of neighbours this far off",
         "next_1": "Next door: {rate} in its one neighbour",
         "next": "Next door: {rate} in its {n} neighbours together",
+        "next_mean": "Next door: {rate} on average in its {n} neighbours",
         "flagged_none_1": "which is not flagged",
         "flagged_all_1": "which is flagged too",
         "flagged_none": "none of which is flagged",
@@ -94,6 +105,8 @@ _WORDS: dict[str, dict[str, str]] = {
         "expected": "Afgaand op {reference} was {expected}{rate} te verwachten",
         "times": "dit is {ratio} keer zoveel",
         "times_low": "dit is maar {ratio} keer zoveel",
+        "times_none": "er is niets gezien",
+        "interval_none": " (95%-interval tot {high} keer zoveel)",
         "interval": " (95%-interval {low} tot {high})",
         "difference_high": "dit is {excess} meer",
         "difference_low": "dit is {excess} minder",
@@ -101,22 +114,30 @@ _WORDS: dict[str, dict[str, str]] = {
         "p_share": "Toeval alleen geeft {a} in {share}% van de gebieden (p = {p})",
         "p_small": "Toeval alleen geeft {a} in minder dan 1 op de {odds} gebieden (p < {p})",
         "q": "van zulke sterke vlaggen is naar verwachting ongeveer {share}% toeval (q = {q})",
-        "q_small": "van zulke sterke vlaggen is naar verwachting minder dan {share}% toeval (q < {q})",
+        "q_small": (
+            "van zulke sterke vlaggen is naar verwachting minder dan {share}% toeval (q < {q})"
+        ),
         "q_bare": "gecorrigeerd voor alle gebieden p = {q}",
         "q_none": "niet gecorrigeerd voor het aantal gebieden",
         "evidence_1": "Eén soort aanwijzing ondersteunt dit",
         "evidence": "{n} soorten aanwijzingen ondersteunen dit",
+        "leaning": (
+            "Dat is niet het cijfer van de buren zelf: wie zelf afwijkt telt niet mee, kleine tellen minder, en "
+            "de wijdere omgeving telt mee"
+        ),
         "doubt": "Het is geteld op maar {exposure}, dus met een slag om de arm",
         "together_high": "Het gebied en zijn buren vallen samen op als hoog",
         "together_low": "Het gebied en zijn buren vallen samen op als laag",
         "group": "Met de buren: {observed} waar {expected} te verwachten was, {ratio} keer zoveel",
         "group_low": "Met de buren: {observed} waar {expected} te verwachten was, maar {ratio} keer zoveel",
+        "group_none": "Met de buren: niets waar {expected} te verwachten was",
         "contrary_high": "Vergeleken met {reference} is het juist hoog",
         "contrary_low": "Vergeleken met {reference} is het juist laag",
         "a": "zo'n afwijking",
         "a_group": "zo'n groep van afwijkende buren",
         "next_1": "Ernaast: {rate} in het ene buurgebied",
         "next": "Ernaast: {rate} in de {n} buurgebieden samen",
+        "next_mean": "Ernaast: gemiddeld {rate} in de {n} buurgebieden",
         "flagged_none_1": "dat geen vlag heeft",
         "flagged_all_1": "dat ook een vlag heeft",
         "flagged_none": "waarvan geen enkel een vlag heeft",
@@ -209,6 +230,10 @@ class _Facts:
         """Whether the area is lower than expected."""
         return self.get("direction") == "low"
 
+    def none(self, name: str) -> bool:
+        """Whether a ratio is that of no events at all; a value of zero is seen like any other."""
+        return bool(self.get(name) == 0 and self.family != "gaussian")
+
     def rate(self, name: str, *, unit: bool = False) -> str:
         """Write a rate with what it is per, or nothing where the row does not hold it."""
         if not self.has(name):
@@ -261,15 +286,25 @@ def _against(facts: _Facts) -> str:
         rate=f" ({rate})" if rate else "",
     )
     deviation = _times(facts) or _difference(facts)
-    return f"{expected}; {deviation}" if deviation else expected
+    text = f"{expected}; {deviation}" if deviation else expected
+    return f"{text}. {facts.say('leaning')}" if _leaning(facts) else text
+
+
+def _leaning(facts: _Facts) -> bool:
+    """Tell whether the expectation is far from what the direct neighbours have."""
+    if facts.get("reference") != "neighbours" or not facts.has("reference_value", "neighbors_value"):
+        return False
+    expected, near = facts.get("reference_value"), facts.get("neighbors_value")
+    return expected > 0 and not 1 / _FAR <= near / expected <= _FAR
 
 
 def _group(facts: _Facts) -> str:
     """Say what the area and its neighbours have together, when that is what the p is about."""
     if not facts.in_group or not facts.has("group_observed", "group_expected", "group_ratio"):
         return ""
+    low = "group_none" if facts.none("group_ratio") else "group_low"
     return facts.say(
-        "group_low" if facts.low else "group",
+        low if facts.low else "group",
         observed=facts.number(facts.get("group_observed")),
         expected=facts.number(facts.get("group_expected")),
         ratio=facts.number(facts.get("group_ratio"), 2),
@@ -288,11 +323,12 @@ def _times(facts: _Facts) -> str:
     ratio = facts.get("ratio")
     if ratio is None or not 0 <= ratio < math.inf or facts.get("expected") <= 0:
         return ""
-    text = facts.say("times_low" if facts.low else "times", ratio=facts.number(ratio, 2))
+    none, times = facts.none("ratio"), "times_low" if facts.low else "times"
+    text = facts.say("times_none" if none else times, ratio=facts.number(ratio, 2))
     if not facts.has("ratio_low", "ratio_high") or math.isinf(facts.get("ratio_high")):
         return text
     low, high = (facts.number(facts.get(name), 2) for name in ("ratio_low", "ratio_high"))
-    return text + facts.say("interval", low=low, high=high)
+    return text + facts.say("interval_none" if none else "interval", low=low, high=high)
 
 
 def _difference(facts: _Facts) -> str:
@@ -365,7 +401,8 @@ def _next_door(facts: _Facts) -> str:
     rate, n = facts.rate("neighbors_value"), facts.get("n_neighbors")
     if not rate or not n:
         return ""
-    text = facts.say("next_1" if n == 1 else "next", rate=rate, n=int(n))
+    several = "next_mean" if facts.family == "gaussian" else "next"
+    text = facts.say("next_1" if n == 1 else several, rate=rate, n=int(n))
     flagged = facts.get("neighbors_flagged")
     return text if flagged is None else f"{text}, {_flagged(facts, int(n), int(flagged))}"
 
