@@ -129,7 +129,9 @@ def test_a_file_with_several_layers_needs_the_layer(grid, tmp_path):
     grid[:3].to_file(path, layer="wijken")
     assert len(read(path, layer="wijken")) == 3
     assert read_problem(path) == f"{path}: layer needs to be one of buurten, wijken; got none."
-    assert read_problem(path, layer="wijk").endswith("layer needs to be one of buurten, wijken; got 'wijk'.")
+    assert read_problem(path, layer="wijk").endswith(
+        "layer needs to be one of buurten, wijken; got 'wijk'. Did you mean 'wijken'?"
+    )
 
 
 def read_problem(path, **options):
@@ -181,8 +183,8 @@ def test_missing_codes_name_their_rows(grid):
     table = grid.assign(code=[None, "  ", np.nan, *grid["code"][3:]], wijk=[None, *grid["wijk"][1:]])
     assert problems(table, parents={"wijk": "wijk"}) == [
         "area codes (column 'code') need to be given in every row; "
-        "got none (3 of 20; first: row 1, row 2, row 3).",
-        "wijk codes (column 'wijk') need to be given in every row; got none (1 of 20; first: row 1).",
+        "got none (3 of 20; first: data row 1, data row 2, data row 3).",
+        "wijk codes (column 'wijk') need to be given in every row; got none (1 of 20; first: data row 1).",
     ]
 
 
@@ -278,31 +280,31 @@ def test_what_has_no_area_cannot_be_repaired(grid):
     flat = Polygon([(0, 0), (10, 0), (5, 0), (0, 0)])
     (problem,) = problems(with_shape(grid, 4, flat))
     assert problem.startswith("geometry needs to be valid; got what cannot be repaired (")
-    assert problem.endswith(f"(1 of 20; first: row 5 ({grid['code'][4]})).")
+    assert problem.endswith(f"(1 of 20; first: data row 5 ({grid['code'][4]})).")
 
 
 @pytest.mark.parametrize("shape", [None, Polygon()])
 def test_absent_geometry_is_refused(grid, shape):
     assert problems(with_shape(grid, 1, shape)) == [
-        f"geometry needs to be there; got empty or none (1 of 20; first: row 2 ({grid['code'][1]}))."
+        f"geometry needs to be there; got empty or none (1 of 20; first: data row 2 ({grid['code'][1]}))."
     ]
 
 
 def test_geometry_of_several_kinds_is_refused(grid):
     code = grid["code"][1]
     assert problems(with_shape(grid, 1, Point(5, 5))) == [
-        f"geometry needs to be of one kind; got points among polygons (1 of 20; first: row 2 ({code}))."
+        f"geometry needs to be of one kind; got points among polygons (1 of 20; first: data row 2 ({code}))."
     ]
     for other in (LineString([(0, 0), (1, 1)]), GeometryCollection([box(0, 0, 1, 1), Point(3, 3)])):
         assert problems(with_shape(grid, 1, other)) == [
             "geometry needs to be polygons or points; "
-            f"got {other.geom_type} (1 of 20; first: row 2 ({code}))."
+            f"got {other.geom_type} (1 of 20; first: data row 2 ({code}))."
         ]
 
 
 def test_endless_coordinates_are_refused(grid):
     (problem,) = problems(with_shape(grid, 1, Polygon([(0, 0), (np.inf, 0), (1, 1)])))
-    assert problem.startswith("coordinates need to be finite; got others (1 of 20; first: row 2 (")
+    assert problem.startswith("coordinates need to be finite; got others (1 of 20; first: data row 2 (")
 
 
 def test_a_map_without_crs_is_refused(grid):
@@ -314,7 +316,7 @@ def test_metres_under_a_crs_of_degrees_are_refused(grid):
     table = grid.set_crs(4326, allow_override=True)
     (problem,) = problems(table)
     assert problem.startswith(
-        "coordinates need to be degrees (EPSG:4326); got values beyond 360 (11 of 20; first: row "
+        "coordinates need to be degrees (EPSG:4326); got values beyond 360 (11 of 20; first: data row "
     )
 
 

@@ -6,7 +6,9 @@ import json
 import subprocess
 import sys
 import time
+from types import SimpleNamespace
 
+import pandas as pd
 import pytest
 
 import small_study
@@ -135,6 +137,36 @@ def test_sample_replaces_nobodys_files(tmp_path, capsys):
     assert cli.main(["sample", str(folder)]) == 0
     assert (folder / "notes.txt").read_text() == "mine"
     assert len(list(folder.iterdir())) == 7
+
+
+@pytest.mark.parametrize(
+    ("language", "n", "lines"),
+    [
+        ("en", 1, ["1 flag in 1 area. Read report", "The area that deviates most:"]),
+        ("nl", 1, ["1 vlag in 1 gebied. Lees report", "Het gebied dat het meest afwijkt:"]),
+        ("en", 2, ["2 flags in 2 areas. Read report", "The 2 areas that deviate most:"]),
+        ("nl", 2, ["2 vlaggen in 2 gebieden. Lees report", "De 2 gebieden die het meest afwijken:"]),
+    ],
+)
+def test_one_is_said_as_one(language, n, lines):
+    flagged = pd.DataFrame({"area": ["a", "b"], "sentence": "x"}).head(n)
+    report = {"small_exposure": {"below": 0.2, "flags": 0, "of": 0}}
+    result = SimpleNamespace(
+        study=SimpleNamespace(language=language),
+        flags=SimpleNamespace(frame=flagged),
+        report=report,
+        paths=(),
+    )
+    said = cli._closing(result, "out")
+    assert all(any(each.startswith(line) for each in said) for line in lines)
+
+
+def test_a_reader_that_has_seen_enough_is_no_failure():
+    program = [sys.executable, "-m", "zoo_geo.cli", "detectors"]
+    with subprocess.Popen(program, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        process.stdout.close()
+        assert process.stderr.read() == b""
+    assert process.returncode == 0
 
 
 @pytest.mark.parametrize("command", ["run", "sample"])

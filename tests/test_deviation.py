@@ -13,6 +13,7 @@ from naive import expectation as naive
 from naive import tails as exact
 from panels import World, by_area, counts_of, lattice, with_island
 from zoo_geo import expectation as ex
+from zoo_geo import references
 from zoo_geo.areas import read_areas
 from zoo_geo.detectors.deviation import Deviation
 from zoo_geo.errors import InputError
@@ -267,7 +268,7 @@ def test_width_of_the_surroundings_is_chosen_by_how_well_it_predicts(trend, widt
     matrix = sparse.csr_array(world.graph().sparse)
     fit = ex.expect(
         seen, size[:, None], np.ones((576, 1), bool), FAMILIES["poisson"],
-        ex.rings(matrix, 3), [ex.everybody(576)], ex.Options(shrink=False),
+        references.rings(matrix, 3), [references.everybody(576)], ex.Options(shrink=False),
     )  # fmt: skip
     assert fit.width[0] == width
     rough = Deviation(rings=3).detect(world.panel(seen[:, 0], size), world.graph()).frame

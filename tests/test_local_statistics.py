@@ -15,7 +15,7 @@ from scipy import sparse
 from naive import expectation as naive_expectation
 from naive import local_statistics as naive
 from panels import World, by_area, counts_of, lattice, with_island
-from zoo_geo import expectation as ex
+from zoo_geo import references
 from zoo_geo.detectors import local
 from zoo_geo.detectors.getis_ord import GetisOrd
 from zoo_geo.detectors.local_moran import LocalMoran
@@ -523,7 +523,7 @@ def test_p_is_that_of_esda_within_monte_carlo_error():
 def test_rings_and_annulus_are_those_of_a_search(rows, cols, most):
     world = lattice(rows, cols, seed=1)
     matrix = dense(world)
-    found, ring = ex.rings(matrix, most), ex.annulus(matrix, max(most, 2))
+    found, ring = references.rings(matrix, most), references.annulus(matrix, max(most, 2))
     for i in range(len(world)):
         steps = naive.steps_away(world.near, i)
         for reach, each in enumerate(found, 1):

@@ -91,6 +91,29 @@ def test_csv_neutralises_formulas_in_text_and_leaves_numbers(flags, tmp_path):
     assert rows[3][3] == ""
 
 
+def test_csv_can_be_written_for_dutch_excel(flags, tmp_path):
+    (path,) = write_table(flags, "flags", tmp_path, ["csv"], csv_dialect="nl")
+    with path.open(encoding="utf-8", newline="") as file:
+        header, *rows = csv.reader(file, delimiter=";")
+    assert header[1:6] == ["area", "area_name", "class", "ratio", "n_evidence"]
+    assert [row[4] for row in rows] == ["-1,5", "0,1", "", "inf", "2,0", "3,0"]
+    assert [row[2] for row in rows][:2] == ["'=1+1", "'+31 6"]
+
+
+def test_whole_numbers_are_written_as_such(flags, tmp_path):
+    flags["rank"] = pd.Series([3.0, None, 1.0, 2.0, None, 4.0])
+    flags["n_neighbors"] = pd.Series([8, 5, None, 8, 8, 0], dtype=object)
+    paths = write_table(flags, "flags", tmp_path, FORMATS)
+    with paths[3].open(encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [row["rank"] for row in rows] == ["3", "", "1", "2", "", "4"]
+    assert [row["n_neighbors"] for row in rows] == ["8", "5", "", "8", "8", "0"]
+    assert gpd.read_parquet(paths[0])["rank"].dtype == "Int64"
+    features = json.loads(paths[2].read_text(encoding="utf-8"))["features"]
+    assert [type(each["properties"]["rank"]) for each in features[:3]] == [int, type(None), int]
+    assert pyogrio.read_info(paths[1])["dtypes"][-1] in ("int64", "Int64")
+
+
 @pytest.mark.parametrize("bom", [False, True])
 def test_csv_is_utf8_with_a_bom_where_asked(bom, tmp_path):
     (path,) = write_table(

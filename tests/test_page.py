@@ -179,6 +179,10 @@ def sentences(page) -> list[str]:
     return page.locator("#flags button .what").all_text_contents()
 
 
+def test_small_exposure_is_said_on_the_page(page_file):
+    assert any("flags on counts lie on areas" in notice for notice in embedded(page_file)["notices"])
+
+
 @pytest.mark.browser
 def test_map_and_list_are_drawn_and_change_with_the_indicator(opened):
     drawn, listed = paths(opened), sentences(opened)
@@ -242,6 +246,27 @@ def test_an_entry_of_the_list_zooms_to_its_area_by_keyboard(opened):
     assert button.get_attribute("aria-pressed") == "true"
     opened.click("#whole")
     opened.wait_for_function(f"Math.abs({range_}[0] - {before[0]}) < 1")
+
+
+@pytest.mark.browser
+def test_outlines_follow_a_zoom_from_the_list(browser, tmp_path):
+    given = pd.DataFrame({"thefts": [10] * 70, "residents": 1000.0, "income": 20.0})
+    given.loc[30, "thefts"] = 90
+    path = thin_study.write_study(tmp_path, given)
+    path.write_text(path.read_text().replace('language = "en"', 'language = "nl"'))
+    assert len(run(path, tmp_path / "out").flags.frame)
+    page = browser.new_page(viewport={"width": 1300, "height": 800})
+    page.goto((tmp_path / "out" / "map_internal.html").as_uri())
+    page.wait_for_selector("body[data-ready]")
+    width = (
+        "(() => { const all = document.getElementById('map').data; return all[all.length - 3].line.width })()"
+    )
+    assert page.evaluate(width) < 1
+    page.locator("#flags button").first.click()
+    page.wait_for_function(f"{width} > 1.5")
+    titles = page.eval_on_selector_all(".modebar-btn", "all => all.map(each => each.dataset.title)")
+    assert titles == ["Inzoomen", "Uitzoomen"]
+    page.close()
 
 
 @pytest.mark.browser

@@ -250,44 +250,44 @@ def test_codes_of_cbs_are_statuses_for_values_too_and_other_negatives_are_values
         (
             {"thefts": [3, -4, -99998]},
             {},
-            "column 'thefts' needs to be 0 or more; got less (2 of 3; first: -4 in row 2 (BU00140000), "
-            f"-99998 in row 3 (BU0363AA01)). {UNKNOWN}",
+            "column 'thefts' needs to be 0 or more; got less (2 of 3; first: -4 in data row 2 (BU00140000), "
+            f"-99998 in data row 3 (BU0363AA01)). {UNKNOWN}",
         ),
         (
             {"residents": [3, -4, 5]},
             {},
-            "column 'residents' needs to be 0 or more; got less (1 of 3; first: -4 in row 2 (BU00140000)). "
-            f"{UNKNOWN}",
+            "column 'residents' needs to be 0 or more; got less (1 of 3; "
+            f"first: -4 in data row 2 (BU00140000)). {UNKNOWN}",
         ),
         (
             {"thefts": ["3", "2,4", "n.b."]},
             {},
-            "column 'thefts' needs to be numbers; got text (2 of 3; first: 2,4 in row 2 (BU00140000), "
-            f"n.b. in row 3 (BU0363AA01)). {DUTCH}",
+            "column 'thefts' needs to be numbers; got text (2 of 3; first: 2,4 in data row 2 (BU00140000), "
+            f"n.b. in data row 3 (BU0363AA01)). {DUTCH}",
         ),
         (
             {"thefts": [3, np.inf, -np.inf]},
             {},
-            "column 'thefts' needs to be finite; got infinity (2 of 3; first: inf in row 2 (BU00140000), "
-            "-inf in row 3 (BU0363AA01)).",
+            "column 'thefts' needs to be finite; got infinity (2 of 3; "
+            "first: inf in data row 2 (BU00140000), -inf in data row 3 (BU0363AA01)).",
         ),
         (
             {"thefts": ["79.864", "1", "2"]},
             {},
             "column 'thefts' needs to be whole counts; "
-            f"got fractions (1 of 3; first: 79.864 in row 1 (BU00140002)). {DUTCH}",
+            f"got fractions (1 of 3; first: 79.864 in data row 1 (BU00140002)). {DUTCH}",
         ),
         (
             {"residents": [3.5, 1, 2]},
             {"family": "binomial", "observed": {"share": "ones"}},
             "column 'residents' needs to be whole counts; "
-            f"got fractions (1 of 3; first: 3.5 in row 1 (BU00140002)). {DUTCH}",
+            f"got fractions (1 of 3; first: 3.5 in data row 1 (BU00140002)). {DUTCH}",
         ),
         (
             {"thefts": [101, 50, 701]},
             {"family": "binomial"},
             "column 'thefts' needs to be at most column 'residents' (binomial); got more (2 of 3; "
-            "first: 101 of 100 in row 1 (BU00140002), 701 of 700 in row 3 (BU0363AA01)).",
+            "first: 101 of 100 in data row 1 (BU00140002), 701 of 700 in data row 3 (BU0363AA01)).",
         ),
         (
             {"code": [14, 15, 16]},
@@ -298,19 +298,19 @@ def test_codes_of_cbs_are_statuses_for_values_too_and_other_negatives_are_values
         (
             {"code": [CODES[0], None, CODES[2]]},
             {},
-            "area codes (column 'code') need to be given in every row; got none (1 of 3; first: row 2).",
+            "area codes (column 'code') need to be given in every row; got none (1 of 3; first: data row 2).",
         ),
         (
             {"code": [CODES[0], CODES[1], CODES[0]]},
             {},
-            "rows need to be one per area; got repeated ones (1 of 3; first: row 3 (BU00140002)). "
+            "rows need to be one per area; got repeated ones (1 of 3; first: data row 3 (BU00140002)). "
             "Drop or sum them.",
         ),
         (
             {"year": [2021, None, 2021]},
             {"period": "year"},
             "periods (column 'year') need to be given in every row; "
-            "got none (1 of 3; first: row 2 (BU00140000)).",
+            "got none (1 of 3; first: data row 2 (BU00140000)).",
         ),
         ({}, {"exposure": None}, "exposure of thefts needs to be a column (poisson); got none."),
         ({}, {"exposure": {"fires": "ones"}}, "exposure needs to name indicators (thefts); got 'fires'."),
@@ -394,11 +394,11 @@ def test_long_problems_name_the_indicator():
     with pytest.raises(InputError) as caught:
         Panel.from_long(long, family={"y": "binomial"})
     assert caught.value.problems == [
-        "rows need to be one per area x indicator x period; got repeated ones (1 of 5; first: row 5 (b)). "
-        "Drop or sum them.",
-        f"observed of x needs to be 0 or more; got less (1 of 2; first: -1 in row 2 (b)). {UNKNOWN}",
+        "rows need to be one per area x indicator x period; got repeated ones (1 of 5; "
+        "first: data row 5 (b)). Drop or sum them.",
+        f"observed of x needs to be 0 or more; got less (1 of 2; first: -1 in data row 2 (b)). {UNKNOWN}",
         "observed of y needs to be at most exposure of y (binomial); "
-        "got more (1 of 3; first: 5 of 4 in row 3 (a)).",
+        "got more (1 of 3; first: 5 of 4 in data row 3 (a)).",
     ]
 
 
@@ -413,7 +413,7 @@ def test_long_needs_its_columns():
 
 def test_rows_without_code_are_not_also_repeated():
     (found,) = problems(table(code=[None, None, CODES[0]]))
-    assert found.endswith("got none (2 of 3; first: row 1, row 2).")
+    assert found.endswith("got none (2 of 3; first: data row 1, data row 2).")
 
 
 def test_columns_may_be_numbers_but_not_twice():

@@ -10,6 +10,7 @@ import pandas as pd
 import pytest
 
 import small_study
+import thin_study
 from zoo_geo.errors import InputError, StudyError
 from zoo_geo.inputs import read_inputs
 from zoo_geo.outputs.report import as_markdown, compare
@@ -91,6 +92,7 @@ def test_flags_carry_sentence_and_rank(result):
     assert first["sentence"].endswith("A pattern, not a verdict.")
     assert "per 1,000 residents" in " ".join(result.flags.frame["sentence"])
     high = result.flags.frame[result.flags.frame["direction"] == "high"]
+    assert high["rank"].dtype == "Int64"
     assert sorted(high["rank"]) == list(range(1, len(high) + 1))
 
 
@@ -131,11 +133,12 @@ def test_steps_are_told_in_order(study, tmp_path):
 
 def test_outputs_can_be_chosen(tmp_path):
     study = small_study.write_study(
-        tmp_path / "study", extra='[outputs]\nformats = ["csv"]\npage = false\ncsv_bom = true\n'
+        tmp_path / "study",
+        extra='[outputs]\nformats = ["csv"]\npage = false\ncsv_bom = true\ncsv_dialect = "nl"\n',
     )
     result = run(study, tmp_path / "out")
     assert {path.suffix for path in result.paths} == {".csv", ".json", ".md"}
-    assert (tmp_path / "out" / "flags_internal.csv").read_bytes().startswith(b"\xef\xbb\xbf")
+    assert (tmp_path / "out" / "flags_internal.csv").read_bytes().startswith(b"\xef\xbb\xbfinternal;flag_id;")
 
 
 def test_a_run_that_fails_leaves_nothing(tmp_path):
@@ -148,6 +151,55 @@ def test_a_run_that_fails_leaves_nothing(tmp_path):
     with pytest.raises(KeyboardInterrupt):
         run(study, tmp_path / "out", interrupt)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["study"]
+
+
+def report(**changes) -> dict:
+    """A report as a run makes it, in little."""
+    counts = {"planted": 3, "found": 1, "by_kind": [{"kind": "high", "planted": 3, "found": 1}]}
+    small = {"below": 0.2, "flags": 1, "of": 93}
+    return {
+        "internal": "internal: not for publication",
+        "title": "AT&T &lt; <b>x</b>",
+        "areas": 5,
+        "detectors": ["deviation:national"],
+        "notices": ["share with p <= 0.001 | q < 0.05"],
+        "cells": [{"indicator": "x", "no_exposure": 4, "high": 1}],
+        "classes": [{"indicator": "x", "high_998": 4}],
+        "flags": [{"indicator": "x", "period": "2023", "high": 1, "low": 0}],
+        "flags_by_detector": [],
+        "small_exposure": small,
+        "follow_up": "",
+        "truth": {**counts, "flags": 2, "flags_that_are_none": 1, "share_none": 0.5},
+        **changes,
+    }
+
+
+def test_the_report_counts_one_as_one():
+    dutch, english = as_markdown(report(), "nl"), as_markdown(report(), "en")
+    assert "1 van 93 vlaggen op aantallen ligt in gebieden" in dutch
+    assert "1 van 3 ingebouwde afwijkingen is gevonden; 1 van 2 vlaggen hoort bij geen (50%)." in dutch
+    assert "1 of 93 flags on counts lies on areas" in english
+    assert "1 of 3 planted anomalies was found; 1 of 2 flags is none (50%)." in english
+    several = report(small_exposure={"below": 0.2, "flags": 2, "of": 93})
+    assert "2 van 93 vlaggen op aantallen liggen in" in as_markdown(several, "nl")
+    nothing = report(small_exposure={"below": 0.2, "flags": 0, "of": 0})
+    assert "vlaggen op aantallen" not in as_markdown(nothing, "nl")
+
+
+def test_the_report_speaks_dutch_in_its_tables():
+    text = as_markdown(report(), "nl")
+    for row in ("| soort | ingebouwd | gevonden |", "| indicator | periode | hoog | laag |"):
+        assert row in text
+    assert "| indicator | geen noemer | hoog |" in text
+    assert "| indicator | hoog (99,8%) |" in text
+    assert "**intern: niet voor publicatie**" in text
+    assert "| indicator | period | high | low |" in as_markdown(report(), "en")
+
+
+def test_the_report_is_readable_and_no_markup():
+    text = as_markdown(report(), "en")
+    assert "- share with p <= 0.001 \\| q < 0.05" in text
+    assert "# AT&T &amp;lt; &lt;b>x&lt;/b>" in text
 
 
 def test_problems_of_all_inputs_come_together(tmp_path):
@@ -188,6 +240,47 @@ def test_areas_off_the_map_can_be_dropped(tmp_path):
     inputs = read_inputs(load_study(path))
     assert "BU9999" not in inputs.panel.areas
     assert any("left out (1 of" in notice for notice in inputs.notices)
+
+
+def lost_zeros(tmp_path, extra: str = ""):
+    """A study whose table has numbers for codes."""
+    path = thin_study.write_study(
+        tmp_path, pd.DataFrame({"thefts": 3, "residents": 100, "income": range(12)})
+    )
+    codes = [f"{n:04d}" for n in range(12)]
+    gpd.read_file(tmp_path / "areas.gpkg").assign(code=codes).to_file(tmp_path / "areas.gpkg")
+    pd.read_csv(tmp_path / "figures.csv").assign(code=range(12)).to_csv(tmp_path / "figures.csv", index=False)
+    text = path.read_text().replace('path = "figures.csv"', f'path = "figures.csv"\n{extra}')
+    path.write_text(text)
+    return path
+
+
+LOST = "Leading zeros seem lost in 12 of them (0 is 0000 there): save the codes as text."
+
+
+def test_lost_zeros_are_said(tmp_path):
+    with pytest.raises(InputError) as caught:
+        read_inputs(load_study(lost_zeros(tmp_path)))
+    assert caught.value.problems == [
+        "figures.csv: column code needs to hold areas of the map; "
+        f"got others (12 of 12; first: 0, 1, 2). {LOST}"
+    ]
+
+
+def test_areas_that_a_table_lacks_are_noted(tmp_path):
+    path = small_study.write_study(tmp_path)
+    people = pd.read_csv(tmp_path / "people.csv", sep=";", dtype=str)
+    people[~people["code"].isin(["BU0004", "BU0002"])].to_csv(tmp_path / "people.csv", index=False)
+    inputs = read_inputs(load_study(path))
+    assert inputs.notices == (
+        "people.csv: areas of the map that are not in the table (2 of 196; first: BU0002, BU0004).",
+    )
+
+
+def test_what_is_wrong_with_the_weights_is_said_with_the_study(tmp_path):
+    path = small_study.write_study(tmp_path, extra='[weights]\nmethod = "knn"\nk = 500\n')
+    with pytest.raises(InputError, match=r"^study\.toml: weights: k needs to be a whole number from 1"):
+        read_inputs(load_study(path))
 
 
 def test_a_wrong_study_is_a_study_error(tmp_path):

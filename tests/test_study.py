@@ -215,13 +215,28 @@ def test_repeated_ids_and_detectors_are_refused(write):
     )
     lines = problems(write(extra=again))
     assert "tables need to have unique ids; got repeated ones (1 of 2; first: figures)." in lines
-    assert any(line.startswith("detectors need to differ") for line in lines)
+    line = "detectors need to differ in type or reference; got the same more than once "
+    assert f"{line}(1 of 3; first: deviation:neighbours)." in lines
 
 
 def test_context_names_a_detector_of_the_study(write):
-    lines = problems(write(extra='[flags]\ncontext = ["deviation:national", "local_moran"]\n'))
+    more = '[[detectors]]\ntype = "local_moran"\nvalue = "rate"\n'
+    context = ["getis_ord:surroundings", "local_moran:all areas"]
+    assert load_study(write(extra=f"{more}[flags]\ncontext = {context}\n")).flags.context == tuple(context)
+
+    lines = problems(write(extra=f'{more}[flags]\ncontext = ["deviation:neigbours", "x"]\n'))
     assert lines == [
-        'flags.context needs to be detectors of the study; got "local_moran". Known: deviation, getis_ord.'
+        'flags.context needs to be detectors of the study; got "deviation:neigbours". '
+        'Did you mean "deviation:neighbours"?',
+        'flags.context needs to be detectors of the study; got "x". '
+        "Known: deviation:neighbours, getis_ord:surroundings, local_moran:all areas.",
+    ]
+
+
+def test_context_leaves_a_detector_that_can_raise_a_flag(write):
+    context = ["deviation:neighbours", "getis_ord:surroundings"]
+    assert problems(write(extra=f"[flags]\ncontext = {context}\n")) == [
+        "flags.context needs to leave a detector that can raise a flag; got all of them."
     ]
 
 

@@ -17,7 +17,7 @@ import pyproj
 import shapely
 
 from zoo_geo import cbs
-from zoo_geo.checks import check_columns, row_labels, text_codes
+from zoo_geo.checks import check_columns, nearest_name, row_labels, text_codes
 from zoo_geo.errors import InputError, Problems, examples
 from zoo_geo.geometry import check_repeated, dissolve, read_geometry
 
@@ -174,9 +174,9 @@ def _choose_layer(path: Path, layer: str | None) -> str:
     if layer in found:
         return layer
     got = "none" if layer is None else repr(layer)
-    raise InputError(
-        f"layer needs to be one of {', '.join(found) or 'those with geometry (there is none)'}; got {got}."
-    )
+    listed = ", ".join(found) or "those with geometry (there is none)"
+    hint = "" if layer is None else nearest_name(layer, found)
+    raise InputError(f"layer needs to be one of {listed}; got {got}.{hint}")
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from zoo_geo.errors import Problems, examples
 
 
 def row_labels(where: np.ndarray, codes: np.ndarray) -> list[str]:
-    """Name rows of a table, counted from 1: ``row 3 (BU00010203)``.
+    """Name rows of a table, counted from 1: ``data row 3 (BU00010203)``.
 
     Parameters
     ----------
@@ -22,7 +22,10 @@ def row_labels(where: np.ndarray, codes: np.ndarray) -> list[str]:
         The area code of every row of the table; an empty or missing one is left out of the label.
     """
     named = zip((np.asarray(where) + 1).tolist(), codes[where].tolist(), strict=True)
-    return [f"row {row} ({code})" if isinstance(code, str) and code else f"row {row}" for row, code in named]
+    return [
+        f"data row {row} ({code})" if isinstance(code, str) and code else f"data row {row}"
+        for row, code in named
+    ]
 
 
 def nearest_name(name: object, known: Iterable[object]) -> str:
@@ -81,7 +84,7 @@ def text_codes(
     codes = pd.Series(clean[at])
     blank = np.flatnonzero(codes == "").tolist()
     if blank:
-        labels = [rows[at] for at in blank] if rows else [f"row {at + 1}" for at in blank]
+        labels = [rows[at] for at in blank] if rows else [f"data row {at + 1}" for at in blank]
         problems.add(f"{what} need to be given in every row; got none ({examples(labels, len(codes))}).")
     return codes
 

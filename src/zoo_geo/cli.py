@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import shutil
 import sys
 import textwrap
@@ -26,14 +27,24 @@ _CLOSING: dict[str, dict[str, str]] = {
     "en": {
         "where": "Results are in {out} ({n} files); open {page} for the map.",
         "where_no_page": "Results are in {out} ({n} files).",
-        "flags": "{flags} flags in {areas} areas. Read report_internal.md for what the reader has to know.",
+        "flags": "{flags} in {areas}. Read report_internal.md for what the reader has to know.",
+        "flag": "{n} flags",
+        "flag_1": "1 flag",
+        "area": "{n} areas",
+        "area_1": "1 area",
         "top": "The {n} areas that deviate most:",
+        "top_1": "The area that deviates most:",
     },
     "nl": {
         "where": "De resultaten staan in {out} ({n} bestanden); open {page} voor de kaart.",
         "where_no_page": "De resultaten staan in {out} ({n} bestanden).",
-        "flags": "{flags} vlaggen in {areas} gebieden. Lees report_internal.md voor wat de lezer moet weten.",
+        "flags": "{flags} in {areas}. Lees report_internal.md voor wat de lezer moet weten.",
+        "flag": "{n} vlaggen",
+        "flag_1": "1 vlag",
+        "area": "{n} gebieden",
+        "area_1": "1 gebied",
         "top": "De {n} gebieden die het meest afwijken:",
+        "top_1": "Het gebied dat het meest afwijkt:",
     },
 }
 
@@ -49,6 +60,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     try:
         options.command(options)
+        sys.stdout.flush()
+    except BrokenPipeError:  # whoever reads has seen enough, as `head` has
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     except InputError as error:
         _report_failure(error.problems, debug=options.debug)
         return WRONG_INPUT
@@ -183,12 +197,16 @@ def _closing(result: Result, out: str) -> list[str]:
     page = next((path for path in result.paths if path.suffix == ".html"), None)
     where = words["where" if page else "where_no_page"]
     areas = flagged.drop_duplicates("area")
-    counts = {"flags": number(len(flagged), language, 15), "areas": number(len(areas), language, 15)}
+
+    def counted(what: str, n: int) -> str:
+        return words[f"{what}_1" if n == 1 else what].format(n=number(n, language, 15))
+
+    counts = {"flags": counted("flag", len(flagged)), "areas": counted("area", len(areas))}
     lines = [where.format(out=out, n=len(result.paths) + 1, page=page), words["flags"].format(**counts)]
-    lines += [small_exposure_line(result.report, language)]
+    lines += list(filter(None, [small_exposure_line(result.report, language)]))
     lines += [truth_line(result.report, language)] if "truth" in result.report else []
     top = areas["sentence"].head(_TOP)
-    lines += ["", words["top"].format(n=len(top))] if len(top) else []
+    lines += ["", counted("top", len(top))] if len(top) else []
     return [*lines, *(_wrapped(f"{place:3}. {text}") for place, text in enumerate(top, 1))]
 
 

@@ -13,12 +13,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import TypeAlias
 
 import numpy as np
 from scipy import sparse
 
 from zoo_geo.predictive import SMALLEST_SPREAD, Binomial, Family, Gaussian, Poisson
+from zoo_geo.references import Group, Reference, totals
 
 ODD = 2.6
 """Absolute z above which an area leaves the expectation of others (1 % of a calm map)."""
@@ -72,71 +72,6 @@ class Options:
     precision: bool = True
     shrink: bool = True
     steep: bool = True
-
-
-# ------------------------------------------------------------------------------ references
-
-
-def rings(weights: sparse.csr_array, most: int) -> list[sparse.csr_array]:
-    """Neighbourhoods of one, two ... rings, each holding the ones before it and not the area itself."""
-    near = sparse.csr_array((np.ones_like(weights.data), weights.indices, weights.indptr), weights.shape)
-    found, reach = [weights], near
-    for _ in range(most - 1):
-        reach = sparse.csr_array(reach @ near + reach)
-        reach.setdiag(0.0)
-        reach.eliminate_zeros()
-        reach.data[:] = 1.0
-        found.append(reach.copy())
-    return found
-
-
-def annulus(weights: sparse.csr_array, outer: int) -> sparse.csr_array:
-    """Areas that lie two to ``outer`` rings away: surroundings that leave the near ring out."""
-    reach = rings(weights, outer)[-1]
-    near = sparse.csr_array((np.ones_like(weights.data), weights.indices, weights.indptr), weights.shape)
-    far = sparse.csr_array(reach - near)
-    far.eliminate_zeros()
-    return far
-
-
-class _Group:
-    """Sums over all areas with the same label, an area itself left out."""
-
-    def __init__(self, labels: np.ndarray) -> None:
-        n = labels.size
-        known = labels >= 0
-        columns = np.where(known, labels, 0)
-        self._member = sparse.csr_array(
-            (known.astype(float), (np.arange(n), columns)), (n, int(columns.max(initial=0)) + 1)
-        )
-
-    def total(self, x: np.ndarray) -> np.ndarray:
-        return self._member.T @ x
-
-    def __matmul__(self, x: np.ndarray) -> np.ndarray:
-        own = self._member.sum(axis=1)[:, None] * x
-        return self._member @ self.total(x) - own
-
-
-def everybody(n: int) -> _Group:
-    """Return the reference that all areas share."""
-    return _Group(np.zeros(n, np.intp))
-
-
-def group(labels: np.ndarray) -> _Group:
-    """Return the reference of areas that share a label; a negative label has no group."""
-    return _Group(labels)
-
-
-Reference: TypeAlias = sparse.csr_array | _Group
-
-
-def totals(x: np.ndarray) -> np.ndarray:
-    """Sum each column in an order that does not depend on the other columns of the block."""
-    return np.ascontiguousarray(x.T).sum(axis=1)
-
-
-# ------------------------------------------------------------------------------ estimation
 
 
 @dataclass(frozen=True, eq=False)
@@ -284,7 +219,7 @@ def _pool(
 def _gathered(reference: Reference, events: np.ndarray, size: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Sum over a reference, in units of effective events, so that the unit of the weights changes nothing."""
     events_there, size_there = reference @ events, reference @ size
-    if isinstance(reference, _Group) or (reference.data == 1.0).all():
+    if isinstance(reference, Group) or (reference.data == 1.0).all():
         return events_there, size_there
     square = sparse.csr_array((reference.data**2, reference.indices, reference.indptr), reference.shape)
     with np.errstate(divide="ignore", invalid="ignore"):

@@ -59,12 +59,10 @@ _WORDS: dict[str, dict[str, str]] = {
         "q_bare": "adjusted for all areas p = {q}",
         "q_none": "not adjusted for the number of areas",
         "evidence_1": "One kind of evidence supports it",
-        "evidence": (
-            "{n} kinds of evidence support it"
-        ),
+        "evidence": "{n} kinds of evidence support it",
         "leaning": (
-            "That is not the neighbours' own rate: those that are odd themselves are left out, small ones count "
-            "for less, and the wider surroundings count too"
+            "That is not the neighbours' own rate: those that are odd themselves are left out, small ones "
+            "count for less, and the wider surroundings count too"
         ),
         "doubt": "It is counted per {exposure} only, so read it with care",
         "together_high": "The area and its neighbours together stand out as high",
@@ -114,16 +112,14 @@ _WORDS: dict[str, dict[str, str]] = {
         "p_share": "Toeval alleen geeft {a} in {share}% van de gebieden (p = {p})",
         "p_small": "Toeval alleen geeft {a} in minder dan 1 op de {odds} gebieden (p < {p})",
         "q": "van zulke sterke vlaggen is naar verwachting ongeveer {share}% toeval (q = {q})",
-        "q_small": (
-            "van zulke sterke vlaggen is naar verwachting minder dan {share}% toeval (q < {q})"
-        ),
+        "q_small": "van zulke sterke vlaggen is naar verwachting minder dan {share}% toeval (q < {q})",
         "q_bare": "gecorrigeerd voor alle gebieden p = {q}",
         "q_none": "niet gecorrigeerd voor het aantal gebieden",
         "evidence_1": "Eén soort aanwijzing ondersteunt dit",
         "evidence": "{n} soorten aanwijzingen ondersteunen dit",
         "leaning": (
-            "Dat is niet het cijfer van de buren zelf: wie zelf afwijkt telt niet mee, kleine tellen minder, en "
-            "de wijdere omgeving telt mee"
+            "Dat is niet het cijfer van de buren zelf: wie zelf afwijkt telt niet mee, kleine tellen minder, "
+            "en de wijdere omgeving telt mee"
         ),
         "doubt": "Het is geteld op maar {exposure}, dus met een slag om de arm",
         "together_high": "Het gebied en zijn buren vallen samen op als hoog",

@@ -61,9 +61,7 @@ def read_inputs(study: Study, begin: Callable[[str], None] = lambda _: None) -> 
     assert areas is not None
     panel = _joined([panel for panel in panels if panel is not None], study)
     begin("neighbours")
-    graph = build_weights(
-        areas, study.weights.method, tolerance=study.weights.tolerance, **study.weights.options
-    )
+    graph = _build_weights(study, areas)
     notices += [*_isolated(graph, len(areas)), *_empty(panel)]
     return Inputs(study, areas, panel, graph, truth, tuple(notices))
 
@@ -89,6 +87,14 @@ def _read_areas(study: Study) -> Areas:
     )
 
 
+def _build_weights(study: Study, areas: Areas) -> Graph:
+    rule = study.weights
+    try:
+        return build_weights(areas, rule.method, tolerance=rule.tolerance, **rule.options)
+    except InputError as error:
+        raise error.within(f"{study.path.name or 'study'}: weights") from None
+
+
 def _read_panel(study: Study, source: TableSource, areas: Areas | None, notices: list[str]) -> Panel | None:
     """Return the figures of one table, of areas that are on the map."""
     chosen = [indicator for indicator in study.indicators if indicator.table == source.id]
@@ -99,6 +105,7 @@ def _read_panel(study: Study, source: TableSource, areas: Areas | None, notices:
     try:
         if areas is not None and source.area in table:
             table = _on_the_map(table, source, areas, notices)
+            notices += _not_in(table[source.area], source, areas)
         return Panel.from_frame(table, area=source.area, period=source.period, **_columns(study, chosen))
     except InputError as error:
         raise error.within(source.path.name) from None
@@ -129,18 +136,47 @@ def _columns(study: Study, chosen: Sequence[IndicatorChoice]) -> dict[str, dict[
 def _on_the_map(table: pd.DataFrame, source: TableSource, areas: Areas, notices: list[str]) -> pd.DataFrame:
     """Refuse or drop rows of areas that are not on the map."""
     codes = table[source.area]
-    known = codes.isna() | codes.astype(str).str.strip().isin(areas.codes)
+    known = codes.isna() | _text(codes).isin(areas.codes)
     if known.all():
         return table
     unknown = codes[~known].drop_duplicates()
-    which = f"{examples(unknown, codes.nunique())}"
+    which, zeros = examples(unknown, codes.nunique()), _lost_zeros(_text(unknown), areas.codes)
     if source.unknown_areas == "error":
         raise InputError(
             f"column {source.area} needs to hold areas of the map; got others ({which}). "
-            'Set unknown_areas = "drop" for this table to leave them out.'
+            + (zeros or 'Set unknown_areas = "drop" for this table to leave them out.')
         )
-    notices.append(f"{source.path.name}: areas that are not on the map were left out ({which}).")
+    notices.append(
+        f"{source.path.name}: areas that are not on the map were left out ({which}). {zeros}".rstrip()
+    )
     return table[known]
+
+
+def _text(codes: pd.Series) -> pd.Series:
+    return codes.astype(str).str.strip()
+
+
+def _lost_zeros(codes: pd.Series, known: pd.Index) -> str:
+    """Return a hint when codes are those of the map once zeros are put before them."""
+    for width in sorted(set(known.str.len())):
+        whole = codes.str.zfill(width)
+        match = whole.isin(known)
+        if match.any():
+            first = f"{codes[match].iloc[0]} is {whole[match].iloc[0]} there"
+            return (
+                f"Leading zeros seem lost in {int(match.sum()):,} of them ({first}): save the codes as text."
+            )
+    return ""
+
+
+def _not_in(codes: pd.Series, source: TableSource, areas: Areas) -> list[str]:
+    """Note areas of the map that a table lacks; water has no figures."""
+    absent = areas.codes[~areas.codes.isin(_text(codes)) & ~areas.frame["water"].to_numpy(bool)]
+    if not len(absent):
+        return []
+    return [
+        f"{source.path.name}: areas of the map that are not in the table ({examples(absent, len(areas))})."
+    ]
 
 
 def _joined(panels: Sequence[Panel], study: Study) -> Panel:

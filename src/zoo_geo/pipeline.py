@@ -17,7 +17,7 @@ from zoo_geo.flags import Flags, flag
 from zoo_geo.inputs import Inputs, read_inputs
 from zoo_geo.outputs.folder import results_folder
 from zoo_geo.outputs.page import write_page
-from zoo_geo.outputs.report import make_report, write_report
+from zoo_geo.outputs.report import make_report, small_exposure_line, write_report
 from zoo_geo.outputs.tables import write_table
 from zoo_geo.panel import Panel
 from zoo_geo.priorities import Priority, priority
@@ -141,7 +141,7 @@ def _told(flagged: pd.DataFrame, order: pd.DataFrame, inputs: Inputs) -> pd.Data
     units = {item.id: item.unit for item in inputs.panel.indicators}
     rows = flagged.assign(unit=flagged["indicator"].map(units)).to_dict("records")
     return flagged.assign(
-        rank=ranks["rank"].astype("Int32").to_numpy(),
+        rank=ranks["rank"].astype("Int64").array,
         selected=ranks["selected"].eq(True).to_numpy(),
         sentence=[sentence(cast(Row, row), inputs.study.language) for row in rows],
     )
@@ -162,7 +162,7 @@ def _report(inputs: Inputs, detections: Sequence[Detection], flags: Flags, order
 
 def _write(inputs: Inputs, flags: Flags, report: dict[str, Any], folder: Path, steps: _Steps) -> list[str]:
     """Write everything and return the names of the files."""
-    outputs, shapes = inputs.study.outputs, inputs.areas.frame.geometry
+    outputs, shapes, language = inputs.study.outputs, inputs.areas.frame.geometry, inputs.study.language
     steps.begin("result tables")
     tables = {
         "flags": _on_shapes(flags.frame, shapes),
@@ -172,20 +172,22 @@ def _write(inputs: Inputs, flags: Flags, report: dict[str, Any], folder: Path, s
     paths = [
         path
         for stem, table in tables.items()
-        for path in write_table(table, stem, folder, outputs.formats, csv_bom=outputs.csv_bom)
+        for path in write_table(
+            table, stem, folder, outputs.formats, csv_bom=outputs.csv_bom, csv_dialect=outputs.csv_dialect
+        )
     ]
-    paths += write_report(report, folder, inputs.study.language)
+    paths += write_report(report, folder, language)
     if outputs.page:
         steps.begin("page")
         paths.append(
             write_page(
                 folder,
                 title=inputs.study.title,
-                language=inputs.study.language,
+                language=language,
                 areas=inputs.areas,
                 panel=inputs.panel,
                 flags=flags,
-                notices=report["notices"],
+                notices=[*filter(None, [small_exposure_line(report, language)]), *report["notices"]],
             )
         )
     return [path.name for path in paths]

@@ -150,6 +150,9 @@ class Outputs:
 
     formats: tuple[Format, ...] = key("Formats of the tables.", ("geoparquet", "gpkg", "geojson", "csv"))
     csv_bom: bool = key("Whether csv files begin with the mark that Excel wants.", False)
+    csv_dialect: Literal["international", "nl"] = key(
+        "Commas and decimal points, or semicolons and decimal commas.", "international"
+    )
     page: bool = key("Whether the map page is made.", True)
 
 
@@ -366,10 +369,23 @@ def _check_references(draft: SimpleNamespace, problems: Problems) -> None:
 
 
 def _check_context(draft: SimpleNamespace, problems: Problems) -> None:
-    names = {type_: name for name, type_ in registry().items()}
-    known = sorted({names[type(detector)] for detector in draft.detectors})
+    known = _detections(draft)
     for name in draft.flags.context:
-        _check_known(name.partition(":")[0], known, "flags.context", "detectors of the study", problems)
+        _check_known(name, known, "flags.context", "detectors of the study", problems)
+    if set(known) <= set(draft.flags.context):
+        problems.add("flags.context needs to leave a detector that can raise a flag; got all of them.")
+
+
+def _detections(draft: SimpleNamespace) -> list[str]:
+    """Return detector and reference of what each detector will find, as in ``deviation:national``."""
+    from zoo_geo.detectors.local import reference
+
+    def compared_with(detector: object) -> str:
+        named = getattr(detector, "reference", None)
+        return str(named) if named else reference(getattr(detector, "value", "residual"))
+
+    names = {type_: name for name, type_ in registry().items()}
+    return [f"{names[type(each)]}:{compared_with(each)}" for each in draft.detectors]
 
 
 def _check_known(name: str, known: list[str], at: str, what: str, problems: Problems) -> None:
@@ -378,10 +394,12 @@ def _check_known(name: str, known: list[str], at: str, what: str, problems: Prob
 
 
 def _check_different_detectors(draft: SimpleNamespace, problems: Problems) -> None:
-    repeated = _repeated(str(detector) for detector in draft.detectors)
+    repeated = _repeated(_detections(draft))
     if repeated:
         listed = examples(repeated, len(draft.detectors))
-        problems.add(f"detectors need to differ; got the same more than once ({listed}).")
+        problems.add(
+            f"detectors need to differ in type or reference; got the same more than once ({listed})."
+        )
 
 
 def _numbered(section: str, draft: SimpleNamespace) -> Iterator[tuple[str, Any]]:

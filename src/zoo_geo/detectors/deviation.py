@@ -9,6 +9,7 @@ import numpy as np
 from scipy import special
 
 from zoo_geo import expectation as ex
+from zoo_geo import references
 from zoo_geo.detectors.base import Alternative, Detector, Scores, options, spread_out
 from zoo_geo.detectors.inputs import ISOLATED, OK, TOO_FEW, Inputs, blocks, column_status, matrix, parents
 from zoo_geo.errors import InputError
@@ -105,15 +106,15 @@ class Deviation(Detector):
         notices = _doubts(inputs, status, arrays["p_value"], self.reference)
         return Scores(self.reference, status, arrays, _CLASSES, _classes(arrays["z"]), notices=notices)
 
-    def _references(self, inputs: Inputs) -> tuple[list[ex.Reference], list[ex.Reference]]:
-        nation: list[ex.Reference] = [ex.everybody(inputs.codes.size)]
+    def _references(self, inputs: Inputs) -> tuple[list[references.Reference], list[references.Reference]]:
+        nation: list[references.Reference] = [references.everybody(inputs.codes.size)]
         if self.reference == "national":
             return nation, []
         if self.reference not in _GRAPHS:
-            return [ex.group(inputs.labels(self.reference.removeprefix("parent:")))], nation
+            return [references.group(inputs.labels(self.reference.removeprefix("parent:")))], nation
         if self.reference == "peers":  # those alike of those alike are alike no more
             return [matrix(inputs)], nation
-        return ex.rings(matrix(inputs), self.rings), nation + parents(inputs)
+        return references.rings(matrix(inputs), self.rings), nation + parents(inputs)
 
     def _results(
         self, seen: np.ndarray, size: np.ndarray, valid: np.ndarray, family: Family, fit: ex.Expectation
@@ -141,7 +142,7 @@ _RESULTS = ("expected", "ratio", "ratio_low", "ratio_high", "statistic", "z", "p
 def _lonely(
     status: np.ndarray,
     known: np.ndarray,
-    near: list[ex.Reference],
+    near: list[references.Reference],
     fit: ex.Expectation,
     usable: np.ndarray,
 ) -> np.ndarray:

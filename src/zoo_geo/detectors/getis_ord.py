@@ -7,7 +7,7 @@ from typing import ClassVar, Literal
 
 import numpy as np
 
-from zoo_geo import expectation as ex
+from zoo_geo import references
 from zoo_geo.detectors import local
 from zoo_geo.detectors.base import Alternative, Detector, Scores, options
 from zoo_geo.detectors.inputs import Inputs, matrix
@@ -103,7 +103,7 @@ class GetisOrd(Detector):
             if self.value != "rate":
                 return lag / (weight + (own[:, None] if self.null != "total" else 0.0))
             others = 0.0 if self.star else np.nan_to_num(values)
-            return lag / (ex.totals(np.nan_to_num(values)) - others)
+            return lag / (references.totals(np.nan_to_num(values)) - others)
 
 
 def _hot_cold(z: np.ndarray) -> np.ndarray:

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 from scipy import sparse
 
-from zoo_geo import expectation as ex
+from zoo_geo import references
 from zoo_geo.errors import InputError, examples
 from zoo_geo.panel import Indicator, Panel
 from zoo_geo.schema import STATUSES
@@ -161,11 +161,11 @@ def graph(inputs: Inputs) -> Csr:
     return inputs.csr
 
 
-def parents(inputs: Inputs) -> list[ex.Reference]:
+def parents(inputs: Inputs) -> list[references.Reference]:
     """Widest parent areas, when the hierarchy is known."""
     if inputs.areas is None or not inputs.areas.parents:
         return []
-    return [ex.group(inputs.labels(inputs.areas.parents[-1]))]
+    return [references.group(inputs.labels(inputs.areas.parents[-1]))]
 
 
 def blocks(inputs: Inputs) -> list[tuple[str, np.ndarray]]:
@@ -177,7 +177,7 @@ def blocks(inputs: Inputs) -> list[tuple[str, np.ndarray]]:
     ]
 
 
-def lonely(inputs: Inputs, weights: ex.Reference) -> np.ndarray:
+def lonely(inputs: Inputs, weights: references.Reference) -> np.ndarray:
     """Areas that have a figure, and no other area in reach that has one; shape (n, n_columns)."""
     known = inputs.status == OK
     if isinstance(weights, sparse.csr_array):

@@ -15,6 +15,7 @@ import numpy as np
 from scipy import sparse
 
 from zoo_geo import expectation as ex
+from zoo_geo import references
 from zoo_geo.detectors.base import Alternative, options, spread_out
 from zoo_geo.detectors.inputs import ISOLATED, OK, Inputs, blocks, column_status, lonely, matrix, parents
 from zoo_geo.errors import InputError
@@ -66,8 +67,8 @@ def fields(inputs: Inputs, value: Value, n_jobs: int) -> Fields:
     status = column_status(inputs)
     found, expected, low, high = (np.full(status.shape, np.nan) for _ in range(4))
     if value == "residual":
-        near: list[ex.Reference] = [ex.annulus(matrix(inputs), OUTER_RING)]
-        wider = [ex.everybody(inputs.codes.size), *parents(inputs)]
+        near: list[references.Reference] = [references.annulus(matrix(inputs), OUTER_RING)]
+        wider = [references.everybody(inputs.codes.size), *parents(inputs)]
 
         def block(work: tuple[str, np.ndarray]) -> None:
             family, columns = FAMILIES[work[0]], work[1]
@@ -93,9 +94,11 @@ def _rates(inputs: Inputs, status: np.ndarray, value: Value) -> np.ndarray:
     if value == "rate":
         return rate
     with np.errstate(divide="ignore", invalid="ignore"):
-        total = ex.totals(np.where(ok, size, 0.0))
-        mean = ex.totals(np.where(ok, rate * size, 0.0)) / total
-        between = ex.totals(np.where(ok, size * (rate - mean) ** 2, 0.0)) / total - mean * ok.sum(0) / total
+        total = references.totals(np.where(ok, size, 0.0))
+        mean = references.totals(np.where(ok, rate * size, 0.0)) / total
+        between = (
+            references.totals(np.where(ok, size * (rate - mean) ** 2, 0.0)) / total - mean * ok.sum(0) / total
+        )
         variance = between + mean / size
         variance = np.where(variance < 0, mean / size, variance)
         return (rate - mean) / np.sqrt(variance)
@@ -198,9 +201,9 @@ def _moments(
     """Exact mean and variance of the lag when values are drawn without replacement."""
     x = np.where(valid[:, None], values[:, columns], 0.0)
     n = float(valid.sum())
-    centre = ex.totals(x) / max(n, 1.0)
+    centre = references.totals(x) / max(n, 1.0)
     x = np.where(valid[:, None], x - centre, 0.0)
-    squares = ex.totals(x**2)
+    squares = references.totals(x**2)
     first = rows.sum(axis=1)[:, None]
     second = sparse.csr_array(rows.multiply(rows)).sum(axis=1)[:, None]
     lag = rows @ x

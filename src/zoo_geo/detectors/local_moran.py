@@ -7,7 +7,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from zoo_geo import expectation as ex
+from zoo_geo import references
 from zoo_geo.detectors import local
 from zoo_geo.detectors.base import Alternative, Detector, Scores
 from zoo_geo.detectors.inputs import Inputs, matrix
@@ -64,11 +64,11 @@ class LocalMoran(Detector):
         found = local.infer(fields.values, weights, self.permutations, seed, None, n_jobs)
         status = local.statuses(inputs, fields, found)
         count = np.isfinite(fields.values).sum(0)
-        mean = ex.totals(np.nan_to_num(fields.values)) / np.maximum(count, 1)
+        mean = references.totals(np.nan_to_num(fields.values)) / np.maximum(count, 1)
         away = fields.values - mean
         with np.errstate(divide="ignore", invalid="ignore"):
             lag = found.lag / found.weight - mean
-            normal = (count - 1) / ex.totals(np.nan_to_num(away) ** 2)
+            normal = (count - 1) / references.totals(np.nan_to_num(away) ** 2)
         own, around = _sign(away), _sign(lag)
         turned = np.where(own < 0, -1.0, own)
         above = np.where(own < 0, found.below, found.above)

@@ -1,7 +1,5 @@
 """Compiled loops: arrays and scalars in, arrays out; numpy and numba only."""
 
-from __future__ import annotations
-
 import os
 import tempfile
 
@@ -22,7 +20,7 @@ def find_cache() -> str | None:
     """
     own = os.path.join(os.path.dirname(__file__), "__pycache__")
     usual = AppDirs(appname="numba", appauthor=False).user_cache_dir
-    if any(_writable(folder) for folder in (config.CACHE_DIR, own, usual) if folder):
+    if any(_writable(folder) for folder in (getattr(config, "CACHE_DIR", ""), own, usual) if folder):
         return None
     os.environ["NUMBA_CACHE_DIR"] = folder = _private_folder()
     config.reload_config()

@@ -86,10 +86,15 @@
     };
     const config = {
       scrollZoom: true, displaylogo: false, displayModeBar: true,
-      modeBarButtons: [["zoomIn2d", "zoomOut2d"]],
+      modeBarButtons: [["zoomIn2d", "zoomOut2d"]], locale: data.language,
     };
     return Plotly.react(map, traces(), layout, config);
   }
+
+  Plotly.register({
+    moduleType: "locale", name: data.language, format: {},
+    dictionary: { "Zoom in": words.zoom_in, "Zoom out": words.zoom_out },
+  });
 
   function element(name, text, className) {
     const made = document.createElement(name);
@@ -150,7 +155,7 @@
     }
     const { x, y } = lines([area]), last = map.data.length;
     const view = zoom ? ranges(boxes[area], Math.max(2, extent / 80 / size(boxes[area]))) : {};
-    Plotly.update(map, { x: [x, x], y: [y, y] }, view, [last - 2, last - 1]);
+    Plotly.update(map, { x: [x, x], y: [y, y] }, view, [last - 2, last - 1]).then(follow);
   }
 
   const size = (box) => Math.max(box[2] - box[0], box[3] - box[1], 1);

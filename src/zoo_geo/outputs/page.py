@@ -52,6 +52,8 @@ _WORDS: dict[str, dict[str, str]] = {
         "indicator": "Indicator",
         "period": "Period",
         "whole": "Whole map",
+        "zoom_in": "Zoom in",
+        "zoom_out": "Zoom out",
         "map": "Map of the areas by class; the list of flags says the same in words",
         "legend": "Classes",
         "notices": "What the reader has to know",
@@ -79,6 +81,8 @@ _WORDS: dict[str, dict[str, str]] = {
         "indicator": "Indicator",
         "period": "Periode",
         "whole": "Hele kaart",
+        "zoom_in": "Inzoomen",
+        "zoom_out": "Uitzoomen",
         "map": "Kaart van de gebieden naar klasse; de lijst met vlaggen zegt hetzelfde in woorden",
         "legend": "Klassen",
         "notices": "Wat de lezer moet weten",
@@ -102,6 +106,8 @@ _WORDS: dict[str, dict[str, str]] = {
         "water": "Water",
     },
 }
+
+_SCRIPT_WORDS = ("count", "none", "no_value", "flagged", "all", "zoom_in", "zoom_out")
 
 
 def write_page(
@@ -170,7 +176,7 @@ def _data(
     marks, values = _cells(areas, panel, flags.cells)
     return {
         "language": language,
-        "words": {name: words[name] for name in ("count", "none", "no_value", "flagged", "all")},
+        "words": {name: words[name] for name in _SCRIPT_WORDS},
         "classes": [{"label": words[name], **_STYLES[name]} for name in _PLACES],
         "border": _BORDER,
         "areas": {"names": _names(areas), "shapes": _shapes(areas)},

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -152,40 +153,81 @@ _HEADINGS: dict[str, dict[str, str]] = {
         "read": "{areas} areas; detectors: {detectors}.",
         "notices": "What the reader has to know",
         "small": (
-            "{flags} of {of} flags on counts lie on areas with an exposure below a fifth of what the rate is "
-            "per (below 200 for a rate per 1,000)."
+            "{flags} of {of} flags on counts {lie} on areas with an exposure below a fifth of what the rate "
+            "is per (below 200 for a rate per 1,000)."
         ),
+        "lie_1": "lies",
+        "lie": "lie",
         "flags": "Flags",
         "flags_by_detector": "Flags by the detector that raises them",
         "follow_up": "Follow-up",
         "truth": "Known anomalies",
         "compared": (
-            "{found} of {planted} planted anomalies were found; {none} of {flags} flags are none ({share}%)."
+            "{found} of {planted} planted anomalies {were} found; "
+            "{none} of {flags} flags {are} none ({share}%)."
         ),
+        "were_1": "was",
+        "were": "were",
+        "are_1": "is",
+        "are": "are",
         "cells": "Cells by status",
         "classes": "Cells by class",
         "none": "Nothing.",
+        "internal": NOTICE,
     },
     "nl": {
         "read": "{areas} gebieden; detectoren: {detectors}.",
         "notices": "Wat de lezer moet weten",
         "small": (
-            "{flags} van {of} vlaggen op aantallen liggen in gebieden met een noemer onder een vijfde van de "
+            "{flags} van {of} vlaggen op aantallen {lie} in gebieden met een noemer onder een vijfde van de "
             "eenheid van het cijfer (onder 200 bij een cijfer per 1.000)."
         ),
+        "lie_1": "ligt",
+        "lie": "liggen",
         "flags": "Vlaggen",
         "flags_by_detector": "Vlaggen per detector die ze opwerpt",
         "follow_up": "Opvolging",
         "truth": "Bekende afwijkingen",
         "compared": (
-            "{found} van {planted} ingebouwde afwijkingen zijn gevonden; "
-            "{none} van {flags} vlaggen horen bij geen ({share}%)."
+            "{found} van {planted} ingebouwde afwijkingen {were} gevonden; "
+            "{none} van {flags} vlaggen {are} bij geen ({share}%)."
         ),
+        "were_1": "is",
+        "were": "zijn",
+        "are_1": "hoort",
+        "are": "horen",
         "cells": "Cellen naar status",
         "classes": "Cellen naar klasse",
         "none": "Niets.",
+        "internal": "intern: niet voor publicatie",
     },
 }
+
+_COLUMNS: dict[str, dict[str, str]] = {
+    "en": {},
+    "nl": {
+        "period": "periode",
+        "high": "hoog",
+        "low": "laag",
+        "flags": "vlaggen",
+        "kind": "soort",
+        "planted": "ingebouwd",
+        "found": "gevonden",
+        "ok": "cijfer",
+        "missing": "geen cijfer",
+        "secret": "geheim",
+        "no_exposure": "geen noemer",
+        "isolated": "geen buren",
+        "constant": "alle gebieden gelijk",
+        "too_few": "te weinig om iets te zeggen",
+        "high_998": "hoog (99,8%)",
+        "high_95": "hoog (95%)",
+        "as_expected": "zoals verwacht",
+        "low_95": "laag (95%)",
+        "low_998": "laag (99,8%)",
+    },
+}
+"""Headings of the tables that differ from the names of the data."""
 
 
 def as_markdown(report: Mapping[str, Any], language: Language) -> str:
@@ -194,21 +236,24 @@ def as_markdown(report: Mapping[str, Any], language: Language) -> str:
     read = words["read"].format(
         areas=number(report["areas"], language, 15), detectors=", ".join(report["detectors"])
     )
-    parts = [f"# {_escaped(report['title'])}", f"**{report['internal']}**", read]
+    parts = [f"# {_escaped(report['title'])}", f"**{words['internal']}**", read]
     parts += [f"## {words['notices']}", small_exposure_line(report, language), _bullets(report["notices"])]
     if "truth" in report:
-        table = _table(report["truth"]["by_kind"], words["none"])
+        table = _table(report["truth"]["by_kind"], language)
         parts += [f"## {words['truth']}", truth_line(report, language), table]
     for name in ("flags", "flags_by_detector", "classes", "cells"):
-        parts += [f"## {words[name]}", _table(report[name], words["none"])]
+        parts += [f"## {words[name]}", _table(report[name], language)]
     parts += [f"## {words['follow_up']}", report["follow_up"]]
     return "\n\n".join(filter(None, parts)) + "\n"
 
 
 def small_exposure_line(report: Mapping[str, Any], language: Language) -> str:
-    """Say how many flags lie on areas with little exposure."""
-    counts = {name: number(n, language, 15) for name, n in report["small_exposure"].items()}
-    return _HEADINGS[language]["small"].format(**counts)
+    """Say how many flags lie on areas with little exposure; nothing where no flag is on counts."""
+    words, small = _HEADINGS[language], report["small_exposure"]
+    if not small["of"]:
+        return ""
+    counts = {name: number(n, language, 15) for name, n in small.items()}
+    return words["small"].format(**counts, lie=words["lie_1" if small["flags"] == 1 else "lie"])
 
 
 def truth_line(report: Mapping[str, Any], language: Language) -> str:
@@ -218,21 +263,27 @@ def truth_line(report: Mapping[str, Any], language: Language) -> str:
     none, share = (
         number(n, language, 15) for n in (truth["flags_that_are_none"], round(100 * truth["share_none"], 1))
     )
-    return _HEADINGS[language]["compared"].format(**counts, none=none, share=share)
+    words = _HEADINGS[language]
+    were = words["were_1" if truth["found"] == 1 else "were"]
+    are = words["are_1" if truth["flags_that_are_none"] == 1 else "are"]
+    return words["compared"].format(**counts, none=none, share=share, were=were, are=are)
 
 
 def _bullets(lines: Iterable[str]) -> str:
     return "\n".join(f"- {_escaped(line)}" for line in lines)
 
 
-def _table(rows: Sequence[Mapping[str, Any]], none: str) -> str:
+def _table(rows: Sequence[Mapping[str, Any]], language: Language) -> str:
     """Return a table with the keys of all rows as columns."""
     names = list(dict.fromkeys(name for row in rows for name in row))
-    lines = [names, ["---"] * len(names), *([str(row.get(name, 0)) for name in names] for row in rows)]
-    return "\n".join(f"| {' | '.join(map(_escaped, line))} |" for line in lines) if rows else none
+    headings = [_COLUMNS[language].get(name, name) for name in names]
+    if not rows:
+        return _HEADINGS[language]["none"]
+    lines = [headings, ["---"] * len(names), *([str(row.get(name, 0)) for name in names] for row in rows)]
+    return "\n".join(f"| {' | '.join(map(_escaped, line))} |" for line in lines)
 
 
 def _escaped(text: str) -> str:
-    """Keep text of the data from being read as markup."""
-    plain = " ".join(str(text).split())
-    return plain.replace("&", "&amp;").replace("<", "&lt;").replace("|", "\\|")
+    """Keep text of the data from being read as markup, and ``p <= 0.001`` readable."""
+    plain = re.sub(r"&(?=#?\w+;)", "&amp;", " ".join(str(text).split()))
+    return re.sub(r"<(?=[A-Za-z/!?])", "&lt;", plain).replace("|", "\\|")

@@ -13,19 +13,28 @@ import pandas as pd
 import pyogrio
 
 from zoo_geo.outputs.folder import MARK, marked
+from zoo_geo.schema import COLUMNS
 
 NOTICE = f"{MARK}: not for publication"
 """Value of the first column of every table until disclosure control exists."""
 
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
 _SUFFIXES = {"geoparquet": ".parquet", "gpkg": ".gpkg", "geojson": ".geojson", "csv": ".csv"}
+_DIALECTS = {"international": (",", "."), "nl": (";", ",")}
+_WHOLE = [name for name, column in COLUMNS.items() if column.dtype == "integer"]
 _SPATIAL_ONLY = ("gpkg", "geojson")
 _DECIMALS_OF_A_DEGREE = 6  # about 0.1 m
 _DATE = "2000-01-01T00:00:00Z"  # a GeoPackage holds its time of writing, which no result depends on
 
 
 def write_table(
-    table: pd.DataFrame, stem: str, folder: Path, formats: Iterable[str], *, csv_bom: bool = False
+    table: pd.DataFrame,
+    stem: str,
+    folder: Path,
+    formats: Iterable[str],
+    *,
+    csv_bom: bool = False,
+    csv_dialect: str = "international",
 ) -> list[Path]:
     """Write a table in several formats.
 
@@ -41,6 +50,8 @@ def write_table(
         Of ``geoparquet``, ``gpkg``, ``geojson`` and ``csv``.
     csv_bom
         Whether csv begins with the byte-order mark that Excel wants.
+    csv_dialect
+        ``nl`` for semicolons and decimal commas, as Excel with Dutch settings reads them.
 
     Returns
     -------
@@ -51,7 +62,7 @@ def write_table(
         "geoparquet": _write_parquet,
         "gpkg": partial(_write_geopackage, layer=stem),
         "geojson": _write_geojson,
-        "csv": partial(_write_csv, bom=csv_bom),
+        "csv": partial(_write_csv, bom=csv_bom, dialect=csv_dialect),
     }
     spatial = isinstance(table, gpd.GeoDataFrame)
     plain = _plain(table)
@@ -64,10 +75,12 @@ def write_table(
 
 
 def _plain(table: pd.DataFrame) -> pd.DataFrame:
-    """Return a copy that says what it is, with categories as text."""
+    """Return a copy that says what it is, with categories as text and whole numbers as such."""
     plain = table.reset_index(drop=True)
     categories = plain.select_dtypes("category").columns
     plain[categories] = plain[categories].astype("str")
+    for name in plain.columns.intersection(_WHOLE):
+        plain[name] = pd.to_numeric(plain[name]).astype("Int64")
     plain.insert(0, MARK, NOTICE)
     return plain
 
@@ -88,13 +101,14 @@ def _write_geojson(table: gpd.GeoDataFrame, path: Path) -> None:
     finite.to_crs(4326).to_file(path, driver="GeoJSON", engine="pyogrio", **options)
 
 
-def _write_csv(table: pd.DataFrame, path: Path, *, bom: bool) -> None:
+def _write_csv(table: pd.DataFrame, path: Path, *, bom: bool, dialect: str) -> None:
     plain = pd.DataFrame(table.drop(columns="geometry", errors="ignore"))
     text = [name for name in plain.columns if not pd.api.types.is_numeric_dtype(plain[name])]
     plain[text] = plain[text].apply(_neutral)
     plain.columns = _neutral(plain.columns.to_series())
     encoding = "utf-8-sig" if bom else "utf-8"
-    plain.to_csv(path, index=False, lineterminator="\n", encoding=encoding)
+    separator, decimal = _DIALECTS[dialect]
+    plain.to_csv(path, index=False, sep=separator, decimal=decimal, lineterminator="\n", encoding=encoding)
 
 
 def _neutral(text: pd.Series) -> pd.Series:

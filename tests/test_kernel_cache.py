@@ -1,0 +1,69 @@
+"""Where compiled loops are kept when the package and the home of the user cannot be written to."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import zoo_geo
+from zoo_geo import kernels
+
+CODE = (
+    "import os, zoo_geo; from zoo_geo.kernels.tails import nb_tails; "
+    "print(zoo_geo.__file__); print(os.environ.get('NUMBA_CACHE_DIR', ''))"
+)
+
+
+def test_a_read_only_package_without_a_home_still_compiles(tmp_path):
+    copy = tmp_path / "zoo_geo"
+    shutil.copytree(Path(zoo_geo.__file__).parent, copy, ignore=shutil.ignore_patterns("__pycache__"))
+    (copy / "kernels" / "__pycache__").touch()  # no folder can be made here, whoever runs the test
+    (tmp_path / "temp").mkdir()
+    nowhere = str(tmp_path / "zoo_geo" / "py.typed" / "below")
+    places = {"HOME": nowhere, "XDG_CACHE_HOME": nowhere, "TMPDIR": str(tmp_path / "temp")}
+    given = {name: value for name, value in os.environ.items() if name != "NUMBA_CACHE_DIR"}
+    environment = {**given, **places, "PYTHONPATH": str(tmp_path)}
+    done = subprocess.run(
+        [sys.executable, "-c", CODE], env=environment, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    package, cache = done.stdout.splitlines()
+    assert package == str(copy / "__init__.py")
+    assert Path(cache).parent == tmp_path / "temp"
+
+
+@pytest.fixture
+def nowhere(tmp_path, monkeypatch):
+    """No place but the temp directory."""
+    monkeypatch.setattr(kernels.tempfile, "tempdir", str(tmp_path))
+    monkeypatch.setattr(kernels, "_writable", lambda _: False)
+    monkeypatch.setenv("NUMBA_CACHE_DIR", "")
+    yield tmp_path
+    monkeypatch.undo()
+    kernels.config.reload_config()
+
+
+def test_the_folder_is_used_again_when_it_is_ones_own(nowhere):
+    first = kernels.find_cache()
+    assert Path(first).parent == nowhere
+    assert first == kernels.config.CACHE_DIR
+    assert Path(first).stat().st_mode & 0o777 == 0o700
+    assert kernels.find_cache() == first
+
+
+@pytest.mark.skipif(os.name != "posix", reason="rights of POSIX")
+def test_a_folder_that_others_can_write_in_is_not_trusted(nowhere):
+    first = Path(kernels.find_cache())
+    first.chmod(0o777)
+    second = Path(kernels.find_cache())
+    assert second != first
+    assert second.stat().st_mode & 0o777 == 0o700
+
+
+def test_numba_keeps_its_own_place_where_it_has_one():
+    assert kernels.find_cache() is None
