@@ -42,6 +42,7 @@ class Group:
         )
 
     def total(self, x: np.ndarray) -> np.ndarray:
+        """Sum over each label."""
         return self._member.T @ x
 
     def __matmul__(self, x: np.ndarray) -> np.ndarray:
