@@ -305,7 +305,8 @@ def flag_id(study: str, area: str, period: str, indicator: str) -> str:
     >>> flag_id("demo", "BU00010203", "2024", "hemp") == flag_id("demo", "BU00010203", "2024", "hemp")
     True
     """
-    return hashlib.sha256("\x1f".join((study, area, period, indicator)).encode()).hexdigest()[:16]
+    digest = hashlib.sha256("\x1f".join((study, area, period, indicator)).encode()).hexdigest()
+    return f"F{digest[:15]}"  # a letter first, or a spreadsheet reads some ids as numbers
 
 
 def _leading(detections: Sequence[Detection], supports: Sequence[_Support], rows: np.ndarray) -> np.ndarray:
