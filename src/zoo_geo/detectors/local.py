@@ -268,9 +268,13 @@ def _count(
     for part in np.array_split(np.flatnonzero(todo & ~even), n_jobs):
         work += [(c, draw.direct, part) for c in columns if part.size]
 
+    place = {c: row for row, c in enumerate(columns)}
+    centred = np.where(valid, values[:, columns].T, 0.0)
+    centred = np.where(valid, centred - centred.sum(axis=1, keepdims=True) / valid.sum(), 0.0)
+
     def run(job: tuple[int, Callable[..., tuple[np.ndarray, np.ndarray]], np.ndarray]) -> None:
         c, count, which = job
-        above, below = count(np.nan_to_num(values[:, c] - np.nanmean(values[:, c])), which)
+        above, below = count(centred[place[c]], which)
         out.above[which, c] += above
         out.below[which, c] += below
 
