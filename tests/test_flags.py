@@ -399,3 +399,28 @@ def test_a_context_given_as_one_name_is_one_name():
     ]
     assert (flag(found).frame["detector"] == "deviation").any()
     assert not (flag(found, context="deviation:national").frame["detector"] == "deviation").any()
+
+
+def test_what_raises_a_cell_in_the_other_direction_is_named():
+    high = detection([1e-6, 0.5])
+    low = detection([1e-6, 0.5], reference="national", high=[False, False])
+    row = flag([high, low], min_count=0).frame.iloc[0]
+    assert (row["direction"], row["evidence"], row["contrary"]) == ("high", high.name, low.name)
+    assert row["n_evidence"] == 1
+    assert flag([high], min_count=0).frame["contrary"].tolist() == [""]
+
+
+def test_one_name_for_two_graphs_is_refused():
+    with pytest.raises(InputError, match="different names"):
+        flag([detection([0.5]), detection([0.5])])
+
+
+def test_a_count_without_a_ratio_passes_no_minimum_effect():
+    world = lattice(8, 8)
+    size, counts = counts_of(world)
+    counts[:16] *= 6
+    found = GetisOrd(999, value="rate").detect(world.panel({"y": counts}, size), world.graph())
+    assert len(flag(found).frame) > 0
+    assert len(flag(found, min_ratio=1.2).frame) == 0
+    assert len(flag(found, min_excess=1).frame) == 0
+    assert (flag(found, method="holm").frame["method"] == "holm").all()

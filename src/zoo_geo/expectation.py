@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
-from scipy import sparse
+from scipy import sparse, special
 
 from zoo_geo.predictive import SMALLEST_SPREAD, Binomial, Family, Gaussian, Poisson
 from zoo_geo.references import Group, Reference, totals
@@ -229,7 +229,7 @@ def _gathered(reference: Reference, events: np.ndarray, size: np.ndarray) -> tup
 
 _FEWEST_ODD = 3
 _CAP = 4.0
-_CAPPED_MEAN = 0.9205
+_CAPPED_MEAN = float(special.chdtr(3, _CAP) + _CAP * (1.0 - special.chdtr(1, _CAP)))
 """Mean of the square of a standard normal variable that is capped at `_CAP`."""
 
 

@@ -85,11 +85,12 @@ def pooled(areas, observed, size, weight):
 def scatter_of(departures, errors):
     """Huber's proposal 2 for the variance between surroundings, eight rounds."""
     scatter = 0.05
+    usual = stats.norm.expect(lambda z: min(z * z, 4.0), epsabs=1e-13, limit=200)
     for _ in range(8):
         top = bottom = 0.0
         for d, e in zip(departures, errors, strict=True):
             v = e + scatter
-            top += (min(d * d, 4 * v) - 0.9205 * v) / v**2
+            top += (min(d * d, 4 * v) - usual * v) / v**2
             bottom += 1 / v**2
         scatter = max(scatter + top / bottom, 1e-4)
     return scatter
