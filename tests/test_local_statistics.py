@@ -1,6 +1,7 @@
 """Local Moran, G and G* against plain loops, full enumeration, esda and printed numbers."""
 
 import math
+from dataclasses import replace
 
 import geopandas as gpd
 import libpysal
@@ -16,7 +17,8 @@ from naive import expectation as naive_expectation
 from naive import local_statistics as naive
 from panels import World, by_area, counts_of, lattice, with_island
 from zoo_geo import references
-from zoo_geo.detectors import local
+from zoo_geo.detectors import draws, local
+from zoo_geo.detectors.draws import Plan, infer
 from zoo_geo.detectors.getis_ord import GetisOrd
 from zoo_geo.detectors.local_moran import LocalMoran
 from zoo_geo.errors import InputError
@@ -155,13 +157,21 @@ def test_moments_and_p_are_those_of_all_arrangements_of_six_areas(total):
     ]
     near[2] = {0: 1.0, 4: 1.0}  # equal weights take the other road
     world = World([row or {(i + 1) % 6: 1.0} for i, row in enumerate(near)])
-    draws = 20_000
+    count = 20_000
     own = np.array([naive.self_weight(world.near, i) for i in range(6)]) if total else None
-    found = local.infer(np.array(values)[:, None], dense(world), draws, 1, own, 1)
+    kind = "total" if total else "conditional"
+    plan = Plan(count, "permutation", seed=1)
+    found = infer(np.array(values)[:, None], dense(world), kind, plan, own)
+    exact = infer(np.array(values)[:, None], dense(world), kind, replace(plan, inference="moments"), own)
+    column = exact.column(0)
     for i in range(6):
         sums = naive.enumerated(world.near, values, i, total)
-        assert found.mean[i, 0] == pytest.approx(np.mean(sums), rel=1e-12)
-        assert found.variance[i, 0] == pytest.approx(np.var(sums), rel=1e-10)
+        mean = column.mean[i] + exact.weight(0)[i] * np.mean(values)
+        assert mean == pytest.approx(np.mean(sums), rel=1e-12)
+        assert column.variance[i] == pytest.approx(np.var(sums), rel=1e-10, abs=1e-12)
+        if column.variance[i] > 0:
+            third = np.mean((np.array(sums) - np.mean(sums)) ** 3) / np.var(sums) ** 1.5
+            assert column.skewness[i] == pytest.approx(third, rel=1e-10, abs=1e-10)
         lag = naive.lag(world.near, values, i, total)
         if len(world.near[i]) + total >= (6 if total else 5):
             continue  # nothing left to chance
@@ -169,8 +179,8 @@ def test_moments_and_p_are_those_of_all_arrangements_of_six_areas(total):
             (found.above, np.mean(np.array(sums) >= lag - 1e-9)),
             (found.below, np.mean(np.array(sums) <= lag + 1e-9)),
         ):
-            error = math.sqrt(true * (1 - true) / draws) + 1e-9
-            assert abs(counted[i, 0] / draws - true) < 4.5 * error
+            error = math.sqrt(true * (1 - true) / count) + 1e-9
+            assert abs(counted[i, 0] / count - true) < 4.5 * error
 
 
 def dense(world):
@@ -187,7 +197,7 @@ def test_draws_in_blocks_are_the_draws_in_one(monkeypatch):
     world.near[7] = dict.fromkeys(world.near[7], 1.0)
     values = np.random.default_rng(0).normal(size=25).tolist()
     whole = cells(GetisOrd(199, value="rate"), world, values)
-    monkeypatch.setattr(local, "_DRAWS", 64)
+    monkeypatch.setattr(draws, "_DRAWS", 64)
     pd.testing.assert_frame_equal(cells(GetisOrd(199, value="rate"), world, values), whole)
 
 
@@ -391,9 +401,12 @@ def test_g_of_the_six_points_in_any_weights():
     weights = dense(World(near))
     rows = sparse.csr_array(weights / np.maximum(weights.sum(axis=1), 1)[:, None])
     for matrix in (weights, rows):
-        assert local.infer(values, matrix, 19, 0, None, 1).z[0, 0] == pytest.approx(-1.0136728985502574)
+        found = infer(values, matrix, "conditional", Plan(19))
+        assert found.column(0).z()[0] == pytest.approx(-1.0136728985502574)
         own = matrix.max(axis=1).toarray().ravel()
-        assert local.infer(values, matrix, 19, 0, own, 1).z[0, 0] == pytest.approx(-1.3972762620115444)
+        assert infer(values, matrix, "total", Plan(19), own).column(0).z()[0] == pytest.approx(
+            -1.3972762620115444
+        )
 
 
 def libpysal_map(name, gal, id_column=None):

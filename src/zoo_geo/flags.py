@@ -184,8 +184,8 @@ def _support(detection: Detection, rules: Rules) -> _Support:
     direction = frame["direction"].to_numpy()
     high, low = direction == "high", direction == "low"
     supports = significant(q, rules.alpha) & (high | low) & _large(detection, high, rules)
-    if detection.detector == "local_moran":  # HL and LH are exceptions among neighbours, not a group
-        supports &= frame["label"].isin(["HH", "LL"]).to_numpy()
+    if detection.groups is not None:  # HL and LH are exceptions among neighbours, not a group
+        supports &= frame["label"].isin(detection.groups).to_numpy()
     raises = supports & (detection.name not in rules.context)
     return _Support(q, high, supports, raises)
 

@@ -8,7 +8,14 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from zoo_geo.detectors.base import Detector
 
-NAMES = ("deviation", "getis_ord", "local_moran")
+NAMES = (
+    "bivariate_local_moran",
+    "deviation",
+    "getis_ord",
+    "local_geary",
+    "local_join_counts",
+    "local_moran",
+)
 """Modules of this folder that hold a detector."""
 
 

@@ -42,6 +42,8 @@ class Detection:
         Family and scale of each indicator.
     evidence
         Kind of evidence: two detections of one kind and reference never count twice.
+    groups
+        Classes that may support a flag; None for all.
     effect
         Column that a flag's minimum effect is held against.
     clusters
@@ -58,6 +60,7 @@ class Detection:
     indicators: tuple[Indicator, ...] = ()
     evidence: str = "own figure"
     effect: str = "ratio"
+    groups: tuple[str, ...] | None = None
     clusters: pd.DataFrame | None = None
     parameters: Mapping[str, Any] = field(default_factory=dict)
     notices: tuple[str, ...] = ()
@@ -72,16 +75,16 @@ class Detection:
 class Scores:
     """What a detector computes: arrays of shape (n, n_columns) by column name, in code order.
 
-    ``label`` numbers the detector's ``classes``; ``side`` is positive where the area is high, negative
-    where it is low, and the sign of z where it is not given.
+    None stands for NaN throughout. ``label`` numbers the detector's ``classes``; ``side`` is positive
+    where the area is high, negative where it is low.
     """
 
     reference: str
     status: np.ndarray
-    arrays: dict[str, np.ndarray]
+    arrays: Mapping[str, np.ndarray | None]
     classes: tuple[str, ...]
     label: np.ndarray
-    side: np.ndarray | None = None
+    side: np.ndarray
     notices: list[str] = field(default_factory=list)
 
 
@@ -97,6 +100,8 @@ class Detector(ABC):
     effect: ClassVar[str] = "ratio"
     evidence: ClassVar[str]
     """Kind of evidence: detectors of one kind never count twice."""
+    groups: ClassVar[tuple[str, ...] | None] = None
+    """Classes that may support a flag; None for all."""
     kinds: ClassVar[list[type[Detector]]] = []
 
     def __init_subclass__(cls, **kwargs: Any) -> None:  # noqa: ANN401
@@ -137,9 +142,8 @@ class Detector(ABC):
             Areas of the panel are not in the graph, or an option does not fit.
         """
         check_seed(seed)
-        inputs = prepare(panel, neighbors, areas)
-        scores = self._score(inputs, seed, threads(n_jobs))
-        return assemble(self, inputs, scores, seed)
+        inputs, jobs = prepare(panel, neighbors, areas), threads(n_jobs)
+        return assemble(self, inputs, self._score(inputs, seed, jobs), seed, jobs)
 
     @abstractmethod
     def _score(self, inputs: Inputs, seed: int, n_jobs: int) -> Scores:
@@ -168,19 +172,17 @@ def spread_out(work: Callable[[Any], T], items: Iterable[Any], n_jobs: int) -> l
         return list(pool.map(work, listed))
 
 
-def assemble(detector: Detector, inputs: Inputs, scores: Scores, seed: int) -> Detection:
+def assemble(detector: Detector, inputs: Inputs, scores: Scores, seed: int, n_jobs: int) -> Detection:
     """Make the tidy frame of a detection."""
     from zoo_geo._version import __version__
 
-    silent = scores.status != OK
-    for name in ("z", "p_value", "statistic"):
-        scores.arrays[name] = np.where(silent, np.nan, scores.arrays[name])
-    columns = {name: _column(name, detector, inputs, scores) for name in DETECTION_COLUMNS + detector.own}
-    frame = pd.DataFrame(columns, copy=False)
+    names = DETECTION_COLUMNS + detector.own
+    columns = spread_out(lambda name: _column(name, detector, inputs, scores), names, n_jobs)
+    frame = pd.DataFrame(dict(zip(names, columns, strict=True)), copy=False)
     parameters = asdict(detector) | {"seed": seed, "version": __version__}  # type: ignore[call-overload]
     return Detection(
         frame, detector.name, scores.reference, inputs.indicators, detector.evidence, detector.effect,
-        parameters=parameters, notices=tuple(scores.notices),
+        detector.groups, parameters=parameters, notices=tuple(scores.notices),
     )  # fmt: skip
 
 
@@ -188,11 +190,11 @@ def _column(name: str, detector: Detector, inputs: Inputs, scores: Scores) -> An
     """One column of the tidy frame."""
     n, c = inputs.observed.shape
     keys = {
-        "area": lambda: _repeat(inputs.codes[inputs.places], np.arange(n).repeat(c)),
-        "indicator": lambda: _repeat([i.id for i, _ in inputs.columns], np.tile(np.arange(c), n)),
-        "period": lambda: _repeat([p for _, p in inputs.columns], np.tile(np.arange(c), n)),
-        "detector": lambda: _repeat([detector.name], np.zeros(n * c, int)),
-        "reference": lambda: _repeat([scores.reference], np.zeros(n * c, int)),
+        "area": lambda: _repeat(inputs.codes[inputs.places], c, 1),
+        "indicator": lambda: _repeat([i.id for i, _ in inputs.columns], 1, n),
+        "period": lambda: _repeat([p for _, p in inputs.columns], 1, n),
+        "detector": lambda: _repeat([detector.name], n * c, 1),
+        "reference": lambda: _repeat([scores.reference], n * c, 1),
         "status": lambda: _words(STATUSES, scores.status, inputs),
         "direction": lambda: _words(("none", "high", "low"), _direction(scores), inputs),
         "label": lambda: _words(*_labels(scores), inputs),
@@ -201,32 +203,46 @@ def _column(name: str, detector: Detector, inputs: Inputs, scores: Scores) -> An
         "value": lambda: _flat(values(inputs), inputs),
         "cluster": lambda: pd.arrays.IntegerArray(np.zeros(n * c, np.int32), np.ones(n * c, bool)),
     }
-    return keys[name]() if name in keys else _flat(scores.arrays[name], inputs)
+    if name in keys:
+        return keys[name]()
+    array = scores.arrays[name]
+    if array is not None and name in ("z", "p_value", "statistic"):
+        array = np.where(scores.status == OK, array, np.nan)
+    return _flat(array, inputs)
 
 
 def _direction(scores: Scores) -> np.ndarray:
-    sign = np.sign(np.nan_to_num(scores.arrays["z"] if scores.side is None else scores.side))
-    sign = np.where(scores.status == OK, sign, 0)
-    return np.where(sign > 0, 1, np.where(sign < 0, 2, 0))
+    side = scores.side
+    ok = scores.status == OK
+    return (ok & (side > 0)).astype(np.int8) + 2 * (ok & (side < 0)).astype(np.int8)
 
 
 def _labels(scores: Scores) -> tuple[tuple[str, ...], np.ndarray]:
     silent = STATUSES[1:]
     codes = np.where(scores.status == OK, scores.label + len(silent), scores.status - 1)
-    return silent + scores.classes, codes
+    return silent + scores.classes, codes.astype(np.int8)
 
 
-def _repeat(words: Any, codes: np.ndarray) -> Any:  # noqa: ANN401
+def _repeat(words: Any, each: int, times: int) -> Any:  # noqa: ANN401
     """Categories in order of first use, equal words (periods of several indicators) as one."""
     positions, unique = pd.factorize(np.asarray(words, dtype=object))
-    return pd.Categorical.from_codes(positions[codes], categories=pd.Index(unique))
+    positions = positions.astype(np.min_scalar_type(-max(len(unique), 1)))
+    codes = np.tile(np.repeat(positions, each), times)
+    return pd.Categorical.from_codes(codes, categories=pd.Index(unique), validate=False)
 
 
 def _words(words: Iterable[str], codes: np.ndarray, inputs: Inputs) -> pd.Categorical[Any]:
-    return pd.Categorical.from_codes(_flat(codes, inputs), categories=pd.Index(list(words)))
+    return pd.Categorical.from_codes(_flat(codes, inputs), pd.Index(list(words)), validate=False)
 
 
-def _flat(array: np.ndarray, inputs: Inputs) -> np.ndarray:
+def _flat(array: np.ndarray | None, inputs: Inputs) -> np.ndarray:
+    """Lay columns out area by area, in the order of the output; None is NaN throughout."""
+    if array is None:
+        return np.full(inputs.observed.size, np.nan)
+    if array.flags.f_contiguous and not array.flags.c_contiguous and array.dtype in (np.float64, np.int8):
+        from zoo_geo.kernels.layout import by_area
+
+        return by_area(array.T, inputs.places)
     return array[inputs.places].reshape(-1)
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
-from scipy import special
+from scipy import sparse, special
 
 from zoo_geo import expectation as ex
 from zoo_geo import references
@@ -104,7 +104,8 @@ class Deviation(Detector):
         spread_out(block, blocks(inputs), n_jobs)
         arrays |= _next_door(inputs)
         notices = _doubts(inputs, status, arrays["p_value"], self.reference)
-        return Scores(self.reference, status, arrays, _CLASSES, _classes(arrays["z"]), notices=notices)
+        z = arrays["z"]
+        return Scores(self.reference, status, arrays, _CLASSES, _classes(z), z, notices)
 
     def _references(self, inputs: Inputs) -> tuple[list[references.Reference], list[references.Reference]]:
         nation: list[references.Reference] = [references.everybody(inputs.codes.size)]
@@ -181,7 +182,7 @@ def _next_door(inputs: Inputs) -> dict[str, np.ndarray]:
     if inputs.csr is None:
         return {"n_neighbors": np.full(shape, np.nan), "neighbors_value": np.full(shape, np.nan)}
     weights = matrix(inputs)
-    weights.data[:] = 1.0
+    weights = sparse.csr_array((np.ones_like(weights.data), weights.indices, weights.indptr), weights.shape)
     ok = inputs.status == OK
     size = np.where(ok, inputs.exposure, 0.0)
     events = np.where(ok, inputs.observed, 0.0) * np.where(inputs.is_value(), size, 1.0)

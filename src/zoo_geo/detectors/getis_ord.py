@@ -7,10 +7,11 @@ from typing import ClassVar, Literal
 
 import numpy as np
 
-from zoo_geo import references
 from zoo_geo.detectors import local
 from zoo_geo.detectors.base import Alternative, Detector, Scores, options
+from zoo_geo.detectors.draws import infer
 from zoo_geo.detectors.inputs import Inputs, matrix
+from zoo_geo.detectors.nulls import Inference, Kind
 from zoo_geo.errors import InputError
 
 
@@ -34,6 +35,12 @@ class GetisOrd(Detector):
         ``residual``, ``rate`` or ``eb_rate`` (empirical-Bayes standardised).
     alternative
         ``two-sided``, ``greater`` or ``less``.
+    inference
+        ``permutation``; ``moments`` (exact mean, variance and skewness, Pearson III tail) or ``normal``
+        (exact mean and variance), both without draws.
+    stop_above
+        A p that no longer matters, such as 0.1: cells that end above it get fewer draws (column
+        ``permutations``); those at or below it have the p of all draws. None draws for all.
 
     References
     ----------
@@ -50,22 +57,18 @@ class GetisOrd(Detector):
     name: ClassVar[str] = "getis_ord"
     evidence: ClassVar[str] = "group of neighbours"
     effect: ClassVar[str] = "group_ratio"
-    own: ClassVar[tuple[str, ...]] = (
-        "permutations",
-        "residual",
-        "group_observed",
-        "group_expected",
-        "group_ratio",
-    )
+    own: ClassVar[tuple[str, ...]] = local.OWN
 
     permutations: int = 99_999
     star: bool = True
     null: Literal["total", "conditional"] | None = None
     value: local.Value = "residual"
     alternative: Alternative = "two-sided"
+    inference: Inference = "permutation"
+    stop_above: float | None = None
 
     def __post_init__(self) -> None:
-        local.check(self.value, self.alternative, self.permutations)
+        local.check(self)
         options(null=(self.null, ("total", "conditional", None)))
         if self.null is None:
             object.__setattr__(self, "null", "total" if self.star else "conditional")
@@ -76,35 +79,32 @@ class GetisOrd(Detector):
 
     def _score(self, inputs: Inputs, seed: int, n_jobs: int) -> Scores:
         weights, fields = matrix(inputs), local.fields(inputs, self.value, n_jobs)
-        own = (
-            np.maximum(weights.max(axis=1).toarray().ravel(), 0.0)
-            if self.star
-            else np.zeros(weights.shape[0])
-        )
-        drawn = own if self.null == "total" else None
-        found = local.infer(fields.values, weights, self.permutations, seed, drawn, n_jobs)
-        status = local.statuses(inputs, fields, found)
-        kept = own[:, None] * np.nan_to_num(fields.values) if self.null != "total" else 0.0
-        arrays = {
-            "statistic": self._statistic(fields.values, found.lag + kept, found.weight, own),
-            "z": found.z,
-            "p_value": local.decided(found, self.permutations, self.alternative),
-        }
-        arrays |= local.shown(inputs, fields, weights, self.permutations)
-        return Scores(
-            local.reference(self.value), status, arrays, ("none", "hot", "cold"), _hot_cold(found.z)
-        )
+        own = np.zeros(weights.shape[0])
+        if self.star:
+            own = np.maximum(weights.max(axis=1).toarray().ravel(), 0.0)
+        kind: Kind = "total" if self.null == "total" else "conditional"
+        found = infer(fields.values, weights, kind, local.plan(self, seed, n_jobs), own)
 
-    def _statistic(
-        self, values: np.ndarray, lag: np.ndarray, weight: np.ndarray, own: np.ndarray
-    ) -> np.ndarray:
+        def score(c: int) -> local.Column:
+            standing = found.column(c)
+            z = standing.z()
+            x, mean, spread, _ = found.columns[c]
+            kept = own if self.null != "total" else np.zeros_like(own)
+            lag, weight = standing.value + kept * x * spread, found.weight(c) + kept
+            statistic = self._statistic(fields.values[:, c], lag + weight * mean, weight)
+            label = (z > 0).astype(np.int8) + 2 * (z < 0).astype(np.int8)
+            return local.Column(statistic, z, found.p(standing), label, np.sign(z))
+
+        columns = local.each_column(score, fields.values.shape, n_jobs)
+        label, side = columns.pop("label"), columns.pop("side")
+        arrays = local.shown(fields, found) | columns
+        status = local.statuses(inputs, fields, found)
+        return Scores(local.reference(self.value), status, arrays, ("none", "hot", "cold"), label, side)
+
+    def _statistic(self, values: np.ndarray, lag: np.ndarray, weight: np.ndarray) -> np.ndarray:
         """G over values without sign; the weighted mean of the group over residuals."""
         with np.errstate(divide="ignore", invalid="ignore"):
             if self.value != "rate":
-                return lag / (weight + (own[:, None] if self.null != "total" else 0.0))
+                return lag / weight
             others = 0.0 if self.star else np.nan_to_num(values)
-            return lag / (references.totals(np.nan_to_num(values)) - others)
-
-
-def _hot_cold(z: np.ndarray) -> np.ndarray:
-    return np.where(z > 0, 1, np.where(z < 0, 2, 0))
+            return lag / (np.nansum(values) - others)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import weakref
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -47,6 +47,8 @@ class Inputs:
         The graph on ``codes``, or None.
     areas
         Hierarchy and geometry, or None.
+    kept
+        What detectors work out and the next one can use; lives as long as these inputs.
     """
 
     codes: np.ndarray
@@ -57,6 +59,7 @@ class Inputs:
     status: np.ndarray
     csr: Csr | None
     areas: Areas | None
+    kept: dict[Any, Any] = field(default_factory=dict)
 
     def labels(self, level: str) -> np.ndarray:
         """Number of each area's parent on a level, -1 for none; shape (n,)."""
@@ -132,26 +135,31 @@ def _prepare(panel: Panel, neighbors: Graph | None, areas: Areas | None) -> Inpu
 def _spread(cube: np.ndarray, places: np.ndarray, blank: float) -> np.ndarray:
     """Lay a cube of the panel out as columns in code order."""
     flat = cube.reshape(cube.shape[0], -1)
-    out = np.full((places.size, flat.shape[1]), blank, cube.dtype)
+    out = np.full((places.size, flat.shape[1]), blank, cube.dtype, order="F")
     out[places[: flat.shape[0]]] = flat
     return out
 
 
 def values(inputs: Inputs) -> np.ndarray:
     """Observed per ``per`` units of exposure (gaussian: observed), shape (n, n_columns)."""
-    with np.errstate(divide="ignore", invalid="ignore"):
-        rate = inputs.observed / inputs.exposure * inputs.per()
-    return np.where(inputs.is_value(), inputs.observed, rate)
+    if "values" not in inputs.kept:
+        with np.errstate(divide="ignore", invalid="ignore"):
+            rate = inputs.observed / inputs.exposure * inputs.per()
+        inputs.kept["values"] = np.where(inputs.is_value(), inputs.observed, rate)
+    return inputs.kept["values"]
 
 
 def matrix(inputs: Inputs) -> sparse.csr_array:
-    """Weights as a matrix, without the areas' own."""
-    n = inputs.codes.size
-    csr = graph(inputs)
-    weights = sparse.csr_array((csr.data.copy(), csr.indices.copy(), csr.indptr.copy()), (n, n))
-    weights.setdiag(0.0)
-    weights.eliminate_zeros()
-    return weights
+    """Weights as a matrix, without the areas' own; not to be changed."""
+    if "matrix" not in inputs.kept:
+        n, csr = inputs.codes.size, graph(inputs)
+        row = np.repeat(np.arange(n), np.diff(csr.indptr))
+        others = csr.indices != row
+        indptr = np.concatenate([[0], np.cumsum(np.bincount(row[others], minlength=n))])
+        weights = sparse.csr_array((csr.data[others], csr.indices[others], indptr), (n, n))
+        weights.data.flags.writeable = False
+        inputs.kept["matrix"] = weights
+    return inputs.kept["matrix"]
 
 
 def graph(inputs: Inputs) -> Csr:
@@ -184,7 +192,14 @@ def lonely(inputs: Inputs, weights: references.Reference) -> np.ndarray:
         weights = sparse.csr_array(
             (np.ones_like(weights.data), weights.indices, weights.indptr), weights.shape
         )
-    return known & (weights @ known.astype(float) <= 0)
+    everywhere = known.all(axis=0)
+    alone = np.zeros(known.shape, bool, order="F")
+    if everywhere.any():
+        alone[:, everywhere] = (weights @ np.ones(known.shape[0]) <= 0)[:, None]
+    some = np.flatnonzero(~everywhere)
+    if some.size:
+        alone[:, some] = known[:, some] & (weights @ known[:, some].astype(float) <= 0)
+    return alone
 
 
 def column_status(inputs: Inputs) -> np.ndarray:

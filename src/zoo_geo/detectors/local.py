@@ -1,22 +1,22 @@
-"""What local Moran and Getis-Ord share: the values they run on, and inference for the lag.
+"""What the local statistics share: the values they run on, their options, and their results.
 
 Under the conditional null local Moran, G and G* have one and the same two-sided p, because the own
-value only shifts or scales the lag. So the lag's inference is made here, once.
+value only shifts or scales the lag.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from functools import cached_property, lru_cache
-from typing import Literal
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, Literal
 
 import numpy as np
 from scipy import sparse
 
 from zoo_geo import expectation as ex
 from zoo_geo import references
-from zoo_geo.detectors.base import Alternative, options, spread_out
+from zoo_geo.detectors.base import options, spread_out
+from zoo_geo.detectors.draws import Inferred, Plan
 from zoo_geo.detectors.inputs import ISOLATED, OK, Inputs, blocks, column_status, lonely, matrix, parents
 from zoo_geo.errors import InputError
 from zoo_geo.predictive import FAMILIES
@@ -25,9 +25,14 @@ Value = Literal["residual", "rate", "eb_rate"]
 OUTER_RING = 3
 CAP = 3.0
 """Residuals are capped here, so that one area alone does not make its neighbourhood hot."""
-_DRAWS = 131_072
-_MOST_POSITIONS = 2**24
-_TIE = 1e-9
+
+OWN = ("permutations", "residual", "group_observed", "group_expected", "group_ratio")
+"""Columns of their own."""
+
+_BESIDE = (
+    "expected", "ratio", "ratio_low", "ratio_high", "residual",
+    "group_observed", "group_expected", "group_ratio",
+)  # fmt: skip
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,52 +43,74 @@ class Fields:
     ----------
     values
         Shape (n, n_columns); NaN where the status is not ok.
-    expected, low, high
-        Expected counts (gaussian: values) behind residuals, and the 95 % interval of observed over
-        expected; NaN for rates.
     status
         Status of each cell.
+    beside
+        Columns that residuals bring: the expectation, its interval, and that of the group.
     """
 
     values: np.ndarray
-    expected: np.ndarray
-    low: np.ndarray
-    high: np.ndarray
     status: np.ndarray
+    beside: dict[str, np.ndarray | None] = field(default_factory=lambda: dict.fromkeys(_BESIDE))
 
 
-def check(value: str, alternative: str, permutations: int) -> None:
+def check(detector: Any) -> None:  # noqa: ANN401
     """Check the options that local statistics share."""
-    options(
-        value=(value, ("residual", "rate", "eb_rate")),
-        alternative=(alternative, ("two-sided", "greater", "less")),
-    )
+    known: dict[str, tuple[object, ...]] = {
+        "value": ("residual", "rate", "eb_rate"),
+        "alternative": ("two-sided", "greater", "less"),
+        "inference": ("permutation", "moments", "normal"),
+    }
+    options(**{
+        name: (getattr(detector, name), choices) for name, choices in known.items() if hasattr(detector, name)
+    })  # fmt: skip
+    check_draws(detector.permutations, detector.stop_above)
+
+
+def check_draws(permutations: int, stop_above: float | None) -> None:
+    """Check how many draws are asked for, and when they may stop."""
     if not 19 <= permutations <= 10_000_000:
         raise InputError(f"permutations needs to be between 19 and 10,000,000; got {permutations:,}.")
+    if stop_above is not None and not 0 < stop_above < 1:
+        raise InputError(f"stop_above needs to be a p between 0 and 1, or None; got {stop_above}.")
+
+
+def plan(detector: Any, seed: int, n_jobs: int) -> Plan:  # noqa: ANN401
+    """Return how a detector finds p."""
+    return Plan(
+        detector.permutations, detector.inference, detector.stop_above, detector.alternative, seed, n_jobs
+    )
 
 
 def fields(inputs: Inputs, value: Value, n_jobs: int) -> Fields:
-    """Turn a panel into what a local statistic runs on."""
+    """Turn a panel into what a local statistic runs on; kept for the next one."""
+    key = ("fields", value)
+    if key not in inputs.kept:
+        inputs.kept[key] = _fields(inputs, value, n_jobs)
+    return inputs.kept[key]
+
+
+def _fields(inputs: Inputs, value: Value, n_jobs: int) -> Fields:
     status = column_status(inputs)
-    found, expected, low, high = (np.full(status.shape, np.nan) for _ in range(4))
-    if value == "residual":
-        near: list[references.Reference] = [references.annulus(matrix(inputs), OUTER_RING)]
-        wider = [references.everybody(inputs.codes.size), *parents(inputs)]
+    if value != "residual":
+        return Fields(np.where(status == OK, _rates(inputs, status, value), np.nan), status)
+    found, expected, low, high = (np.full(status.shape, np.nan, order="F") for _ in range(4))
+    near: list[references.Reference] = [references.annulus(matrix(inputs), OUTER_RING)]
+    wider = [references.everybody(inputs.codes.size), *parents(inputs)]
 
-        def block(work: tuple[str, np.ndarray]) -> None:
-            family, columns = FAMILIES[work[0]], work[1]
-            valid = status[:, columns] == OK
-            figures = inputs.observed[:, columns], inputs.exposure[:, columns]
-            figures = figures[0], ex.steadied(*figures, valid, family, near[0])
-            fit = ex.expect(*figures, valid, family, near, wider)
-            found[:, columns] = np.clip(ex.residuals(*figures, valid, family, fit), -CAP, CAP)
-            expected[:, columns] = fit.rate * (1.0 if family.name == "gaussian" else figures[1])
-            low[:, columns], high[:, columns] = ex.intervals(*figures, valid, family, fit)
+    def block(work: tuple[str, np.ndarray]) -> None:
+        family, columns = FAMILIES[work[0]], work[1]
+        valid = status[:, columns] == OK
+        figures = inputs.observed[:, columns], inputs.exposure[:, columns]
+        figures = figures[0], ex.steadied(*figures, valid, family, near[0])
+        fit = ex.expect(*figures, valid, family, near, wider)
+        found[:, columns] = np.clip(ex.residuals(*figures, valid, family, fit), -CAP, CAP)
+        expected[:, columns] = fit.rate * (1.0 if family.name == "gaussian" else figures[1])
+        low[:, columns], high[:, columns] = ex.intervals(*figures, valid, family, fit)
 
-        spread_out(block, blocks(inputs), n_jobs)
-    else:
-        found = _rates(inputs, status, value)
-    return Fields(np.where(status == OK, found, np.nan), expected, low, high, status)
+    spread_out(block, blocks(inputs), n_jobs)
+    residual = np.where(status == OK, found, np.nan)
+    return Fields(residual, status, _beside(inputs, residual, expected, low, high))
 
 
 def _rates(inputs: Inputs, status: np.ndarray, value: Value) -> np.ndarray:
@@ -104,282 +131,77 @@ def _rates(inputs: Inputs, status: np.ndarray, value: Value) -> np.ndarray:
         return (rate - mean) / np.sqrt(variance)
 
 
+def statuses(inputs: Inputs, fields: Fields, found: Inferred) -> np.ndarray:
+    """Status of every cell, areas without a neighbour that has a value marked as isolated."""
+    ok = fields.status == OK
+    status = fields.status.astype(np.int8, order="F")
+    for c, null in enumerate(found.nulls):
+        status[ok[:, c] & (null.rows.degree == 0), c] = ISOLATED
+    empty = np.flatnonzero(~ok.any(axis=0))
+    if empty.size:  # no neighbour at all comes before a column that says nothing
+        alone = lonely(inputs, matrix(inputs))[:, empty]
+        status[:, empty] = np.where(alone, ISOLATED, status[:, empty])
+    return status
+
+
 @dataclass(frozen=True, eq=False)
-class LagInference:
-    """Lag of every area and its place in the null; arrays of shape (n, n_columns).
+class Column:
+    """What a local statistic says of one column; arrays of shape (n,).
 
-    Parameters
-    ----------
-    lag, mean, variance
-        Weighted sum over the neighbours (total null: and the area itself), and its exact moments.
-    above, below
-        Null sums at or above, at or below the lag.
-    degree
-        Neighbours that have a value.
-    weight
-        Sum of the weights of these.
+    ``label`` numbers the detector's classes; ``side`` is 1 where the area is high, -1 where it is low.
     """
 
-    lag: np.ndarray
-    mean: np.ndarray
-    variance: np.ndarray
-    above: np.ndarray
-    below: np.ndarray
-    degree: np.ndarray
-    weight: np.ndarray
-
-    @property
-    def z(self) -> np.ndarray:
-        """Standardised lag; 0 where the null leaves nothing to chance."""
-        with np.errstate(divide="ignore", invalid="ignore"):
-            z = (self.lag - self.mean) / np.sqrt(self.variance)
-        return np.where(self.variance > 0, z, 0.0)
+    statistic: np.ndarray
+    z: np.ndarray
+    p_value: np.ndarray
+    label: np.ndarray
+    side: np.ndarray
 
 
-def infer(
-    values: np.ndarray,
-    weights: sparse.csr_array,
-    permutations: int,
-    seed: int,
-    own: np.ndarray | None,
-    n_jobs: int,
-) -> LagInference:
-    """Permutation inference for the lag of every area and column.
+def each_column(score: Callable[[int], Column], shape: tuple[int, ...], n_jobs: int) -> dict[str, np.ndarray]:
+    """Score columns in threads; arrays of shape (n, n_columns) by name."""
+    out = {name: np.empty(shape, order="F") for name in ("statistic", "z", "p_value")}
+    out |= {name: np.empty(shape, np.int8, order="F") for name in ("label", "side")}
 
-    Parameters
-    ----------
-    values
-        Shape (n, n_columns), NaN for missing; missing areas leave pool, mean and neighbourhoods.
-    weights
-        Without self weights, rows in code order.
-    permutations, seed
-        Draws, and the key of their stream.
-    own
-        Self weight of each area, shape (n,): the total null, in which the own value is drawn too. None
-        for the conditional null, in which the area keeps its value.
-    n_jobs
-        Threads.
-    """
-    out = LagInference(*(np.zeros(values.shape) for _ in range(7)))
-    for valid, columns in _patterns(values):
-        rows = _restricted(weights, valid)
-        _moments(out, values, rows, valid, columns, own)
-        for first, count in _draw_blocks(permutations, rows):
-            _count(out, values, rows, valid, columns, own, (seed, first, count), n_jobs)
+    def work(c: int) -> None:
+        column = score(c)
+        for name, array in out.items():
+            array[:, c] = getattr(column, name)
+
+    spread_out(work, range(shape[1]), n_jobs)
     return out
 
 
-def _patterns(values: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """Group columns that miss the same areas: they share a pool."""
-    known = np.isfinite(values)
-    seen: dict[bytes, list[int]] = {}
-    for c in range(values.shape[1]):
-        seen.setdefault(np.packbits(known[:, c]).tobytes(), []).append(c)
-    for columns in seen.values():
-        yield known[:, columns[0]], np.array(columns)
+def moran(found: Inferred, c: int, own: np.ndarray | None = None) -> Column:
+    """Local Moran of one column: deviation of its own (or other) values times the row-standardised lag.
 
-
-def _restricted(weights: sparse.csr_array, valid: np.ndarray) -> sparse.csr_array:
-    """Weights between areas that have a value."""
-    if valid.all():
-        return weights
-    mask = sparse.diags_array(valid.astype(float))
-    rows = sparse.csr_array(mask @ weights @ mask)
-    rows.eliminate_zeros()
-    rows.sort_indices()
-    return rows
-
-
-def _moments(
-    out: LagInference,
-    values: np.ndarray,
-    rows: sparse.csr_array,
-    valid: np.ndarray,
-    columns: np.ndarray,
-    own: np.ndarray | None,
-) -> None:
-    """Exact mean and variance of the lag when values are drawn without replacement."""
-    x = np.where(valid[:, None], values[:, columns], 0.0)
-    n = float(valid.sum())
-    centre = references.totals(x) / max(n, 1.0)
-    x = np.where(valid[:, None], x - centre, 0.0)
-    squares = references.totals(x**2)
-    first = rows.sum(axis=1)[:, None]
-    second = sparse.csr_array(rows.multiply(rows)).sum(axis=1)[:, None]
-    lag = rows @ x
-    if own is not None:
-        alone = np.where(valid, own, 0.0)[:, None]
-        lag, first, second = lag + alone * x, first + alone, second + alone**2
-        pool, mean, square = n, np.zeros_like(x), np.broadcast_to(squares / max(n, 1.0), x.shape)
-    else:
-        pool = n - 1.0
-        mean = -x / max(pool, 1.0)
-        square = (squares - x**2) / max(pool, 1.0) - mean**2
-    # variance of sum_j w_j x_pi(j): s2 (N sum w^2 - (sum w)^2) / (N - 1)
-    variance = square * np.maximum(pool * second - first**2, 0.0) / max(pool - 1.0, 1.0)
-    out.lag[:, columns] = lag + first * centre
-    out.mean[:, columns] = first * (mean + centre)
-    scale = squares / max(n, 1.0) * second
-    out.variance[:, columns] = np.where(variance > 1e-12 * scale, variance, 0.0)
-    out.degree[:, columns] = np.diff(rows.indptr)[:, None]
-    out.weight[:, columns] = first
-
-
-def _draw_blocks(permutations: int, rows: sparse.csr_array) -> Iterator[tuple[int, int]]:
-    """Cut the draws into blocks that stay small even where one area neighbours thousands."""
-    longest = int(np.diff(rows.indptr).max(initial=0)) + 1
-    step = min(_DRAWS, max(_MOST_POSITIONS // longest, 64))
-    for first in range(0, permutations, step):
-        yield first, min(step, permutations - first)
-
-
-@lru_cache(maxsize=2)
-def _pool(seed: int, first: int, count: int, valid: bytes, n: int, length: int) -> tuple[np.ndarray, ...]:
-    """Pool of draws and its index, kept for the detectors that follow."""
-    from zoo_geo.kernels.permutation import draw_pool, holders
-
-    pool = draw_pool(
-        seed, first, count, np.unpackbits(np.frombuffer(valid, np.uint8), count=n).astype(bool), length
-    )
-    return (pool, *holders(pool, n))
-
-
-def _count(
-    out: LagInference,
-    values: np.ndarray,
-    rows: sparse.csr_array,
-    valid: np.ndarray,
-    columns: np.ndarray,
-    own: np.ndarray | None,
-    key: tuple[int, int, int],
-    n_jobs: int,
-) -> None:
-    """Add one block of draws to the counts of some columns that share a pool."""
-    extra = 0 if own is None else 1
-    taken = np.diff(rows.indptr) + extra
-    even = _even(rows, own)
-    # equal weights on all others leave nothing to chance; unequal ones can still be dealt out anew
-    todo = (out.degree[:, columns[0]] > 0) & ((taken <= valid.sum() - 2 + extra) | ~even)
-    if not todo.any():
-        return
-    pool = _pool(*key, np.packbits(valid).tobytes(), valid.size, int(taken[todo].max()) + 1 - extra)
-    draw = _Draw(*_scaled(rows, own), taken, pool, np.flatnonzero(todo & even))
-    work = [(c, draw.shared, draw.even) for c in columns if draw.even.size]
-    for part in np.array_split(np.flatnonzero(todo & ~even), n_jobs):
-        work += [(c, draw.direct, part) for c in columns if part.size]
-
-    place = {c: row for row, c in enumerate(columns)}
-    centred = np.where(valid, values[:, columns].T, 0.0)
-    centred = np.where(valid, centred - centred.sum(axis=1, keepdims=True) / valid.sum(), 0.0)
-
-    def run(job: tuple[int, Callable[..., tuple[np.ndarray, np.ndarray]], np.ndarray]) -> None:
-        c, count, which = job
-        above, below = count(centred[place[c]], which)
-        out.above[which, c] += above
-        out.below[which, c] += below
-
-    spread_out(run, work, n_jobs)
-
-
-@dataclass(frozen=True, eq=False)
-class _Draw:
-    """One block of draws, ready to be counted for any column of centred values.
-
-    ``taken`` says how many values each row draws; ``even`` lists the rows of equal weights.
+    Both with mean 0 and standard deviation 1 (n - 1).
     """
+    from zoo_geo.kernels.permutation import standardize
 
-    rows: sparse.csr_array
-    own: np.ndarray | None
-    taken: np.ndarray
-    pool: tuple[np.ndarray, ...]
-    even: np.ndarray
-
-    @cached_property
-    def _sizes(self) -> tuple[np.ndarray, np.ndarray]:
-        """Prefix lengths that the rows of equal weights need, and each row's place among them."""
-        sizes, row = np.unique(self.taken[self.even], return_inverse=True)
-        place = np.full(self.taken.size, -1)
-        place[self.even] = row
-        return sizes, place
-
-    @cached_property
-    def _neighbors(self) -> sparse.csr_array:
-        ones = np.ones_like(self.rows.data)
-        return sparse.csr_array((ones, self.rows.indices, self.rows.indptr), self.rows.shape)
-
-    def shared(self, x: np.ndarray, which: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Count against sums that areas with equally many neighbours share."""
-        from zoo_geo.kernels.permutation import prefix_sums, shared_counts
-
-        sizes, row = self._sizes
-        sums = prefix_sums(x, self.pool[0], sizes)
-        tie, total = _tie(x), self.own is not None
-        lag = self._neighbors @ x + (x if total else 0.0)
-        ordered = np.sort(sums, axis=1)
-        pool, first, draw, place = self.pool
-        above, below = shared_counts(x, lag, sizes, row, sums, ordered, pool, first, draw, place, tie, total)
-        return above[which], below[which]
-
-    def direct(self, x: np.ndarray, which: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Count row by row, for unequal weights."""
-        from zoo_geo.kernels.permutation import direct_counts
-
-        own = np.zeros(x.size) if self.own is None else self.own
-        lag = self.rows @ x + own * x
-        indptr = self.rows.indptr.astype(np.int64)
-        pool, first, draw, place = self.pool
-        tie, total = _tie(x), self.own is not None
-        return direct_counts(x, lag, indptr, self.rows.data, own, which, pool, first, draw, place, tie, total)
+    standing, other = found.column(c), found.columns[c]
+    x = other.x if own is None else standardize(own)[0]
+    with np.errstate(divide="ignore", invalid="ignore"):
+        around = np.nan_to_num(standing.value / found.weight(c)) / other.spread
+    count = max(int(found.nulls[c].rows.valid.sum()), 1)
+    side = sign(x)
+    label = quadrant(side, sign(around))
+    turned = standing.turned(side)
+    return Column(x * around * ((count - 1) / count), turned.z(), found.p(turned), label, side)
 
 
-def _tie(x: np.ndarray) -> float:
-    """Sums closer than this are the same: float noise must not decide a tie."""
-    return _TIE * max(float(np.std(x)), float(np.finfo(float).tiny))
+def sign(x: np.ndarray) -> np.ndarray:
+    """Sign of a deviation from the mean; float noise is 0, and 0 is no quadrant."""
+    largest = np.abs(x).max(initial=0.0)
+    return (x > 1e-12 * largest).astype(np.int8) - (x < -1e-12 * largest)
 
 
-def _scaled(rows: sparse.csr_array, own: np.ndarray | None) -> tuple[sparse.csr_array, np.ndarray | None]:
-    """Bring each row's largest weight to one, so that a tie is a tie in any unit of weight."""
-    largest = abs(rows).max(axis=1).toarray().ravel()
-    largest = np.maximum(largest, 0.0 if own is None else np.abs(own))
-    largest[largest == 0] = 1.0
-    data = rows.data / np.repeat(largest, np.diff(rows.indptr))
-    scaled = sparse.csr_array((data, rows.indices, rows.indptr), rows.shape)
-    return scaled, None if own is None else own / largest
+QUADRANTS = ("none", "HH", "LL", "HL", "LH")
 
 
-def _even(rows: sparse.csr_array, own: np.ndarray | None) -> np.ndarray:
-    """Rows whose weights are all the same: their null depends on the number of neighbours only."""
-    n = rows.shape[0]
-    filled = np.flatnonzero(np.diff(rows.indptr))
-    low, high = np.ones(n), np.ones(n)
-    low[filled] = np.minimum.reduceat(rows.data, rows.indptr[filled]) if filled.size else 1.0
-    high[filled] = np.maximum.reduceat(rows.data, rows.indptr[filled]) if filled.size else 1.0
-    if own is not None:
-        low, high = np.minimum(low, own), np.maximum(high, own)
-    return high - low <= 1e-12 * np.abs(high)
-
-
-def permutation_p(
-    above: np.ndarray, below: np.ndarray, permutations: int, alternative: Alternative
-) -> np.ndarray:
-    """p of a permutation test: never 0, never above 1, ties on both sides."""
-    if alternative == "greater":
-        return (above + 1.0) / (permutations + 1.0)
-    if alternative == "less":
-        return (below + 1.0) / (permutations + 1.0)
-    return np.minimum(1.0, 2.0 * (np.minimum(above, below) + 1.0) / (permutations + 1.0))
-
-
-def decided(inference: LagInference, permutations: int, alternative: Alternative) -> np.ndarray:
-    """p of every cell; 1 where the null leaves nothing to chance."""
-    p = permutation_p(inference.above, inference.below, permutations, alternative)
-    return np.where(inference.variance > 0, p, 1.0)
-
-
-def statuses(inputs: Inputs, fields: Fields, inference: LagInference) -> np.ndarray:
-    """Status of every cell, areas without a neighbour that has a value marked as isolated."""
-    alone = lonely(inputs, matrix(inputs)) | ((fields.status == OK) & (inference.degree == 0))
-    return np.where(alone, ISOLATED, fields.status)
+def quadrant(own: np.ndarray, around: np.ndarray) -> np.ndarray:
+    """Number the quadrant; an own value or surroundings at the mean are in none."""
+    return np.array([[2, 0, 4], [0, 0, 0], [3, 0, 1]], np.int8)[own + 1, around + 1]
 
 
 def reference(value: Value) -> str:
@@ -387,39 +209,34 @@ def reference(value: Value) -> str:
     return "surroundings" if value == "residual" else "all areas"
 
 
-_BESIDE = (
-    "expected", "ratio", "ratio_low", "ratio_high", "residual",
-    "group_observed", "group_expected", "group_ratio",
-)  # fmt: skip
+def shown(fields: Fields, found: Inferred) -> dict[str, np.ndarray | None]:
+    """Columns beside the statistic: draws, the area's own expectation, and the group with its neighbours."""
+    return {**fields.beside, "permutations": np.where(fields.status == OK, found.drawn, np.nan)}
 
 
-def shown(
-    inputs: Inputs, fields: Fields, weights: sparse.csr_array, permutations: int
-) -> dict[str, np.ndarray]:
-    """Columns beside the statistic: the area's own expectation, and the group with its neighbours."""
-    drawn = np.where(np.isfinite(fields.values), float(permutations), np.nan)
-    if not np.isfinite(fields.expected).any():
-        blank = np.full(fields.values.shape, np.nan)
-        return dict.fromkeys(_BESIDE, blank) | {"permutations": drawn}
-    ok = np.isfinite(fields.values) & np.isfinite(fields.expected)
+def _beside(
+    inputs: Inputs, residual: np.ndarray, expected: np.ndarray, low: np.ndarray, high: np.ndarray
+) -> dict[str, np.ndarray | None]:
+    """Expectation of each area, and of the group with its neighbours."""
+    weights = matrix(inputs)
+    ok = np.isfinite(residual) & np.isfinite(expected)
     size = np.where(inputs.is_value(), inputs.exposure, 1.0)
     seen = np.where(ok, inputs.observed * size, 0.0)
-    led_to = np.where(ok, fields.expected * size, 0.0)
+    led_to = np.where(ok, expected * size, 0.0)
     near = sparse.csr_array((np.ones_like(weights.data), weights.indices, weights.indptr), weights.shape)
     whole = near @ np.where(ok, size, 0.0) + np.where(ok, size, 0.0) if inputs.is_value().any() else 1.0
     divide_by = np.where(inputs.is_value(), whole, 1.0)
     with np.errstate(divide="ignore", invalid="ignore"):
         group_seen = np.where(ok, (near @ seen + seen) / divide_by, np.nan)
         group_expected = np.where(ok, (near @ led_to + led_to) / divide_by, np.nan)
-        ratio = inputs.observed / fields.expected
+        ratio = inputs.observed / expected
         group_ratio = group_seen / group_expected
     return {
-        "expected": np.where(ok, fields.expected, np.nan),
+        "expected": np.where(ok, expected, np.nan),
         "ratio": np.where(ok, ratio, np.nan),
-        "ratio_low": fields.low,
-        "ratio_high": fields.high,
-        "permutations": drawn,
-        "residual": np.where(ok, fields.values, np.nan),
+        "ratio_low": low,
+        "ratio_high": high,
+        "residual": np.where(ok, residual, np.nan),
         "group_observed": group_seen,
         "group_expected": group_expected,
         "group_ratio": group_ratio,

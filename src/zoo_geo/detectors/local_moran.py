@@ -5,12 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-import numpy as np
-
-from zoo_geo import references
 from zoo_geo.detectors import local
 from zoo_geo.detectors.base import Alternative, Detector, Scores
+from zoo_geo.detectors.draws import infer
 from zoo_geo.detectors.inputs import Inputs, matrix
+from zoo_geo.detectors.nulls import Inference
 
 
 @dataclass(frozen=True)
@@ -28,6 +27,12 @@ class LocalMoran(Detector):
         ``residual``, ``rate`` or ``eb_rate`` (empirical-Bayes standardised).
     alternative
         ``two-sided``, ``greater`` (like its neighbours) or ``less`` (unlike them).
+    inference
+        ``permutation``; ``moments`` (exact mean, variance and skewness, Pearson III tail) or ``normal``
+        (exact mean and variance), both without draws.
+    stop_above
+        A p that no longer matters, such as 0.1: cells that end above it get fewer draws (column
+        ``permutations``); those at or below it have the p of all draws. None draws for all.
 
     References
     ----------
@@ -44,57 +49,23 @@ class LocalMoran(Detector):
     name: ClassVar[str] = "local_moran"
     evidence: ClassVar[str] = "group of neighbours"
     effect: ClassVar[str] = "group_ratio"
-    own: ClassVar[tuple[str, ...]] = (
-        "permutations",
-        "residual",
-        "group_observed",
-        "group_expected",
-        "group_ratio",
-    )
+    groups: ClassVar[tuple[str, ...]] = ("HH", "LL")
+    own: ClassVar[tuple[str, ...]] = local.OWN
 
     permutations: int = 99_999
     value: local.Value = "residual"
     alternative: Alternative = "two-sided"
+    inference: Inference = "permutation"
+    stop_above: float | None = None
 
     def __post_init__(self) -> None:
-        local.check(self.value, self.alternative, self.permutations)
+        local.check(self)
 
     def _score(self, inputs: Inputs, seed: int, n_jobs: int) -> Scores:
-        weights, fields = matrix(inputs), local.fields(inputs, self.value, n_jobs)
-        found = local.infer(fields.values, weights, self.permutations, seed, None, n_jobs)
+        fields = local.fields(inputs, self.value, n_jobs)
+        found = infer(fields.values, matrix(inputs), "conditional", local.plan(self, seed, n_jobs))
+        columns = local.each_column(lambda c: local.moran(found, c), fields.values.shape, n_jobs)
+        label, side = columns.pop("label"), columns.pop("side")
+        arrays = local.shown(fields, found) | columns
         status = local.statuses(inputs, fields, found)
-        count = np.isfinite(fields.values).sum(0)
-        mean = references.totals(np.nan_to_num(fields.values)) / np.maximum(count, 1)
-        away = fields.values - mean
-        with np.errstate(divide="ignore", invalid="ignore"):
-            lag = found.lag / found.weight - mean
-            normal = (count - 1) / references.totals(np.nan_to_num(away) ** 2)
-        own, around = _sign(away), _sign(lag)
-        turned = np.where(own < 0, -1.0, own)
-        above = np.where(own < 0, found.below, found.above)
-        below = np.where(own < 0, found.above, found.below)
-        p = local.permutation_p(above, below, self.permutations, self.alternative)
-        arrays = {
-            "statistic": away * lag * normal,
-            "z": turned * found.z,
-            "p_value": np.where((found.variance > 0) & (own != 0), p, 1.0),
-        }
-        arrays |= local.shown(inputs, fields, weights, self.permutations)
-        return Scores(
-            local.reference(self.value), status, arrays, _QUADRANTS, _quadrant(own, around), side=own
-        )
-
-
-def _sign(x: np.ndarray) -> np.ndarray:
-    """Sign of a deviation from the mean; float noise is 0, and 0 is no quadrant."""
-    with np.errstate(invalid="ignore"):
-        return np.where(np.abs(x) > 1e-12 * np.nanmax(np.abs(x), axis=0, initial=0.0), np.sign(x), 0.0)
-
-
-_QUADRANTS = ("LL", "LH", "none", "HL", "HH")
-
-
-def _quadrant(own: np.ndarray, around: np.ndarray) -> np.ndarray:
-    """Number the quadrant; an own value or surroundings at the mean are in none."""
-    number = np.where(own == 0, 0, np.where(around == 0, 0, own + 0.5 * (own != 0) * around))
-    return np.digitize(number, [-1.0, -0.1, 0.1, 1.0])
+        return Scores(local.reference(self.value), status, arrays, local.QUADRANTS, label, side)

@@ -74,6 +74,106 @@ def holders(pool, n):
 
 
 @njit(cache=True, nogil=True)
+def standardize(values):
+    """Bring a column to mean 0 and standard deviation 1, NaN to 0; returns it, the mean and the deviation."""
+    count, total, squares = 0, 0.0, 0.0
+    for v in values:
+        if not np.isnan(v):
+            count += 1
+            total += v
+    mean, rest = total / max(count, 1), 0.0
+    for v in values:
+        if not np.isnan(v):
+            rest += v - mean
+            squares += (v - mean) * (v - mean)
+    mean += rest / max(count, 1)
+    spread = np.sqrt(max(squares / max(count, 1), 0.0))
+    if not spread > 1e-12 * abs(mean):
+        spread = 1.0
+    out = np.zeros(values.size)
+    for i in range(values.size):
+        if not np.isnan(values[i]):
+            out[i] = (values[i] - mean) / spread
+    return out, mean, spread
+
+
+@njit(cache=True, nogil=True)
+def restrict(indptr, indices, data, valid, own):
+    """Keep the weights between valid areas, each row scaled so that its largest weight is 1.
+
+    ``own`` holds the weights of the areas themselves, which stay outside the rows but count for the
+    scale and the power sums. Rows whose weights are all the same are ``even``, and exactly 1.
+
+    Returns ``indptr, indices, data, scale, even, sums``; ``sums[r - 1]`` is the sum of the scaled
+    weights to the power ``r`` up to 4.
+    """
+    n = valid.size
+    kept_ptr = np.zeros(n + 1, np.int64)
+    for i in range(n):
+        kept = 0
+        if valid[i]:
+            for spot in range(indptr[i], indptr[i + 1]):
+                kept += valid[indices[spot]]
+        kept_ptr[i + 1] = kept_ptr[i] + kept
+    kept_indices = np.empty(kept_ptr[n], np.int64)
+    kept_data = np.empty(kept_ptr[n])
+    scale, even, sums = np.ones(n), np.ones(n, np.bool_), np.zeros((4, n))
+    for i in range(n):
+        if not valid[i]:
+            continue
+        at, largest, low, high = kept_ptr[i], abs(own[i]), np.inf, -np.inf
+        for spot in range(indptr[i], indptr[i + 1]):
+            if valid[indices[spot]]:
+                w = data[spot]
+                kept_indices[at], kept_data[at] = indices[spot], w
+                largest, low, high = max(largest, abs(w)), min(low, w), max(high, w)
+                at += 1
+        if own[i] != 0.0:
+            low, high = min(low, own[i]), max(high, own[i])
+        scale[i] = largest if largest > 0.0 else 1.0
+        even[i] = not high - low > 1e-12 * abs(high) and not high < 0.0
+        for spot in range(kept_ptr[i], kept_ptr[i + 1]):
+            kept_data[spot] = 1.0 if even[i] else kept_data[spot] / scale[i]
+            _add_powers(sums, i, kept_data[spot])
+        _add_powers(sums, i, 1.0 if even[i] and own[i] != 0.0 else own[i] / scale[i])
+    return kept_ptr, kept_indices, kept_data, scale, even, sums
+
+
+@njit(cache=True, nogil=True)
+def _add_powers(sums, i, w):
+    """Add a weight, its square, cube and fourth power to the sums of a row."""
+    sums[0, i] += w
+    sums[1, i] += w * w
+    sums[2, i] += w * w * w
+    sums[3, i] += w * w * w * w
+
+
+@njit(cache=True, nogil=True)
+def lag(indptr, indices, data, x, own):
+    """Weighted sum over the neighbours, and over the area itself with its own weight."""
+    out = np.empty(x.size)
+    for i in range(x.size):
+        total = own[i] * x[i]
+        for spot in range(indptr[i], indptr[i + 1]):
+            total += data[spot] * x[indices[spot]]
+        out[i] = total
+    return out
+
+
+@njit(cache=True, nogil=True)
+def squared_differences(indptr, indices, data, x):
+    """Weighted sum of squared differences from the neighbours."""
+    out = np.empty(x.size)
+    for i in range(x.size):
+        total = 0.0
+        for spot in range(indptr[i], indptr[i + 1]):
+            apart = x[indices[spot]] - x[i]
+            total += data[spot] * apart * apart
+        out[i] = total
+    return out
+
+
+@njit(cache=True, nogil=True)
 def prefix_sums(values, pool, sizes):
     """Sum the first ``size`` values of every draw: ``(n_sizes, count)``; sizes ascend."""
     count = pool.shape[1]
@@ -102,19 +202,22 @@ def _shelf(value, lowest, scale):
 
 
 @njit(cache=True, nogil=True)
-def _shelves(ordered):
+def shelves(ordered):
     """Index sorted lines: where each shelf of values starts, and the scale of the shelves."""
     lines, count = ordered.shape
-    starts = np.zeros((lines, _SHELVES + 1), np.int64)
+    starts = np.empty((lines, _SHELVES + 1), np.int64)
     scales = np.zeros(lines)
     for s in range(lines):
         line = ordered[s]
         width = line[count - 1] - line[0]
         scales[s] = _SHELVES / width if width > 0.0 else 0.0
+        begun = 0
         for m in range(count):
-            starts[s, _shelf(line[m], line[0], scales[s]) + 1] += 1
-        for b in range(_SHELVES):
-            starts[s, b + 1] += starts[s, b]
+            shelf = _shelf(line[m], line[0], scales[s])
+            while begun <= shelf:
+                starts[s, begun] = m
+                begun += 1
+        starts[s, begun:] = count
     return starts, scales
 
 
@@ -133,76 +236,151 @@ def _first_at_least(line, value, start, scale):
 
 
 @njit(cache=True, nogil=True)
-def shared_counts(values, lags, sizes, row, sums, ordered, pool, indptr, draw, place, tol, own):
-    """Count the null sums at or above, and at or below, each area's lag.
+def lag_counts(
+    x,
+    lags,
+    areas,
+    row,
+    sizes,
+    sums,
+    ordered,
+    starts,
+    scales,
+    pool,
+    indptr,
+    draw,
+    place,
+    tol,
+    total,
+    above,
+    below,
+):
+    """Add to ``above`` and ``below`` how many null sums lie there, seen from each area's lag; ties in both.
 
-    ``row[i]`` is the line of ``sums`` and ``ordered`` (the same, each line sorted) that belongs to
-    area ``i``, or -1 for none. With ``own`` the area itself may be drawn (total null); without, the
+    ``row`` is the line of ``sums`` and ``ordered`` (the same, each line sorted, see `shelves`) that belongs
+    to each of ``areas``. With ``total`` the area itself may be drawn (total null); without, the
     draws that hold it give it back and take the next position of their stream (conditional null).
     """
-    n, count = lags.size, pool.shape[1]
-    above = np.zeros(n, np.int64)
-    below = np.zeros(n, np.int64)
-    starts, scales = _shelves(ordered)
-    for i in range(n):
-        s = row[i]
-        if s < 0:
-            continue
+    count = pool.shape[1]
+    for at in range(areas.size):
+        i, s = areas[at], row[at]
         low, high = lags[i] - tol, lags[i] + tol
         line = ordered[s]
         le = _first_at_least(line, low, starts[s], scales[s])
         ge = count - le
         if le < count and line[le] <= high:  # ties
             le = _first_at_least(line, np.nextafter(high, np.inf), starts[s], scales[s])
-        if not own:
+        if not total:
             k = sizes[s]
             for spot in range(indptr[i], indptr[i + 1]):
-                if place[spot] >= k:
-                    continue
+                if place[spot] >= k:  # an area's places ascend
+                    break
                 m = draw[spot]
                 shared = sums[s, m]
-                mended = shared - values[i] + values[pool[k, m]]
+                mended = shared - x[i] + x[pool[k, m]]
                 ge += np.int64(mended >= low) - np.int64(shared >= low)
                 le += np.int64(mended <= high) - np.int64(shared <= high)
-        above[i] = ge
-        below[i] = le
-    return above, below
+        above[i] += ge
+        below[i] += le
 
 
 @njit(cache=True, nogil=True)
-def direct_counts(values, lags, indptr, weights, own_weights, todo, pool, hold_ptr, draw, place, tol, own):
-    """Count as `shared_counts` does, for the rows of ``todo``, whose weights are unequal.
+def geary_counts(x, apart, areas, row, sizes, sums, squares, pool, indptr, draw, place, tol, above, below):
+    """Count as `lag_counts` does, for sums of squared differences from each area's own value.
 
-    A row's weights meet the stream in their own order; with ``own`` the area's own weight comes last.
+    The sum over a draw is the sum of squares - 2 x the sum + size x square of the own value, so areas with
+    equally many neighbours share both sums.
     """
     count = pool.shape[1]
-    above = np.zeros(todo.size, np.int64)
-    below = np.zeros(todo.size, np.int64)
-    total = np.empty(count)
-    for spot_i in range(todo.size):
-        i = todo[spot_i]
-        start, k = indptr[i], indptr[i + 1] - indptr[i]
-        total[:] = 0.0
-        for t in range(k):
-            w = weights[start + t]
-            for m in range(count):
-                total[m] += w * values[pool[t, m]]
-        if own:
-            for m in range(count):
-                total[m] += own_weights[i] * values[pool[k, m]]
-        else:
-            for spot in range(hold_ptr[i], hold_ptr[i + 1]):
-                if place[spot] < k:
-                    m = draw[spot]
-                    total[m] = 0.0
-                    for t in range(k):
-                        ahead = t + 1 if t >= place[spot] else t
-                        total[m] += weights[start + t] * values[pool[ahead, m]]
-        low, high = lags[i] - tol, lags[i] + tol
+    for at in range(areas.size):
+        i, s = areas[at], row[at]
+        k, twice = sizes[s], 2.0 * x[i]
+        here = apart[i] - k * x[i] * x[i]
+        low, high = here - tol, here + tol
+        first, second = sums[s], squares[s]
         ge = le = 0
         for m in range(count):
-            ge += total[m] >= low
-            le += total[m] <= high
-        above[spot_i] = ge
-        below[spot_i] = le
-    return above, below
+            q = second[m] - twice * first[m]
+            ge += q >= low
+            le += q <= high
+        for spot in range(indptr[i], indptr[i + 1]):
+            if place[spot] >= k:
+                break
+            m = draw[spot]
+            new = x[pool[k, m]]
+            shared = second[m] - twice * first[m]
+            mended = shared + x[i] * x[i] + new * (new - twice)
+            ge += np.int64(mended >= low) - np.int64(shared >= low)
+            le += np.int64(mended <= high) - np.int64(shared <= high)
+        above[i] += ge
+        below[i] += le
+
+
+LAG, TOTAL_LAG, GEARY = 0, 1, 2
+_TILE = 1024
+
+
+@njit(cache=True, nogil=True)
+def direct_counts(
+    x, here, indptr, weights, own, areas, pool, hold_ptr, draw, place, tol, statistic, above, below
+):
+    """Count as `lag_counts` and `geary_counts` do, row by row, for areas whose weights are unequal.
+
+    A row's weights meet the stream in their own order; in the total null the area's own weight comes last.
+    """
+    length, count = pool.shape
+    values = np.empty((length, _TILE))
+    sums = np.empty(_TILE)
+    for start in range(0, count, _TILE):
+        width = min(_TILE, count - start)
+        for t in range(length):
+            for m in range(width):
+                values[t, m] = x[pool[t, start + m]]
+        for at in range(areas.size):
+            i = areas[at]
+            _row_sums(x[i], indptr[i], indptr[i + 1], weights, own[i], values, width, statistic, sums)
+            if statistic != TOTAL_LAG:
+                k = indptr[i + 1] - indptr[i]
+                for spot in range(hold_ptr[i], hold_ptr[i + 1]):
+                    m = draw[spot] - start
+                    if place[spot] < k and 0 <= m < width:
+                        sums[m] = _without(x[i], indptr[i], k, weights, values, m, place[spot], statistic)
+            low, high = here[i] - tol, here[i] + tol
+            ge = le = 0
+            for m in range(width):
+                ge += sums[m] >= low
+                le += sums[m] <= high
+            above[i] += ge
+            below[i] += le
+
+
+@njit(cache=True, nogil=True)
+def _row_sums(centre, start, end, weights, own, values, width, statistic, sums):
+    """Weighted sums of one row over a tile of draws."""
+    for m in range(width):
+        sums[m] = 0.0
+    for t in range(end - start):
+        w, line = weights[start + t], values[t]
+        if statistic == GEARY:
+            for m in range(width):
+                apart = line[m] - centre
+                sums[m] += w * apart * apart
+        else:
+            for m in range(width):
+                sums[m] += w * line[m]
+    if statistic == TOTAL_LAG:
+        line = values[end - start]
+        for m in range(width):
+            sums[m] += own * line[m]
+
+
+@njit(cache=True, nogil=True)
+def _without(centre, start, k, weights, values, m, skipped, statistic):
+    """Weighted sum of one row over one draw, the position ``skipped`` left out of the stream."""
+    total = 0.0
+    for t in range(k):
+        value = values[t + 1 if t >= skipped else t, m]
+        if statistic == GEARY:
+            value = (value - centre) * (value - centre)
+        total += weights[start + t] * value
+    return total

@@ -1,0 +1,247 @@
+"""The null of a local statistic: its exact moments, and p by permutation, Pearson III or normal.
+
+Values are drawn without replacement. Under the conditional null an area keeps its own value and its
+neighbours' are drawn from all other areas; under the total null its own value is drawn too.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import comb
+from typing import Literal
+
+import numpy as np
+from scipy import sparse, special
+
+from zoo_geo.detectors.base import Alternative
+
+Inference = Literal["permutation", "moments", "normal"]
+Kind = Literal["conditional", "total", "geary"]
+"""Lag under the conditional null, lag with the area itself under the total null, squared differences."""
+
+_NOTHING = 1e-12
+_NO_DEVIATION = 1e-10
+
+
+@dataclass(frozen=True, eq=False)
+class Rows:
+    """Weights between areas that have a value, each row scaled so that its largest weight is 1.
+
+    Parameters
+    ----------
+    valid
+        Areas that have a value, shape (n,).
+    indptr, indices, data
+        Scaled weights.
+    scale
+        What the rows were divided by, shape (n,).
+    even
+        Rows whose weights are all the same, shape (n,).
+    sums
+        Sums of the scaled weights to the powers 1 to 4, own ones included; shape (4, n).
+    own
+        Scaled weight of each area itself, 0 but in the total null; shape (n,).
+    """
+
+    valid: np.ndarray
+    indptr: np.ndarray
+    indices: np.ndarray
+    data: np.ndarray
+    scale: np.ndarray
+    even: np.ndarray
+    sums: np.ndarray
+    own: np.ndarray
+
+    @classmethod
+    def among(cls, valid: np.ndarray, weights: sparse.csr_array, own: np.ndarray | None) -> Rows:
+        """Restrict weights to the areas that have a value."""
+        from zoo_geo.kernels.permutation import restrict
+
+        alone = np.zeros(valid.size) if own is None else np.where(valid, own, 0.0)
+        graph = weights.indptr.astype(np.int64), weights.indices.astype(np.int64), weights.data.copy()
+        indptr, indices, data, scale, even, sums = restrict(graph[0], graph[1], graph[2], valid.copy(), alone)
+        scaled = np.where(even & (alone != 0), 1.0, alone / scale)
+        return cls(valid, indptr, indices, data, scale, even, sums, scaled)
+
+    @property
+    def degree(self) -> np.ndarray:
+        """Neighbours that have a value, shape (n,)."""
+        return np.diff(self.indptr)
+
+
+@dataclass(frozen=True, eq=False)
+class Moments:
+    """Exact moments of the null of each area's sum; arrays of shape (n,).
+
+    ``skewness`` and ``kurtosis`` (3 for a normal law) are 0 and 3 unless asked for.
+    """
+
+    mean: np.ndarray
+    variance: np.ndarray
+    skewness: np.ndarray
+    kurtosis: np.ndarray
+
+
+@dataclass(frozen=True, eq=False)
+class Null:
+    """Null of one kind for columns that miss the same areas."""
+
+    rows: Rows
+    kind: Kind
+
+    def observed(self, x: np.ndarray) -> np.ndarray:
+        """Sum of each area over its scaled weights, from standardised values."""
+        from zoo_geo.kernels.permutation import squared_differences
+
+        if self.kind != "geary":
+            return self.lag(x)
+        return squared_differences(self.rows.indptr, self.rows.indices, self.rows.data, x)
+
+    def lag(self, x: np.ndarray) -> np.ndarray:
+        """Sum over the neighbours with scaled weights, and over the area itself in the total null."""
+        from zoo_geo.kernels.permutation import lag
+
+        return lag(self.rows.indptr, self.rows.indices, self.rows.data, x, self.rows.own)
+
+    def moments(self, x: np.ndarray, higher: bool = False) -> Moments:
+        """Exact moments of the sums that `observed` gives, from standardised values."""
+        size, mean, central = self._population(x, 4 if higher else 2)
+        return _moments_of_sum(size, mean, central, self.rows.sums)
+
+    def _population(self, x: np.ndarray, order: int) -> tuple[float, np.ndarray, list[np.ndarray]]:
+        """What is drawn from: how many values, their mean, and central moments 2 to `order`."""
+        n = float(self.rows.valid.sum())
+        powers = [n] + [float((x**r).sum()) for r in range(1, (2 if self.kind == "geary" else 1) * order + 1)]
+        if self.kind == "total":
+            size, raw = n, [np.full(x.size, total) for total in powers[1:]]
+        elif self.kind == "conditional":
+            size, raw = n - 1.0, [powers[r] - x**r for r in range(1, order + 1)]
+        else:  # the area's own squared difference is 0, and adds nothing
+            size = n - 1.0
+            raw = [_powers_of_squares(x, powers, r) for r in range(1, order + 1)]
+        raw = [total / max(size, 1.0) for total in raw]
+        mean = raw[0]
+        central = [np.maximum(raw[1] - mean**2, 0.0)]
+        if order > 2:
+            central.append(raw[2] - 3 * mean * raw[1] + 2 * mean**3)
+            central.append(raw[3] - 4 * mean * raw[2] + 6 * mean**2 * raw[1] - 3 * mean**4)
+        return size, mean, central
+
+
+def _powers_of_squares(x: np.ndarray, powers: list[float], r: int) -> np.ndarray:
+    """Sum over all areas of (x_j - x_i) to the power 2 r, from the sums of powers of x; shape (n,)."""
+    total = np.zeros_like(x)
+    for s in range(2 * r + 1):
+        total += comb(2 * r, s) * powers[s] * (-x) ** (2 * r - s)
+    return total
+
+
+def _moments_of_sum(size: float, mean: np.ndarray, central: list[np.ndarray], sums: np.ndarray) -> Moments:
+    """Moments of a weighted sum of values drawn without replacement.
+
+    With Fisher's k-statistics of the values and of the weights, these padded with zeros to as many as
+    there are values: E T2 = (N - 1) k2 k2', E T3 = (N - 1)(N - 2) / N k3 k3' and E T4 = 3 (N - 1)^3 /
+    (N + 1) k2^2 k2'^2 + (N - 1)(N - 2)(N - 3) / (N (N + 1)) k4 k4'.
+    """
+    n = size
+    s1, s2, s3, s4 = sums
+    average = s1 / max(n, 1.0)
+    of_values = central[0] * n / max(n - 1.0, 1.0)
+    spread = np.maximum(s2 - s1 * average, 0.0)
+    spread = np.where(spread > _NOTHING * s2, spread, 0.0)
+    variance = of_values * spread
+    variance = np.where(variance > _NOTHING * s2, variance, 0.0)
+    skewness, kurtosis = np.zeros_like(variance), np.full_like(variance, 3.0)
+    if len(central) > 1 and n > 3:
+        third = s3 - 3 * average * s2 + 2 * n * average**3
+        fourth = s4 - 4 * average * s3 + 6 * average**2 * s2 - 3 * n * average**4
+        k4 = n**2 * ((n + 1) * central[2] - 3 * (n - 1) * central[0] ** 2) / ((n - 1) * (n - 2) * (n - 3))
+        l4 = n * ((n + 1) * fourth - 3 * (n - 1) / n * spread**2) / ((n - 1) * (n - 2) * (n - 3))
+        cube = n * central[1] * third / ((n - 1) * (n - 2)) * n
+        quad = 3 * (n - 1) / (n + 1) * variance**2
+        quad = quad + (n - 1) * (n - 2) * (n - 3) / (n * (n + 1)) * k4 * l4
+        with np.errstate(divide="ignore", invalid="ignore"):
+            skewness = np.where(variance > 0, cube / variance**1.5, 0.0)
+            kurtosis = np.where(variance > 0, quad / variance**2, 3.0)
+    return Moments(s1 * mean, variance, skewness, kurtosis)
+
+
+@dataclass(frozen=True, eq=False)
+class Standing:
+    """Where the sums of one column stand among those of their null; arrays of shape (n,).
+
+    Parameters
+    ----------
+    value, mean, variance, skewness
+        The sum, and the exact moments of its null (skewness 0 unless asked for).
+    above, below, drawn
+        Null sums at or above, at or below the value, and how many were drawn.
+    """
+
+    value: np.ndarray
+    mean: np.ndarray
+    variance: np.ndarray
+    skewness: np.ndarray
+    above: np.ndarray
+    below: np.ndarray
+    drawn: np.ndarray
+
+    def z(self) -> np.ndarray:
+        """Standardised value; 0 where the null leaves nothing to chance, and where it is float noise."""
+        with np.errstate(divide="ignore", invalid="ignore"):
+            z = (self.value - self.mean) / np.sqrt(self.variance)
+        return np.where((self.variance > 0) & (np.abs(z) > _NO_DEVIATION), z, 0.0)
+
+    def p(self, alternative: Alternative, inference: Inference) -> np.ndarray:
+        """p of every area; 1 where the null leaves nothing to chance."""
+        if inference == "permutation":
+            p = permutation_p(self.above, self.below, self.drawn, alternative)
+        else:
+            skewness = self.skewness if inference == "moments" else np.zeros_like(self.value)
+            p = pearson_p(self.z(), skewness, alternative)
+        return np.where(self.variance > 0, p, 1.0)
+
+    def turned(self, side: np.ndarray) -> Standing:
+        """Return the standing of ``side`` times the sum; where ``side`` is 0, nothing is left to chance."""
+        swap = side < 0
+        sign = np.where(swap, -1.0, 1.0)
+        return Standing(
+            sign * self.value, sign * self.mean,
+            np.where(side == 0, 0.0, self.variance), sign * self.skewness,
+            np.where(swap, self.below, self.above), np.where(swap, self.above, self.below), self.drawn,
+        )  # fmt: skip
+
+
+def permutation_p(
+    above: np.ndarray, below: np.ndarray, drawn: np.ndarray | int, alternative: Alternative
+) -> np.ndarray:
+    """p of a permutation test: never 0, never above 1, ties on both sides."""
+    if alternative == "greater":
+        return (above + 1.0) / (drawn + 1.0)
+    if alternative == "less":
+        return (below + 1.0) / (drawn + 1.0)
+    return np.minimum(1.0, 2.0 * (np.minimum(above, below) + 1.0) / (drawn + 1.0))
+
+
+def pearson_p(z: np.ndarray, skewness: np.ndarray, alternative: Alternative) -> np.ndarray:
+    """p of a standardised value under a Pearson III law (a shifted gamma) of a given skewness.
+
+    Skewness 0 is the normal law. p is never 0: it stops at 1e-300.
+    """
+    upper, lower = _pearson_tail(z, skewness), _pearson_tail(-z, -skewness)
+    if alternative == "greater":
+        p = upper
+    elif alternative == "less":
+        p = lower
+    else:
+        p = np.minimum(1.0, 2.0 * np.minimum(upper, lower))
+    return np.maximum(p, 1e-300)
+
+
+def _pearson_tail(z: np.ndarray, skewness: np.ndarray) -> np.ndarray:
+    """P(Z >= z) of a standardised Pearson III law."""
+    with np.errstate(divide="ignore", over="ignore", invalid="ignore"):
+        shape = 4.0 / skewness**2
+        at = np.maximum(shape + np.abs(skewness) / skewness * z * np.sqrt(shape), 0.0)
+        gamma = np.where(skewness > 0, special.gammaincc(shape, at), special.gammainc(shape, at))
+    return np.where(np.abs(skewness) < 1e-4, special.ndtr(-z), gamma)
