@@ -1,5 +1,7 @@
 """From p-values to flags: families, effects, evidence, classes and ids."""
 
+import dataclasses
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -147,6 +149,7 @@ def test_evidence_of_a_group_needs_the_effect_of_group_and_area():
 def test_exceptions_among_neighbours_are_no_group():
     found = detection([1e-6] * 4, "local_moran", "surroundings", label=["HH", "HL", "LH", "LL"],
                       high=[True, True, False, False])  # fmt: skip
+    found = dataclasses.replace(found, groups=LocalMoran.groups)
     assert flagged(flag(found)) == {"BU00", "BU03"}
 
 

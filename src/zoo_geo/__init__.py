@@ -11,8 +11,11 @@ if TYPE_CHECKING:
     from zoo_geo.areas import Areas as Areas
     from zoo_geo.areas import read_areas as read_areas
     from zoo_geo.detectors.base import Detection as Detection
+    from zoo_geo.detectors.bivariate_local_moran import BivariateLocalMoran as BivariateLocalMoran
     from zoo_geo.detectors.deviation import Deviation as Deviation
     from zoo_geo.detectors.getis_ord import GetisOrd as GetisOrd
+    from zoo_geo.detectors.local_geary import LocalGeary as LocalGeary
+    from zoo_geo.detectors.local_join_counts import LocalJoinCounts as LocalJoinCounts
     from zoo_geo.detectors.local_moran import LocalMoran as LocalMoran
     from zoo_geo.errors import DisclosureError as DisclosureError
     from zoo_geo.errors import InputError as InputError
@@ -27,14 +30,18 @@ if TYPE_CHECKING:
     from zoo_geo.pipeline import run as run
     from zoo_geo.priorities import Priority as Priority
     from zoo_geo.priorities import priority as priority
+    from zoo_geo.structure import global_statistics as global_statistics
     from zoo_geo.study import load_study as load_study
     from zoo_geo.weights import build_weights as build_weights
 
 _HOME = {
     "areas": ("Areas", "read_areas"),
     "detectors.base": ("Detection",),
+    "detectors.bivariate_local_moran": ("BivariateLocalMoran",),
     "detectors.deviation": ("Deviation",),
     "detectors.getis_ord": ("GetisOrd",),
+    "detectors.local_geary": ("LocalGeary",),
+    "detectors.local_join_counts": ("LocalJoinCounts",),
     "detectors.local_moran": ("LocalMoran",),
     "errors": ("DisclosureError", "InputError", "ReviewError", "StudyError", "ZooGeoError"),
     "explain": ("sentence",),
@@ -42,6 +49,7 @@ _HOME = {
     "panel": ("Indicator", "Panel"),
     "pipeline": ("run",),
     "priorities": ("Priority", "priority"),
+    "structure": ("global_statistics",),
     "study": ("load_study",),
     "weights": ("build_weights",),
 }

@@ -23,7 +23,7 @@ _SMALLEST_P = 1e-6
 _SMALLEST_Q = 1e-4
 _FAR = 1.5
 _WHOLE_REFERENCES = ("neighbours", "surroundings", "peers", "national", "all areas", "model")
-_GROUP_DETECTORS = ("getis_ord", "local_moran")
+_GROUP_DETECTORS = ("getis_ord", "local_moran", "local_geary", "local_join_counts")
 
 _WORDS: dict[str, dict[str, str]] = {
     "en": {
@@ -42,6 +42,7 @@ _WORDS: dict[str, dict[str, str]] = {
         "model": "the model",
         "parent": "its {level}",
         "stratum": "areas of the same {level}",
+        "lag": "{level} among its neighbours",
         "other": "the reference {level}",
         "expected": "Going by {reference}, {expected}{rate} was to be expected",
         "times": "this is {ratio} times as much",
@@ -99,6 +100,7 @@ _WORDS: dict[str, dict[str, str]] = {
         "model": "het model",
         "parent": "de eigen {level}",
         "stratum": "gebieden van gelijke {level}",
+        "lag": "{level} bij de buren",
         "other": "de vergelijking {level}",
         "expected": "Afgaand op {reference} was {expected}{rate} te verwachten",
         "times": "dit is {ratio} keer zoveel",
@@ -311,7 +313,8 @@ def _reference(facts: _Facts, name: str = "") -> str:
     kind, _, level = (name or str(facts.get("reference") or "")).partition(":")
     if kind in _WHOLE_REFERENCES:
         return facts.say(kind)
-    known = kind in ("parent", "stratum") and level
+    kind = "lag" if kind == "other" and level else kind
+    known = kind in ("parent", "stratum", "lag") and level
     return facts.say(kind if known else "other", level=level or kind).strip()
 
 

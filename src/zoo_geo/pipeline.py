@@ -21,7 +21,11 @@ from zoo_geo.outputs.report import make_report, small_exposure_line, write_repor
 from zoo_geo.outputs.tables import write_table
 from zoo_geo.panel import Panel
 from zoo_geo.priorities import Priority, priority
+from zoo_geo.structure import global_statistics
 from zoo_geo.study import Study, load_study
+
+_ARRANGEMENTS = 999
+"""Enough to tell structure from chance, exact however skewed the figures, and done in a second or two."""
 
 Progress = Callable[[str, int, int], None]
 """Told what begins, how many steps are done, and how many there are."""
@@ -41,6 +45,8 @@ class Result:
         Follow-up under capacity.
     panel, areas
         What was read.
+    structure
+        Global statistics of every indicator and period.
     report
         The report as plain data.
     paths
@@ -53,6 +59,7 @@ class Result:
     priority: Priority
     panel: Panel
     areas: Areas
+    structure: pd.DataFrame
     report: dict[str, Any]
     paths: tuple[Path, ...]
 
@@ -83,12 +90,13 @@ def run(study: str | Path | Study, out: str | Path, progress: Progress | None = 
         flags = _flagged(inputs, detections)
         order = _prioritised(inputs, flags)
         flags = replace(flags, frame=_told(flags.frame, order.frame, inputs))
-        report = _report(inputs, detections, flags, order)
+        structure = _structure(inputs)
+        report = _report(inputs, detections, flags, order, structure)
         names = _write(inputs, flags, report, folder, steps)
         steps.begin("results in place")
     paths = tuple(Path(out) / name for name in names)
     steps.end()
-    return Result(study, flags, detections, order, inputs.panel, inputs.areas, report, paths)
+    return Result(study, flags, detections, order, inputs.panel, inputs.areas, structure, report, paths)
 
 
 class _Steps:
@@ -147,7 +155,26 @@ def _told(flagged: pd.DataFrame, order: pd.DataFrame, inputs: Inputs) -> pd.Data
     )
 
 
-def _report(inputs: Inputs, detections: Sequence[Detection], flags: Flags, order: Priority) -> dict[str, Any]:
+def _structure(inputs: Inputs) -> pd.DataFrame:
+    """Moran and Geary of standardised rates, as unequal populations give rates structure; G of rates."""
+    standardised, rates = (
+        global_statistics(
+            inputs.panel,
+            inputs.graph,
+            value=value,
+            areas=inputs.areas,
+            permutations=_ARRANGEMENTS,
+            seed=inputs.study.study.seed,
+        )
+        for value in ("eb_rate", "rate")
+    )
+    of_rates = rates["measure"] == "getis_ord"
+    return pd.concat([standardised[~of_rates], rates[of_rates]]).sort_index()
+
+
+def _report(
+    inputs: Inputs, detections: Sequence[Detection], flags: Flags, order: Priority, structure: pd.DataFrame
+) -> dict[str, Any]:
     return make_report(
         title=inputs.study.title,
         areas=inputs.areas,
@@ -157,6 +184,7 @@ def _report(inputs: Inputs, detections: Sequence[Detection], flags: Flags, order
         left_out=order.left_out,
         truth=inputs.truth,
         notices=inputs.notices,
+        structure=structure,
     )
 
 

@@ -78,6 +78,7 @@ _ALL = (
     Column("status", "string", "-", "ok, or why there is no figure."),
     Column("cluster", "integer", "-", "Number of the cluster that holds the area, or none.", _MODEL),
     Column("permutations", "integer", "draws", "Draws that counted for the area."),
+    Column("joins_expected", "number", "areas", "Neighbours with a 1 that chance leads to expect.", ("observed",)),
     Column("spread", "number", "variance of the relative rate", "Spread phi of true rates about the reference.", _COUNTS),
     Column("n_neighbors", "integer", "areas", "Neighbours that have a figure.", ()),
     Column("neighbors_value", "number", "per `per` units of exposure", "Rate of the neighbours together.", _COUNTS),
@@ -101,6 +102,12 @@ _ALL = (
     Column("cost", "number", "as given", "Cost of following the flag up."),
     Column("selected", "boolean", "-", "Whether the capacity reaches the flag.", ("rank",)),
     Column("per", "number", "exposure", "Exposure that `value` is per."),
+    Column("measure", "string", "-", "moran, geary or getis_ord: the global statistic."),
+    Column("field", "string", "-", "What a global statistic ran on: rate, eb_rate or residual."),
+    Column("inference", "string", "-", "Where p comes from: permutation, moments or normal."),
+    Column("variance", "number", "-", "Variance of the statistic under the null.", _COUNTS),
+    Column("n_areas", "integer", "areas", "Areas that have a value."),
+    Column("n_isolates", "integer", "areas", "Of these, areas without a neighbour that has a value."),
     Column("sentence", "string", "-", "The row in words.", _MODEL),
 )  # fmt: skip
 
@@ -113,6 +120,12 @@ DETECTION_COLUMNS = (
     "label", "status", "cluster",
 )  # fmt: skip
 """Columns that every `Detection.frame` starts with."""
+
+GLOBAL_COLUMNS = (
+    "indicator", "period", "field", "measure", "statistic", "expected", "variance", "z", "p_value", "inference",
+    "permutations", "n_areas", "n_isolates", "status",
+)  # fmt: skip
+"""Columns of `global_statistics`; ``status`` may also be ``negative``: the measure needs values of 0 or more."""
 
 
 def describe(names: Iterable[str]) -> list[Column]:

@@ -78,6 +78,7 @@ class Weights:
 
     method: Literal["queen", "rook", "knn", "distance_band", "kernel"] = key("Rule.", "queen")
     tolerance: float = key("Metres within which borders count as touching.", 0.0, least=0)
+    vertices: bool | None = key("Queen by shared vertices: faster, for maps with clean borders.", None)
     k: int | None = key("Number of nearest neighbours.", None, least=1)
     threshold: float | None = key("Largest distance between neighbours, in metres.", None, above=0)
     binary: bool | None = key("Whether every neighbour within the distance counts alike.", None)
@@ -366,6 +367,9 @@ def _check_references(draft: SimpleNamespace, problems: Problems) -> None:
         if kind == "parent":
             at, what = f"detectors[{number}].reference", "parent: and a level of areas.parents"
             _check_known(level, list(draft.areas.parents), at, what, problems)
+        if (other := getattr(detector, "other", None)) is not None:
+            known = [indicator.id for indicator in draft.indicators]
+            _check_known(other, known, f"detectors[{number}].other", "the id of an indicator", problems)
 
 
 def _check_context(draft: SimpleNamespace, problems: Problems) -> None:

@@ -14,13 +14,14 @@ from scipy.spatial import KDTree
 
 from zoo_geo.areas import Areas, read_areas
 from zoo_geo.checks import nearest_name
+from zoo_geo.contiguity import sharing_vertices, touching
 from zoo_geo.errors import InputError, Problems, examples
 
 if TYPE_CHECKING:
     from libpysal.graph import Graph
 
 _OPTIONS: dict[str, tuple[str, ...]] = {
-    "queen": (),
+    "queen": ("vertices",),
     "rook": (),
     "knn": ("k",),
     "distance_band": ("threshold", "binary", "alpha"),
@@ -67,10 +68,12 @@ def build_weights(
     """Build the graph of who is near whom.
 
     ``queen``: areas that share a point or overlap. ``rook``: areas that share a stretch of border or
-    overlap. Both look at the shapes, so the borders need no common vertices. ``knn``: the `k` nearest
-    centroids. ``distance_band``: centroids within `threshold`, with weight 1, or distance to the power
-    `alpha` if `binary` is false. ``kernel``: `kernel` of distance / `bandwidth` between centroids no
-    further apart than that, or of the `k` nearest (bandwidth then the largest of their distances).
+    overlap. Both look at the shapes, so the borders need no common vertices; queen with `vertices`
+    looks at those alone, like libpysal, which is faster on large maps but misses neighbours whose
+    borders are drawn differently. ``knn``: the `k` nearest centroids. ``distance_band``: centroids
+    within `threshold`, with weight 1, or distance to the power `alpha` if `binary` is false.
+    ``kernel``: `kernel` of distance / `bandwidth` between centroids no further apart than that, or of
+    the `k` nearest (bandwidth then the largest of their distances).
 
     Coincident points are neighbours of each other like any others, and nothing is moved; their
     inverse distance is that of the nearest pair that does not coincide. Which of several equally
@@ -87,8 +90,8 @@ def build_weights(
         so along more than this length of either border: its stretches within reach, each less the
         tolerance at both ends (which is what a mere corner has within reach).
     **options
-        ``k``, ``threshold``, ``binary`` (true), ``alpha`` (-1), ``kernel`` (gaussian), ``bandwidth``;
-        distances in the units of the CRS.
+        ``vertices`` (false), ``k``, ``threshold``, ``binary`` (true), ``alpha`` (-1), ``kernel``
+        (gaussian), ``bandwidth``; distances in the units of the CRS.
 
     Returns
     -------
@@ -98,7 +101,7 @@ def build_weights(
     Raises
     ------
     InputError
-        Unknown method or option; distances on degrees; contiguity of points.
+        Unknown method or option; distances on degrees; contiguity of points; vertices with a tolerance.
 
     References
     ----------
@@ -115,10 +118,11 @@ def build_weights(
     whole = areas if isinstance(areas, Areas) else read_areas(areas)
     _check_call(whole, method, tolerance, options)
     if method in ("queen", "rook"):
-        pairs = _touching(whole, tolerance, rook=method == "rook")
-        return _graph(whole.codes, pairs, np.ones(len(pairs.focal)))
+        links = _contiguous(whole, tolerance, rook=method == "rook", vertices=bool(options.get("vertices")))
+        return _graph(whole.codes, links[0], links[1], np.ones(links.shape[1]))
     points = shapely.get_coordinates(shapely.centroid(whole.frame.geometry.to_numpy()))
-    return _graph(whole.codes, *_METHODS[method](points, whole.codes, **options))
+    pairs, weight = _METHODS[method](points, whole.codes, **options)
+    return _graph(whole.codes, pairs.focal, pairs.neighbor, weight)
 
 
 def isolates(graph: Graph) -> list[str]:
@@ -213,16 +217,21 @@ def _check_call(areas: Areas, method: str, tolerance: float, options: dict[str, 
             f"method needs to be one of {listed}; got {method!r}.{nearest_name(str(method), _OPTIONS)}"
         )
     problems = Problems()
-    for name in set(options) - set(_OPTIONS[method]):
-        listed = ", ".join(_OPTIONS[method]) or "tolerance"
-        problems.add(f"options of {method} need to be among {listed}; got {name!r}.")
     contiguity = method in ("queen", "rook")
+    for name in set(options) - set(_OPTIONS[method]):
+        listed = ", ".join(("tolerance",) * contiguity + _OPTIONS[method])
+        problems.add(f"options of {method} need to be among {listed}; got {name!r}.")
     if not _is_number(tolerance) or tolerance < 0:
         problems.add(f"tolerance needs to be 0 metres or more; got {tolerance!r}.")
     elif tolerance > 0 and not contiguity:
         problems.add(f"tolerance needs to go with queen or rook; got {method}.")
+    elif tolerance > 0 and options.get("vertices"):
+        problems.add(f"tolerance needs to be 0 with vertices, which have no gap; got {tolerance!r}.")
     _check_options(areas, method, options, problems)
-    if contiguity and (areas.frame.geom_type == "Point").any():
+    if (
+        contiguity
+        and (shapely.get_type_id(areas.frame.geometry.to_numpy()) == shapely.GeometryType.POINT).any()
+    ):
         problems.add(f"{method} needs to have polygons; got points. Take knn, distance_band or kernel.")
     if areas.crs.is_geographic and (tolerance or not contiguity):
         what = method if not contiguity else "tolerance"
@@ -247,6 +256,8 @@ def _check_options(areas: Areas, method: str, options: dict[str, object], proble
         value = options.get(name)
         if value is not None and not (_is_number(value) and value > 0):
             problems.add(f"{name} needs to be a distance above 0; got {value!r}.")
+    if not isinstance(options.get("vertices", False), (bool, np.bool_)):
+        problems.add(f"vertices needs to be true or false; got {options['vertices']!r}.")
     if not _is_number(options.get("alpha", -1.0)):
         problems.add(f"alpha needs to be a number; got {options['alpha']!r}.")
     kernel = options.get("kernel", "gaussian")
@@ -259,69 +270,26 @@ def _is_number(value: object) -> TypeGuard[float]:
     return isinstance(value, (int, float, np.number)) and not isinstance(value, bool) and math.isfinite(value)
 
 
-def _graph(codes: pd.Index, pairs: _Pairs, weight: np.ndarray) -> Graph:
+def _graph(codes: pd.Index, focal: np.ndarray, neighbor: np.ndarray, weight: np.ndarray) -> Graph:
     """Make a graph in the order of the codes; isolates get libpysal's mark, a zero weight to themselves."""
     from libpysal.graph import Graph
 
     n = len(codes)
-    alone = np.setdiff1d(np.arange(n), pairs.focal)
-    focal = np.concatenate([pairs.focal, alone])
-    neighbor = np.concatenate([pairs.neighbor, alone])
+    alone = np.flatnonzero(np.bincount(focal, minlength=n) == 0)
+    focal, neighbor = np.concatenate([focal, alone]), np.concatenate([neighbor, alone])
     weight = np.concatenate([weight, np.zeros(len(alone))])
-    order = np.lexsort((neighbor, focal))
+    order = np.argsort(focal.astype(np.int64) * n + neighbor, kind="stable")
     levels, positions = [codes, codes], [focal[order], neighbor[order]]
     index = pd.MultiIndex(levels, positions, names=["focal", "neighbor"])  # type: ignore[arg-type]
     return Graph(pd.Series(weight[order], index=index, name="weight"), is_sorted=True)
 
 
-def _touching(areas: Areas, tolerance: float, *, rook: bool) -> _Pairs:
-    """Return the pairs of areas that are contiguous."""
+def _contiguous(areas: Areas, tolerance: float, *, rook: bool, vertices: bool) -> np.ndarray:
+    """Return the links between areas that are contiguous."""
     shapes = areas.frame.geometry.to_numpy()
-    tree = shapely.STRtree(shapes)
-    one, other = _once(tree.query(shapes, predicate="intersects"))
-    near = np.ones(len(one), dtype=bool) if not rook else _share_border(shapes[one], shapes[other])
-    pairs = np.stack([one, other])[:, near]
-    if tolerance > 0:
-        reach = tolerance / areas.crs.axis_info[0].unit_conversion_factor
-        one, other = _once(tree.query(shapes, predicate="dwithin", distance=reach))
-        near = np.ones(len(one), dtype=bool) if not rook else _share_reach(shapes, one, other, reach)
-        pairs = np.unique(np.concatenate([pairs, np.stack([one, other])[:, near]], axis=1), axis=1)
-    both = np.concatenate([pairs, pairs[::-1]], axis=1)
-    return _Pairs(both[0], both[1], np.zeros(both.shape[1]))
-
-
-def _once(pairs: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return each pair of a symmetric query once, an area with itself not at all."""
-    one, other = pairs
-    return one[one < other], other[one < other]
-
-
-def _share_border(one: np.ndarray, other: np.ndarray) -> np.ndarray:
-    """Say which pairs of touching polygons share more than single points: a line of border, or area."""
-    line = shapely.relate_pattern(one, other, "****1****")
-    return line | shapely.relate_pattern(one, other, "2********")
-
-
-def _share_reach(shapes: np.ndarray, one: np.ndarray, other: np.ndarray, reach: float) -> np.ndarray:
-    """Say which pairs have borders that both run within reach of the other for longer than the reach.
-
-    Both, because a border with many bends is long within any reach.
-    """
-    edges, wide = shapely.boundary(shapes), shapely.buffer(shapes, reach)
-    there = _length_along(edges[one], wide[other], reach)
-    back = _length_along(edges[other], wide[one], reach)
-    return np.minimum(there, back) > reach
-
-
-def _length_along(edges: np.ndarray, wide: np.ndarray, reach: float) -> np.ndarray:
-    """Return how long borders run within shapes that were widened by the reach.
-
-    Each stretch loses the reach at both its ends: that much is within reach where a border only ends
-    or a corner only touches.
-    """
-    lines = shapely.line_merge(shapely.intersection(edges, wide))
-    stretches, at = shapely.get_parts(lines, return_index=True)
-    return np.bincount(at, np.maximum(shapely.length(stretches) - 2 * reach, 0), minlength=len(edges))
+    if vertices:
+        return sharing_vertices(shapes)
+    return touching(shapes, tolerance / areas.crs.axis_info[0].unit_conversion_factor, rook=rook)
 
 
 def _nearest(points: np.ndarray, codes: pd.Index, k: int) -> _Pairs:

@@ -189,7 +189,7 @@ def _settled(out: Inferred, null: Null, c: int) -> np.ndarray:
     with np.errstate(divide="ignore", invalid="ignore"):
         z = (out.columns[c].sums - moments.mean) / np.sqrt(moments.variance)
         z = np.where(moments.variance > 0, z, 0.0)
-    screen = 0.5 * tails * pearson_p(z, moments.skewness, "two-sided") > SCREEN * level
+    screen = 0.5 * tails * pearson_p(z, moments.skewness, "two-sided", cautious=False) > SCREEN * level
     return certain | (screen & (fewer / (out.drawn[:, c] + 1.0) > SCREEN * level))
 
 
@@ -263,7 +263,7 @@ class _Block:
     @cached_property
     def _sizes(self) -> tuple[np.ndarray, np.ndarray]:
         """How many values the areas of equal weights draw; the place of each area's number among these."""
-        sizes = np.unique(self.taken[self._even])
+        sizes = np.flatnonzero(np.bincount(self.taken[self._even]))
         return sizes, np.searchsorted(sizes, self.taken)
 
     def _shared(self, x: np.ndarray, here: np.ndarray) -> Callable[..., None]:

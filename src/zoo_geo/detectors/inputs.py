@@ -156,9 +156,7 @@ def matrix(inputs: Inputs) -> sparse.csr_array:
         row = np.repeat(np.arange(n), np.diff(csr.indptr))
         others = csr.indices != row
         indptr = np.concatenate([[0], np.cumsum(np.bincount(row[others], minlength=n))])
-        weights = sparse.csr_array((csr.data[others], csr.indices[others], indptr), (n, n))
-        weights.data.flags.writeable = False
-        inputs.kept["matrix"] = weights
+        inputs.kept["matrix"] = sparse.csr_array((csr.data[others], csr.indices[others], indptr), (n, n))
     return inputs.kept["matrix"]
 
 

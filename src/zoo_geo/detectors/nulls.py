@@ -58,8 +58,9 @@ class Rows:
         from zoo_geo.kernels.permutation import restrict
 
         alone = np.zeros(valid.size) if own is None else np.where(valid, own, 0.0)
-        graph = weights.indptr.astype(np.int64), weights.indices.astype(np.int64), weights.data.copy()
-        indptr, indices, data, scale, even, sums = restrict(graph[0], graph[1], graph[2], valid.copy(), alone)
+        indices = weights.indices.astype(np.int32, copy=False)
+        given = weights.indptr.astype(np.int64, copy=False), indices, weights.data
+        indptr, indices, data, scale, even, sums = restrict(*given, valid.copy(), alone)
         scaled = np.where(even & (alone != 0), 1.0, alone / scale)
         return cls(valid, indptr, indices, data, scale, even, sums, scaled)
 
@@ -111,14 +112,17 @@ class Null:
     def _population(self, x: np.ndarray, order: int) -> tuple[float, np.ndarray, list[np.ndarray]]:
         """What is drawn from: how many values, their mean, and central moments 2 to `order`."""
         n = float(self.rows.valid.sum())
-        powers = [n] + [float((x**r).sum()) for r in range(1, (2 if self.kind == "geary" else 1) * order + 1)]
+        power = [np.ones_like(x)]
+        for _ in range((2 if self.kind == "geary" else 1) * order):
+            power.append(power[-1] * x)
+        powers = [n] + [float(each.sum()) for each in power[1:]]
         if self.kind == "total":
             size, raw = n, [np.full(x.size, total) for total in powers[1:]]
         elif self.kind == "conditional":
-            size, raw = n - 1.0, [powers[r] - x**r for r in range(1, order + 1)]
+            size, raw = n - 1.0, [powers[r] - power[r] for r in range(1, order + 1)]
         else:  # the area's own squared difference is 0, and adds nothing
             size = n - 1.0
-            raw = [_powers_of_squares(x, powers, r) for r in range(1, order + 1)]
+            raw = [_powers_of_squares(power, powers, r) for r in range(1, order + 1)]
         raw = [total / max(size, 1.0) for total in raw]
         mean = raw[0]
         central = [np.maximum(raw[1] - mean**2, 0.0)]
@@ -128,11 +132,11 @@ class Null:
         return size, mean, central
 
 
-def _powers_of_squares(x: np.ndarray, powers: list[float], r: int) -> np.ndarray:
-    """Sum over all areas of (x_j - x_i) to the power 2 r, from the sums of powers of x; shape (n,)."""
-    total = np.zeros_like(x)
+def _powers_of_squares(power: list[np.ndarray], powers: list[float], r: int) -> np.ndarray:
+    """Sum over all areas of (x_j - x_i) to the power 2 r, from the powers of x and their sums; shape (n,)."""
+    total = np.zeros_like(power[0])
     for s in range(2 * r + 1):
-        total += comb(2 * r, s) * powers[s] * (-x) ** (2 * r - s)
+        total += (-1) ** s * comb(2 * r, s) * powers[s] * power[2 * r - s]
     return total
 
 
@@ -223,12 +227,16 @@ def permutation_p(
     return np.minimum(1.0, 2.0 * (np.minimum(above, below) + 1.0) / (drawn + 1.0))
 
 
-def pearson_p(z: np.ndarray, skewness: np.ndarray, alternative: Alternative) -> np.ndarray:
+def pearson_p(
+    z: np.ndarray, skewness: np.ndarray, alternative: Alternative, cautious: bool = True
+) -> np.ndarray:
     """p of a standardised value under a Pearson III law (a shifted gamma) of a given skewness.
 
-    Skewness 0 is the normal law. p is never 0: it stops at 1e-300.
+    Skewness 0 is the normal law. The short tail of a Pearson III law ends where that of the null may go on:
+    beyond a skewness of 0.5, ``cautious`` takes the normal tail there, which promises too little rather
+    than too much. p is never 0: it stops at 1e-300.
     """
-    upper, lower = _pearson_tail(z, skewness), _pearson_tail(-z, -skewness)
+    upper, lower = _tail(z, skewness, cautious), _tail(-z, -skewness, cautious)
     if alternative == "greater":
         p = upper
     elif alternative == "less":
@@ -236,6 +244,17 @@ def pearson_p(z: np.ndarray, skewness: np.ndarray, alternative: Alternative) -> 
     else:
         p = np.minimum(1.0, 2.0 * np.minimum(upper, lower))
     return np.maximum(p, 1e-300)
+
+
+_MILD = 0.5
+
+
+def _tail(z: np.ndarray, skewness: np.ndarray, cautious: bool) -> np.ndarray:
+    """P(Z >= z); the tail is the short one where the skewness is negative."""
+    tail = _pearson_tail(z, skewness)
+    if not cautious:
+        return tail
+    return np.where(skewness < -_MILD, np.maximum(tail, special.ndtr(-z)), tail)
 
 
 def _pearson_tail(z: np.ndarray, skewness: np.ndarray) -> np.ndarray:

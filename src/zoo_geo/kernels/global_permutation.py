@@ -7,7 +7,19 @@ same in any block of arrangements, on any thread and beside any other columns.
 import numpy as np
 from numba import njit
 
-from zoo_geo.kernels.permutation import _GOLDEN, _S11, _TO_UNIT, _mix
+_GOLDEN = np.uint64(0x9E3779B97F4A7C15)
+_MIX_1 = np.uint64(0xBF58476D1CE4E5B9)
+_MIX_2 = np.uint64(0x94D049BB133111EB)
+_S27, _S30, _S31, _S11 = np.uint64(27), np.uint64(30), np.uint64(31), np.uint64(11)
+_TO_UNIT = 2.0**-53
+
+
+@njit(cache=True, nogil=True)
+def _mix(state):
+    """Finaliser of SplitMix64 (Steele, Lea and Flood 2014, doi:10.1145/2714064.2660195)."""
+    state = (state ^ (state >> _S30)) * _MIX_1
+    state = (state ^ (state >> _S27)) * _MIX_2
+    return state ^ (state >> _S31)
 
 
 @njit(cache=True, nogil=True)

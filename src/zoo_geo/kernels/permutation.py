@@ -105,47 +105,48 @@ def restrict(indptr, indices, data, valid, own):
     scale and the power sums. Rows whose weights are all the same are ``even``, and exactly 1.
 
     Returns ``indptr, indices, data, scale, even, sums``; ``sums[r - 1]`` is the sum of the scaled
-    weights to the power ``r`` up to 4.
+    weights to the power ``r`` up to 4. What needs no change is not copied.
     """
-    n = valid.size
+    n, whole = valid.size, valid.all()
     kept_ptr = np.zeros(n + 1, np.int64)
+    scale, even, sums = np.ones(n), np.ones(n, np.bool_), np.zeros((4, n))
+    plain = whole
     for i in range(n):
         kept = 0
         if valid[i]:
+            largest, low, high = abs(own[i]), np.inf, -np.inf
             for spot in range(indptr[i], indptr[i + 1]):
-                kept += valid[indices[spot]]
+                if whole or valid[indices[spot]]:
+                    w = data[spot]
+                    largest, low, high = max(largest, abs(w)), min(low, w), max(high, w)
+                    kept += 1
+            if own[i] != 0.0:
+                low, high = min(low, own[i]), max(high, own[i])
+            scale[i] = largest if largest > 0.0 else 1.0
+            even[i] = not high - low > 1e-12 * abs(high) and not high < 0.0
+            plain &= even[i] and scale[i] == 1.0
+            sums[:, i] = kept + (own[i] != 0.0)
         kept_ptr[i + 1] = kept_ptr[i] + kept
-    kept_indices = np.empty(kept_ptr[n], np.int64)
-    kept_data = np.empty(kept_ptr[n])
-    scale, even, sums = np.ones(n), np.ones(n, np.bool_), np.zeros((4, n))
+    if plain:
+        return kept_ptr, indices, data, scale, even, sums
+    kept_indices, kept_data = np.empty(kept_ptr[n], indices.dtype), np.ones(kept_ptr[n])
     for i in range(n):
         if not valid[i]:
             continue
-        at, largest, low, high = kept_ptr[i], abs(own[i]), np.inf, -np.inf
+        at = kept_ptr[i]
         for spot in range(indptr[i], indptr[i + 1]):
-            if valid[indices[spot]]:
-                w = data[spot]
-                kept_indices[at], kept_data[at] = indices[spot], w
-                largest, low, high = max(largest, abs(w)), min(low, w), max(high, w)
+            if whole or valid[indices[spot]]:
+                kept_indices[at] = indices[spot]
+                if not even[i]:
+                    kept_data[at] = data[spot] / scale[i]
                 at += 1
-        if own[i] != 0.0:
-            low, high = min(low, own[i]), max(high, own[i])
-        scale[i] = largest if largest > 0.0 else 1.0
-        even[i] = not high - low > 1e-12 * abs(high) and not high < 0.0
-        for spot in range(kept_ptr[i], kept_ptr[i + 1]):
-            kept_data[spot] = 1.0 if even[i] else kept_data[spot] / scale[i]
-            _add_powers(sums, i, kept_data[spot])
-        _add_powers(sums, i, 1.0 if even[i] and own[i] != 0.0 else own[i] / scale[i])
+        if not even[i]:
+            w = own[i] / scale[i]
+            for r in range(4):
+                sums[r, i] = w ** (r + 1)
+                for spot in range(kept_ptr[i], kept_ptr[i + 1]):
+                    sums[r, i] += kept_data[spot] ** (r + 1)
     return kept_ptr, kept_indices, kept_data, scale, even, sums
-
-
-@njit(cache=True, nogil=True)
-def _add_powers(sums, i, w):
-    """Add a weight, its square, cube and fourth power to the sums of a row."""
-    sums[0, i] += w
-    sums[1, i] += w * w
-    sums[2, i] += w * w * w
-    sums[3, i] += w * w * w * w
 
 
 @njit(cache=True, nogil=True)
@@ -317,7 +318,7 @@ def geary_counts(x, apart, areas, row, sizes, sums, squares, pool, indptr, draw,
 
 
 LAG, TOTAL_LAG, GEARY = 0, 1, 2
-_TILE = 1024
+_TILE = 256
 
 
 @njit(cache=True, nogil=True)
@@ -329,22 +330,16 @@ def direct_counts(
     A row's weights meet the stream in their own order; in the total null the area's own weight comes last.
     """
     length, count = pool.shape
-    values = np.empty((length, _TILE))
-    sums = np.empty(_TILE)
+    tile, sums, row = np.empty((length, _TILE)), np.empty(_TILE), np.empty(length + 1)
     for start in range(0, count, _TILE):
         width = min(_TILE, count - start)
         for t in range(length):
             for m in range(width):
-                values[t, m] = x[pool[t, start + m]]
+                tile[t, m] = x[pool[t, start + m]]
         for at in range(areas.size):
             i = areas[at]
-            _row_sums(x[i], indptr[i], indptr[i + 1], weights, own[i], values, width, statistic, sums)
-            if statistic != TOTAL_LAG:
-                k = indptr[i + 1] - indptr[i]
-                for spot in range(hold_ptr[i], hold_ptr[i + 1]):
-                    m = draw[spot] - start
-                    if place[spot] < k and 0 <= m < width:
-                        sums[m] = _without(x[i], indptr[i], k, weights, values, m, place[spot], statistic)
+            k = _row(indptr[i], indptr[i + 1], weights, own[i], statistic, row)
+            _tile_sums(row, k, tile, width, x[i], statistic, sums)
             low, high = here[i] - tol, here[i] + tol
             ge = le = 0
             for m in range(width):
@@ -352,35 +347,72 @@ def direct_counts(
                 le += sums[m] <= high
             above[i] += ge
             below[i] += le
+    if statistic == TOTAL_LAG:
+        return
+    for at in range(areas.size):
+        i = areas[at]
+        k = _row(indptr[i], indptr[i + 1], weights, own[i], statistic, row)
+        low, high = here[i] - tol, here[i] + tol
+        for spot in range(hold_ptr[i], hold_ptr[i + 1]):
+            if place[spot] >= k:  # an area's places ascend
+                break
+            shared = _draw_sum(row, k, x, pool, draw[spot], k, x[i], statistic)
+            mended = _draw_sum(row, k, x, pool, draw[spot], place[spot], x[i], statistic)
+            above[i] += np.int64(mended >= low) - np.int64(shared >= low)
+            below[i] += np.int64(mended <= high) - np.int64(shared <= high)
 
 
 @njit(cache=True, nogil=True)
-def _row_sums(centre, start, end, weights, own, values, width, statistic, sums):
-    """Weighted sums of one row over a tile of draws."""
+def _row(start, end, weights, own, statistic, row):
+    """Put the weights of a row into ``row``, the own one last in the total null; returns how many."""
+    k = end - start
+    for t in range(k):
+        row[t] = weights[start + t]
+    if statistic == TOTAL_LAG:
+        row[k] = own
+        k += 1
+    return k
+
+
+@njit(cache=True, nogil=True)
+def _tile_sums(row, k, tile, width, centre, statistic, sums):
+    """Weighted sums of one row over a tile of draws, four positions at a time."""
     for m in range(width):
         sums[m] = 0.0
-    for t in range(end - start):
-        w, line = weights[start + t], values[t]
-        if statistic == GEARY:
-            for m in range(width):
-                apart = line[m] - centre
-                sums[m] += w * apart * apart
-        else:
-            for m in range(width):
-                sums[m] += w * line[m]
-    if statistic == TOTAL_LAG:
-        line = values[end - start]
+    for t in range(0, k, 4):
+        if t + 4 > k:
+            for u in range(t, k):
+                w, a = row[u], tile[u]
+                for m in range(width):
+                    sums[m] += _term(w, a[m], centre, statistic)
+            continue
+        w, v, y, z = row[t], row[t + 1], row[t + 2], row[t + 3]
+        a, b, c, d = tile[t], tile[t + 1], tile[t + 2], tile[t + 3]
         for m in range(width):
-            sums[m] += own * line[m]
+            one = _term(w, a[m], centre, statistic) + _term(v, b[m], centre, statistic)
+            other = _term(y, c[m], centre, statistic) + _term(z, d[m], centre, statistic)
+            sums[m] += one + other
 
 
 @njit(cache=True, nogil=True)
-def _without(centre, start, k, weights, values, m, skipped, statistic):
-    """Weighted sum of one row over one draw, the position ``skipped`` left out of the stream."""
-    total = 0.0
-    for t in range(k):
-        value = values[t + 1 if t >= skipped else t, m]
-        if statistic == GEARY:
-            value = (value - centre) * (value - centre)
-        total += weights[start + t] * value
+def _term(weight, value, centre, statistic):
+    """What one position adds to a sum."""
+    if statistic == GEARY:
+        return weight * (value - centre) * (value - centre)
+    return weight * value
+
+
+@njit(cache=True, nogil=True)
+def _draw_sum(row, k, x, pool, m, skipped, centre, statistic):
+    """Weighted sum of one row over one draw without position ``skipped``, to the bit as `_tile_sums` adds."""
+    total, four = 0.0, np.zeros(4)
+    for t in range(0, k, 4):
+        for u in range(t, min(t + 4, k)):
+            at = u + 1 if u >= skipped else u
+            four[u - t] = _term(row[u], x[pool[at, m]], centre, statistic)
+        if t + 4 > k:
+            for u in range(t, k):
+                total += four[u - t]
+        else:
+            total += (four[0] + four[1]) + (four[2] + four[3])
     return total

@@ -34,6 +34,7 @@ def make_report(
     left_out: str,
     truth: pd.DataFrame | None = None,
     notices: Iterable[str] = (),
+    structure: pd.DataFrame | None = None,
 ) -> dict[str, Any]:
     """Return the report of a run as plain data.
 
@@ -49,6 +50,8 @@ def make_report(
         Known anomalies, columns area, indicator, period, kind and ratio.
     notices
         What else the reader has to know.
+    structure
+        Global statistics of every indicator and period, as `global_statistics` gives them.
     """
     return {
         "internal": NOTICE,
@@ -64,6 +67,7 @@ def make_report(
         "small_exposure": _small_exposure(flags.frame, panel),
         "follow_up": left_out,
         **({} if truth is None else {"truth": compare(flags.frame, truth)}),
+        **({} if structure is None else {"structure": _structure(structure)}),
     }
 
 
@@ -103,6 +107,22 @@ def compare(flagged: pd.DataFrame, truth: pd.DataFrame) -> dict[str, Any]:
         "flags_that_are_none": len(flagged) - len(hits),
         "share_none": round(1 - len(hits) / len(flagged), 4) if len(flagged) else 0.0,
     }
+
+
+def _structure(frame: pd.DataFrame) -> list[dict[str, Any]]:
+    """Global statistics as one row per indicator and period that has figures."""
+    rows: dict[tuple[str, str], dict[str, Any]] = {}
+    numbers = ("statistic", "expected", "z", "p_value")
+    for line in frame[frame["status"] != "missing"].to_dict("records"):
+        key = str(line["indicator"]), str(line["period"])
+        row = rows.setdefault(key, dict(zip(_KEYS[1:], key, strict=True)) | {"areas": line["n_areas"]})
+        known = line["status"] == "ok"
+        row[str(line["measure"])] = {"field": line["field"], "status": line["status"]} | (
+            {name: float(line[name]) for name in numbers} | {"permutations": int(line["permutations"])}
+            if known
+            else {}
+        )
+    return list(rows.values())
 
 
 def _notices(areas: Areas, panel: Panel, flags: Flags, more: Iterable[str]) -> list[str]:
@@ -158,6 +178,34 @@ _HEADINGS: dict[str, dict[str, str]] = {
         ),
         "lie_1": "lies",
         "lie": "lie",
+        "structure": "Is there spatial structure at all?",
+        "alike": (
+            "Neighbouring areas are more alike than chance makes them in {alike} of {of} figures "
+            "(Moran's I, p <= 0.05{unlike}). Of figures without any structure, about one in forty would "
+            "look so too."
+        ),
+        "unlike": ", and less alike in {n}",
+        "explained": (
+            "Where they are not, the map of a figure as a whole cannot be told from chance; single areas "
+            "may still stand out. Where they are, the map shows regions, but not yet why: people, houses "
+            "and shops also lie together."
+        ),
+        "extreme": (
+            "In {n} more, Moran and Geary disagree, as they do where a few extreme areas decide: look at "
+            "those areas first."
+        ),
+        "measures": (
+            "Moran's I is above 0, and Geary's C below 1, where neighbours are alike; G / expected is "
+            "above 1 where high rates lie together. Moran and Geary run on rates that are standardised "
+            "for the size of the population (empirical Bayes); G runs on the rates as they are, and its "
+            "p is too small where areas with few people lie together. p: share of {permutations} random "
+            "arrangements of the figures over the map that are as extreme, two-sided; it cannot be below "
+            "{least}."
+        ),
+        "reading_alike": "neighbours alike",
+        "reading_unlike": "neighbours unlike",
+        "reading_extreme": "a few extreme areas?",
+        "reading_none": "no structure seen",
         "flags": "Flags",
         "flags_by_detector": "Flags by the detector that raises them",
         "follow_up": "Follow-up",
@@ -184,6 +232,34 @@ _HEADINGS: dict[str, dict[str, str]] = {
         ),
         "lie_1": "ligt",
         "lie": "liggen",
+        "structure": "Is er wel ruimtelijke samenhang?",
+        "alike": (
+            "Bij {alike} van {of} cijfers lijken buurgebieden meer op elkaar dan door toeval te "
+            "verklaren is (Morans I, p <= 0,05{unlike}). Van cijfers zonder enige samenhang zou ongeveer "
+            "een op de veertig er ook zo uitzien."
+        ),
+        "unlike": "; bij {n} juist minder",
+        "explained": (
+            "Waar dat niet zo is, is de kaart van een cijfer als geheel niet van toeval te "
+            "onderscheiden; losse gebieden kunnen er nog steeds uitspringen. Waar het wel zo is, toont "
+            "de kaart streken, maar nog niet waardoor: ook mensen, huizen en winkels liggen bij elkaar."
+        ),
+        "extreme": (
+            "Bij nog {n} spreken Moran en Geary elkaar tegen, zoals wanneer enkele extreme gebieden de "
+            "doorslag geven: kijk eerst naar die gebieden."
+        ),
+        "measures": (
+            "Morans I ligt boven 0, en Geary's C onder 1, waar buren op elkaar lijken; G / verwacht ligt "
+            "boven 1 waar hoge cijfers bij elkaar liggen. Moran en Geary gaan over cijfers die voor de "
+            "omvang van de bevolking zijn gestandaardiseerd (empirical Bayes); G over de cijfers zoals "
+            "ze zijn, en de p daarvan is te klein waar gebieden met weinig inwoners bij elkaar liggen. "
+            "p: het deel van {permutations} willekeurige verdelingen van de cijfers over de kaart dat "
+            "even uitzonderlijk is, tweezijdig; lager dan {least} kan niet."
+        ),
+        "reading_alike": "buren lijken op elkaar",
+        "reading_unlike": "buren verschillen juist",
+        "reading_extreme": "enkele extreme gebieden?",
+        "reading_none": "geen samenhang gezien",
         "flags": "Vlaggen",
         "flags_by_detector": "Vlaggen per detector die ze opwerpt",
         "follow_up": "Opvolging",
@@ -204,8 +280,23 @@ _HEADINGS: dict[str, dict[str, str]] = {
 }
 
 _COLUMNS: dict[str, dict[str, str]] = {
-    "en": {},
+    "en": {
+        "moran": "Moran's I",
+        "moran_p": "p (I)",
+        "geary": "Geary's C",
+        "geary_p": "p (C)",
+        "getis_ord": "G / expected",
+        "getis_ord_p": "p (G)",
+        "reading": "in words",
+    },
     "nl": {
+        "moran": "Morans I",
+        "moran_p": "p (I)",
+        "geary": "Geary's C",
+        "geary_p": "p (C)",
+        "getis_ord": "G / verwacht",
+        "getis_ord_p": "p (G)",
+        "reading": "in woorden",
         "period": "periode",
         "high": "hoog",
         "low": "laag",
@@ -241,10 +332,59 @@ def as_markdown(report: Mapping[str, Any], language: Language) -> str:
     if "truth" in report:
         table = _table(report["truth"]["by_kind"], language)
         parts += [f"## {words['truth']}", truth_line(report, language), table]
+    if report.get("structure"):
+        parts += [f"## {words['structure']}", *_structure_parts(report["structure"], language)]
     for name in ("flags", "flags_by_detector", "classes", "cells"):
         parts += [f"## {words[name]}", _table(report[name], language)]
     parts += [f"## {words['follow_up']}", report["follow_up"]]
     return "\n\n".join(filter(None, parts)) + "\n"
+
+
+def _structure_parts(rows: Sequence[Mapping[str, Any]], language: Language) -> list[str]:
+    """Say in words and in a table whether figures have spatial structure."""
+    words, readings = _HEADINGS[language], [_reading(row) for row in rows]
+    lines = [_structure_line(row, reading, language) for row, reading in zip(rows, readings, strict=True)]
+    tested = [reading for reading in readings if reading in _READINGS]
+    if not tested:
+        return [_table(lines, language)]
+    unlike, extreme = tested.count("unlike"), tested.count("extreme")
+    summary = words["alike"].format(
+        alike=tested.count("alike"), of=len(tested), unlike=words["unlike"].format(n=unlike) if unlike else ""
+    )
+    told = [summary, words["extreme"].format(n=extreme) if extreme else "", words["explained"]]
+    draws = max(row["moran"].get("permutations", 0) for row in rows)
+    measures = words["measures"].format(
+        permutations=number(draws, language, 15), least=number(2 / (draws + 1), language, 1)
+    )
+    return [" ".join(filter(None, told)), _table(lines, language), measures]
+
+
+_READINGS = ("alike", "unlike", "extreme", "none")
+
+
+def _reading(row: Mapping[str, Any]) -> str:
+    """Say what Moran tells, unless Geary tells the opposite; or why there is nothing to tell."""
+    moran, geary = row["moran"], row["geary"]
+    if moran["status"] != "ok":
+        return str(moran["status"])
+    if moran["p_value"] > 0.05:
+        return "none"
+    if moran["z"] * geary["z"] > 0:
+        return "extreme"
+    return "alike" if moran["z"] > 0 else "unlike"
+
+
+def _structure_line(row: Mapping[str, Any], reading: str, language: Language) -> dict[str, str]:
+    """One row of the table; cells without a figure stay empty."""
+    line = {name: str(row[name]) for name in _KEYS[1:]}
+    for measure in ("moran", "geary", "getis_ord"):
+        found, known = row[measure], row[measure]["status"] == "ok"
+        shown = found["statistic"] / (found["expected"] if measure == "getis_ord" else 1.0) if known else 0.0
+        line[measure] = number(shown, language) if known else ""
+        line[f"{measure}_p"] = number(found["p_value"], language, 2) if known else ""
+    words = _HEADINGS[language] | _COLUMNS[language]
+    said = f"reading_{reading}" if reading in _READINGS else reading
+    return line | {"reading": words.get(said, reading)}
 
 
 def small_exposure_line(report: Mapping[str, Any], language: Language) -> str:
