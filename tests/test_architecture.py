@@ -15,10 +15,10 @@ SOURCE = Path(zoo_geo.__file__).parent
 STOREYS = [
     {"errors", "schema", "checks", "_version"},
     {"kernels"},
-    {"cbs", "figures", "geometry", "areas", "panel", "weights", "tabular", "strict"},
-    {"predictive", "references", "expectation"},
+    {"cbs", "figures", "geometry", "areas", "panel", "contiguity", "weights", "tabular", "strict"},
+    {"predictive", "references", "expectation", "arrangements"},
     {"detectors"},
-    {"significance", "flags", "priorities"},
+    {"significance", "flags", "priorities", "structure"},
     set(),  # review, disclosure
     {"explain"},
     {"outputs"},

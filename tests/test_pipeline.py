@@ -16,6 +16,7 @@ from zoo_geo.inputs import read_inputs
 from zoo_geo.outputs.report import as_markdown, compare
 from zoo_geo.pipeline import run
 from zoo_geo.schema import COLUMNS
+from zoo_geo.structure import global_statistics
 from zoo_geo.study import load_study
 from zoo_geo.tabular import read_table
 
@@ -113,6 +114,28 @@ def test_the_report_says_what_the_reader_has_to_know(result):
     assert "<b>" not in text
 
 
+def test_the_report_says_whether_there_is_structure(result):
+    rows = result.report["structure"]
+    assert [(row["indicator"], row["period"]) for row in rows] == [
+        ("thefts", "2022"), ("thefts", "2023"), ("houses", "2023"),
+    ]  # fmt: skip
+    assert [row["areas"] for row in rows] == [194, 196, 196]
+    panel, graph = result.panel, read_inputs(result.study).graph
+    for value, measures in (("eb_rate", ["moran", "geary"]), ("rate", ["getis_ord"])):
+        frame = global_statistics(panel, graph, value=value, permutations=999, seed=result.study.study.seed)
+        frame = frame.set_index(["indicator", "period", "measure"])
+        for row in rows:
+            for measure in measures:
+                known = frame.loc[(row["indicator"], row["period"], measure)]
+                assert row[measure]["field"] == value
+                assert row[measure]["permutations"] == 999
+                for name in ("statistic", "expected", "z", "p_value"):
+                    assert row[measure][name] == known[name]
+    text = (result.paths[0].parent / "report_internal.md").read_text(encoding="utf-8")
+    assert "## Is there spatial structure at all?" in text
+    assert "999 random arrangements" in text
+
+
 @pytest.mark.parametrize("language", ["nl", "en"])
 def test_a_second_run_gives_the_same_bytes(language, tmp_path):
     study = small_study.write_study(tmp_path / "study", language=language)
@@ -194,6 +217,78 @@ def test_the_report_speaks_dutch_in_its_tables():
     assert "| indicator | hoog (99,8%) |" in text
     assert "**intern: niet voor publicatie**" in text
     assert "| indicator | period | high | low |" in as_markdown(report(), "en")
+
+
+def measured(statistic, p, z=3.0, expected=-0.01, **changes):
+    """One global statistic as a report holds it."""
+    found = {
+        "field": "rate",
+        "status": "ok",
+        "statistic": statistic,
+        "expected": expected,
+        "z": z,
+        "p_value": p,
+    }
+    return found | {"permutations": 999} | changes
+
+
+def structure(*morans):
+    """Rows of a report that differ in Moran, and in the sign of Geary's z, which agrees with it."""
+    rows = []
+    for moran in morans:
+        geary = measured(0.81234, 0.004, z=-moran.get("z", 3.0))
+        others = {"geary": geary, "getis_ord": measured(0.0006, 0.5, expected=0.0004)}
+        rows.append({"indicator": "x", "period": "2023", "areas": 50, "moran": moran, **others})
+    return rows
+
+
+def test_structure_is_put_in_words():
+    rows = structure(
+        measured(0.21234, 0.002), measured(0.1, 0.05), measured(-0.2, 0.03, z=-3.0), measured(0.1, 0.051),
+        {"field": "eb_rate", "status": "constant"},
+    )  # fmt: skip
+    english, dutch = (as_markdown(report(structure=rows), name) for name in ("en", "nl"))
+    assert (
+        "more alike than chance makes them in 2 of 4 figures (Moran's I, p <= 0.05, and less alike in 1)"
+        in english
+    )
+    assert "Bij 2 van 4 cijfers lijken buurgebieden meer op elkaar" in dutch
+    assert "p <= 0,05; bij 1 juist minder)" in dutch
+    assert "999 random arrangements" in english
+    assert "lager dan 0,002 kan niet" in dutch
+    assert (
+        "| indicator | period | Moran's I | p (I) | Geary's C | p (C) | G / expected | p (G) | in words |"
+        in english
+    )
+    assert "| x | 2023 | 0.212 | 0.002 | 0.812 | 0.004 | 1.5 | 0.5 | neighbours alike |" in english
+    assert "| x | 2023 | 0,212 | 0,002 | 0,812 | 0,004 | 1,5 | 0,5 | buren lijken op elkaar |" in dutch
+    assert "| -0.2 | 0.03 | 0.812 | 0.004 | 1.5 | 0.5 | neighbours unlike |" in english
+    assert "| 0.1 | 0.051 | 0.812 | 0.004 | 1.5 | 0.5 | no structure seen |" in english
+    assert "| x | 2023 |  |  | 0.812 | 0.004 | 1.5 | 0.5 | constant |" in english
+    assert "| alle gebieden gelijk |" in dutch
+    assert "less alike in" not in as_markdown(report(structure=structure(measured(0.1, 0.01))), "en")
+
+
+def test_moran_and_geary_that_disagree_point_to_extreme_areas():
+    rows = structure(measured(0.2, 0.002), measured(0.1, 0.02))
+    rows[1] = rows[1] | {"geary": measured(1.6, 0.08, z=1.6)}
+    english, dutch = (as_markdown(report(structure=rows), name) for name in ("en", "nl"))
+    assert "in 1 of 2 figures" in english
+    assert "In 1 more, Moran and Geary disagree" in english
+    assert "Bij nog 1 spreken Moran en Geary elkaar tegen" in dutch
+    assert "| 0.1 | 0.02 | 1.6 | 0.08 | 1.5 | 0.5 | a few extreme areas? |" in english
+    rows[1] = rows[1] | {"moran": measured(-0.1, 0.02, z=-2.0)}
+    assert "disagree" not in as_markdown(report(structure=rows), "en")
+
+
+def test_a_report_without_any_structure_to_test_says_no_more_than_that():
+    silent = structure({"field": "eb_rate", "status": "too_few"})
+    text = as_markdown(report(structure=silent), "nl")
+    assert "## Is er wel ruimtelijke samenhang?" in text
+    assert "| te weinig om iets te zeggen |" in text
+    assert "lijken buurgebieden" not in text
+    for none in (report(), report(structure=[])):
+        assert "ruimtelijke samenhang" not in as_markdown(none, "nl")
 
 
 def test_the_report_is_readable_and_no_markup():

@@ -2,6 +2,8 @@
 
 import itertools
 import math
+import time
+from pathlib import Path
 
 import geopandas as gpd
 import numpy as np
@@ -18,6 +20,7 @@ from zoo_geo.areas import read_areas
 from zoo_geo.errors import InputError
 from zoo_geo.weights import aligned, build_weights, isolates
 
+SAMPLE = Path(__file__).parent.parent / "data_samples"
 QUICK = settings(suppress_health_check=[HealthCheck.too_slow])
 CONTIGUITY = pytest.mark.parametrize("method", ["queen", "rook"])
 KERNELS = ["triangular", "parabolic", "gaussian", "bisquare", "cosine", "exponential", "boxcar"]
@@ -138,6 +141,18 @@ def test_corners_that_touch_are_no_border_however_many_there_are():
     assert (code[1], code[2]) not in links(build_weights(areas_of(table), "rook", tolerance=5))
 
 
+def test_detailed_borders_that_come_near_take_no_longer_than_others():
+    """Not the product of both numbers of vertices: 32,000 bends beside 32,000 others."""
+    x = np.linspace(0, 1_000, 32_000)
+    y = np.sin(x / 100) * 200 + np.sin(x * 50)
+    below = shapely.Polygon([*np.column_stack([x, y]), (1_000, -500), (0, -500)])
+    above = shapely.Polygon([*np.column_stack([x, y + 160]), (1_000, 900), (0, 900)])
+    areas = read_areas(gpd.GeoDataFrame(geometry=[below, above], index=["a", "b"], crs=maps.RD_NEW))
+    start = time.process_time()
+    assert not links(build_weights(areas, tolerance=50))
+    assert time.process_time() - start < 1
+
+
 def test_tolerance_is_in_metres_whatever_the_unit_of_the_crs():
     feet = gpd.GeoDataFrame(
         geometry=[shapely.box(0, 0, 100, 100), shapely.box(110, 0, 200, 100)], index=["a", "b"], crs=2263
@@ -158,6 +173,126 @@ def test_areas_that_overlap_are_neighbors():
         geometry=[shapely.box(0, 0, 10, 10), shapely.box(9, 1, 20, 8)], index=["a", "b"], crs=maps.RD_NEW
     )
     assert len(links(build_weights(table, "queen"))) == len(links(build_weights(table, "rook"))) == 2
+
+
+# --- shared vertices --------------------------------------------------------------------------------
+
+
+def libpysal_queen(areas):
+    """Return the graph of libpysal's builder by vertices."""
+    return Graph.build_contiguity(areas.frame, rook=False, strict=False)
+
+
+def assert_identical(graph, reference):
+    """Same codes, links, weights and order; isolates marked alike."""
+    pd.testing.assert_series_equal(graph.adjacency, reference.adjacency, check_dtype=False)
+    pd.testing.assert_index_equal(graph.unique_ids, reference.unique_ids)
+    pd.testing.assert_index_equal(graph.isolates, reference.isolates)
+
+
+def negative_zeros(shape, seed):
+    """Return the same shape with some of its zeros negative."""
+    rng = np.random.default_rng(seed)
+    return shapely.transform(shape, lambda xy: np.where((xy == 0) & (rng.random(xy.shape) < 0.5), -0.0, xy))
+
+
+@pytest.mark.parametrize("simplify", [False, True])
+@given(owner=owners, seed=st.integers(0, 99), origin=st.tuples(st.integers(0, 5), st.integers(0, 5)))
+@QUICK
+def test_vertices_give_libpysals_graph(simplify, owner, seed, origin):
+    """Holes, several parts, areas apart, rows in any order, and zeros of either sign."""
+    table = maps.cell_map(owner, seed, simplify=simplify).sample(frac=1, random_state=seed)
+    table = table.set_geometry(table.translate(-100 * origin[0], -100 * origin[1]))
+    table["geometry"] = [negative_zeros(shape, seed) for shape in table.geometry]
+    areas = areas_of(table)
+    graph = build_weights(areas, vertices=True)
+    assert_identical(graph, libpysal_queen(areas))
+    expected = by_label(naive.vertex_neighbors(areas.frame.geometry), areas.codes.tolist())
+    assert links(graph) == dict.fromkeys(expected, 1.0)
+    assert expected <= set(links(build_weights(areas)))
+
+
+def test_zeros_of_either_sign_are_one_vertex():
+    left = shapely.Polygon([(-9, -9), (0.0, 0.0), (-9, 9)])
+    right = shapely.Polygon([(9, -9), (-0.0, -0.0), (9, 9)])
+    table = gpd.GeoDataFrame(geometry=[left, right], index=["a", "b"], crs=maps.RD_NEW)
+    areas = read_areas(table)
+    signs = [np.signbit(shapely.get_coordinates(g)).all(axis=1).sum() for g in areas.frame.geometry]
+    assert signs == [2, 1]  # it begins and ends at (-9, -9); and there is the negative zero
+    assert len(links(build_weights(areas, vertices=True))) == 2
+    assert_identical(build_weights(areas, vertices=True), libpysal_queen(areas))
+
+
+def test_a_vertex_in_a_hole_or_in_another_part_counts():
+    ring = shapely.box(0, 0, 30, 30) - shapely.box(10, 10, 20, 20)
+    parts = shapely.MultiPolygon([shapely.box(10, 10, 20, 20), shapely.box(90, 90, 99, 99)])
+    shapes = [ring, parts, shapely.box(99, 99, 120, 120), shapely.box(200, 0, 210, 10)]
+    table = gpd.GeoDataFrame(geometry=shapes, index=list("dbca"), crs=maps.RD_NEW)
+    graph = build_weights(table, vertices=True)
+    assert list(links(graph)) == [("d", "b"), ("b", "d"), ("b", "c"), ("c", "b")]
+    assert isolates(graph) == ["a"]
+
+
+@pytest.mark.parametrize(
+    "corner",
+    [(10, np.nextafter(10, 11)), (np.nextafter(10, 11), 10), (12, 10), (10, 12)],
+)
+def test_vertices_are_equal_in_both_coordinates_to_the_last_digit(corner):
+    """And (10, 12) is not (12, 10)."""
+    one = shapely.Polygon([(0, 0), (10, 0), (10, 10), (0, 10)])
+    other = shapely.Polygon([corner, (20, 11), (11, 20)])
+    table = gpd.GeoDataFrame(geometry=[one, other], index=["a", "b"], crs=maps.RD_NEW)
+    assert not links(build_weights(table, vertices=True))
+
+
+def test_borders_without_common_vertices_are_missed_as_libpysal_misses_them():
+    shapes = [shapely.box(0, 0, 10, 30), shapely.box(10, 10, 20, 20)]
+    table = gpd.GeoDataFrame(geometry=shapes, index=["a", "b"], crs=maps.RD_NEW)
+    assert links(build_weights(table)) == {("a", "b"): 1.0, ("b", "a"): 1.0}
+    for found in (build_weights(table, vertices=True), libpysal_queen(read_areas(table))):
+        assert not links(found)
+    assert_identical(build_weights(table, vertices=False), build_weights(table))
+
+
+def test_a_vertex_of_many_areas_makes_them_all_neighbors():
+    """More of them than a byte can count."""
+    turn = np.linspace(0, 2 * np.pi, 301)
+    rim = np.column_stack([np.cos(turn), np.sin(turn)]) * 1_000
+    slices = [shapely.Polygon([(0, 0), *rim[[at, at + 1]]]) for at in range(0, 300)]
+    codes = maps.shuffled_codes(300, 4)
+    areas = read_areas(gpd.GeoDataFrame(geometry=slices, index=codes, crs=maps.RD_NEW))
+    graph = build_weights(areas, vertices=True)
+    assert (graph.cardinalities == 299).all()
+    assert_identical(graph, libpysal_queen(areas))
+
+
+def test_an_area_with_many_common_vertices_is_one_neighbor():
+    """More of them than a byte can count."""
+    bends = [(10 + at % 2, at) for at in range(513)]
+    shapes = [shapely.Polygon([(0, 512), (0, 0), *bends]), shapely.Polygon([(20, 512), (20, 0), *bends])]
+    areas = read_areas(gpd.GeoDataFrame(geometry=shapes, index=["b", "a"], crs=maps.RD_NEW))
+    graph = build_weights(areas, vertices=True)
+    assert links(graph) == {("b", "a"): 1.0, ("a", "b"): 1.0}
+    assert_identical(graph, libpysal_queen(areas))
+
+
+def test_vertices_work_on_degrees_and_on_a_single_area(grid):
+    degrees = areas_of(
+        grid.set_geometry(grid.scale(0.01, 0.01, origin=(0, 0))).set_crs(4326, allow_override=True)
+    )
+    assert_identical(build_weights(degrees, vertices=True), libpysal_queen(degrees))
+    single = areas_of(grid.head(1))
+    assert isolates(build_weights(single, vertices=True)) == single.codes.tolist()
+
+
+def test_vertices_along_the_diagonal_take_no_longer_than_others():
+    """Points whose coordinates are equal must not fall into one drawer of a hash table: quadratic."""
+    steps = np.arange(40_000.0)
+    shape = shapely.Polygon([*np.column_stack([steps, steps]), (0, 40_000)])
+    areas = read_areas(gpd.GeoDataFrame(geometry=[shape], index=["a"], crs=maps.RD_NEW))
+    start = time.process_time()
+    build_weights(areas, vertices=True)
+    assert time.process_time() - start < 1
 
 
 # --- distances --------------------------------------------------------------------------------------
@@ -252,6 +387,7 @@ def test_many_coincident_points_are_a_clique_with_finite_weights():
 METHODS = [
     ("queen", {}),
     ("rook", {}),
+    ("queen", {"vertices": True}),
     ("queen", {"tolerance": 30}),
     ("rook", {"tolerance": 30}),
     ("knn", {"k": 3}),
@@ -406,7 +542,12 @@ def test_contiguity_without_tolerance_works_on_degrees(grid):
         ("knn", {"k": 2, "tolerance": 5}, "tolerance needs to go with queen or rook; got knn"),
         ("queen", {"tolerance": -1}, "tolerance needs to be 0 metres or more; got -1"),
         ("queen", {"tolerance": math.nan}, "tolerance needs to be 0 metres or more; got nan"),
-        ("queen", {"k": 3}, "options of queen need to be among tolerance; got 'k'"),
+        ("queen", {"k": 3}, "options of queen need to be among tolerance, vertices; got 'k'"),
+        ("rook", {"vertices": True}, "options of rook need to be among tolerance; got 'vertices'"),
+        ("knn", {"k": 2, "vertices": True}, "options of knn need to be among k; got 'vertices'"),
+        ("queen", {"vertices": 1}, "vertices needs to be true or false; got 1"),
+        ("queen", {"vertices": "yes"}, "vertices needs to be true or false; got 'yes'"),
+        ("queen", {"vertices": True, "tolerance": 5}, "tolerance needs to be 0 with vertices, .*; got 5"),
         ("distance_band", {}, "distance_band needs to have threshold="),
         ("distance_band", {"threshold": 0}, "threshold needs to be a distance above 0; got 0"),
         ("distance_band", {"threshold": 9, "alpha": "x"}, "alpha needs to be a number"),
@@ -420,8 +561,9 @@ def test_refused_calls_say_why(method, options, message, grid):
 
 
 def test_points_have_no_borders():
-    with pytest.raises(InputError, match="queen needs to have polygons; got points"):
-        build_weights(areas_of(maps.point_map([(0, 0), (1, 1)])))
+    for options in ({}, {"vertices": True}):
+        with pytest.raises(InputError, match="queen needs to have polygons; got points"):
+            build_weights(areas_of(maps.point_map([(0, 0), (1, 1)])), **options)
 
 
 # --- real maps --------------------------------------------------------------------------------------
@@ -439,9 +581,34 @@ def test_real_buurten_have_as_many_neighbors_as_known(buurten, tolerance, expect
     assert len(csr.data) / len(buurten) == pytest.approx(expected, abs=0.01)
 
 
+@pytest.fixture(scope="module")
+def wijken(shared_data):
+    return read_areas(shared_data / "nl_wijken_2022" / "wijken_2022.gpkg", id="code")
+
+
 @pytest.mark.shared_data
-def test_real_wijken_have_two_islands(shared_data):
-    wijken = read_areas(shared_data / "nl_wijken_2022" / "wijken_2022.gpkg", id="code")
+@pytest.mark.parametrize("order", ["as read", "shuffled"])
+@pytest.mark.parametrize("name", ["wijken", "buurten"])
+def test_vertices_of_real_maps_give_libpysals_graph(name, order, request):
+    areas = request.getfixturevalue(name)
+    if order == "shuffled":
+        areas = areas.subset(np.random.default_rng(8).permutation(areas.codes))
+    assert_identical(build_weights(areas, vertices=True), libpysal_queen(areas))
+
+
+@pytest.mark.parametrize("order", ["as read", "shuffled"])
+def test_vertices_of_the_sample_give_libpysals_graph(order):
+    areas = read_areas(SAMPLE / "buurten.gpkg", id="buurtcode", layer="buurten")
+    if order == "shuffled":
+        areas = areas.subset(np.random.default_rng(8).permutation(areas.codes))
+    graph = build_weights(areas, vertices=True)
+    assert graph.nonzero > 5 * len(areas)
+    assert len(isolates(graph)) > 0
+    assert_identical(graph, libpysal_queen(areas))
+
+
+@pytest.mark.shared_data
+def test_real_wijken_have_two_islands(wijken):
     graph = build_weights(wijken)
     assert graph.cardinalities.mean() == pytest.approx(5.72, abs=0.01)
     assert isolates(graph) == ["WK006000", "WK008800"]

@@ -23,6 +23,9 @@ from zoo_geo.references import Group, Reference, totals
 ODD = 2.6
 """Absolute z above which an area leaves the expectation of others (1 % of a calm map)."""
 
+ODD_GROUP = 3.0
+"""The same for a group: an area with its neighbours."""
+
 _SPREAD_SAMPLE = 4_000
 
 
@@ -66,12 +69,15 @@ class Options:
         Shrink the surroundings to the wider surroundings.
     steep
         Trust the expectation less where the rate of the surroundings changes from one area to the next.
+    groups
+        Areas that are odd together leave it too, and steepness always counts: a group sees smaller errors.
     """
 
     clean: int = 2
     precision: bool = True
     shrink: bool = True
     steep: bool = True
+    groups: bool = False
 
 
 @dataclass(frozen=True, eq=False)
@@ -126,10 +132,15 @@ def expect(
         chosen = _best(block, keep, fits)
         if touching is not None and options.steep:
             steep = _steepness(block, damping, touching, near, chosen)
-            chosen = _where_better(block, keep, chosen, _with_steepness(block, keep, chosen, steep))
+            richer = _with_steepness(block, keep, chosen, steep)
+            chosen = richer if options.groups else _where_better(block, keep, chosen, richer)
         phi = chosen.spread
         if step < options.clean:
-            keep = (valid & ~_odd(block, chosen)).astype(float)
+            odd = _odd(block, chosen)
+            if touching is not None and options.groups:
+                once = shared(chosen, valid, touching)
+                odd |= odd_together(residuals(observed, size, valid, family, once), touching)
+            keep = (valid & ~odd).astype(float)
     assert chosen is not None
     return chosen
 
@@ -141,6 +152,28 @@ def _odd(block: _Block, fit: Expectation) -> np.ndarray:
     if isinstance(block.family, Gaussian):
         return odd
     return odd & ~((away > 0) & (block.observed < _FEWEST_ODD))
+
+
+def shared(fit: Expectation, valid: np.ndarray, touching: sparse.csr_array) -> Expectation:
+    """Count the error of an expectation once for every area of a group.
+
+    Neighbours share their surroundings, so they share the error too: in the sum over a group of ``m`` areas
+    it does not average out, and its variance there is ``m`` times that of independent errors.
+    """
+    return replace(fit, strength=fit.strength / ((touching != 0).astype(float) @ valid.astype(float) + 1.0))
+
+
+def odd_together(away: np.ndarray, touching: sparse.csr_array) -> np.ndarray:
+    """Say which areas lie on the odd side of a group (an area and its neighbours) that is odd as a whole.
+
+    ``away`` are residuals against a `shared` expectation; none counts for more than three.
+    """
+    known, near = np.isfinite(away), (touching != 0).astype(float)
+    centre = totals(np.where(known, away, 0.0)) / np.maximum(known.sum(0), 1)
+    away = np.clip(np.where(known, away - centre, 0.0), -3.0, 3.0)
+    whole = (near @ away + away) / np.sqrt(near @ known.astype(float) + 1.0)
+    high, low = (whole > ODD_GROUP).astype(float), (whole < -ODD_GROUP).astype(float)
+    return ((near @ high + high > 0) & (away > 0)) | ((near @ low + low > 0) & (away < 0))
 
 
 def _damping(

@@ -159,22 +159,29 @@ def aligned(graph: Graph, codes: pd.Index | Iterable[str]) -> Csr:
     >>> aligned(graph, ["a", "b"]).indices.tolist()
     [1, 0]
     """
-    order = pd.Index(codes)
-    adjacency = graph.adjacency
-    _check_same(graph.unique_ids, order)
-    row, column = (_positions(adjacency.index, level, order) for level in (0, 1))
+    order, adjacency, ids = pd.Index(codes), graph.adjacency, graph.unique_ids
+    labels = order.astype(object)
+    if len(ids) != len(order) or not order.is_unique or (labels.get_indexer(ids.astype(object)) < 0).any():
+        _check_same(ids, order)
+    row, column = _positions(adjacency.index, labels)
     weight = adjacency.to_numpy(np.float64)
     _check_finite(weight, adjacency.index)
     kept = weight != 0
     row, column, weight = row[kept], column[kept], weight[kept]
-    by_row = np.lexsort((column, row))
+    key = row * len(order) + column
+    if (key[1:] < key[:-1]).any():
+        by_row = np.argsort(key, kind="stable")
+        row, column, weight = row[by_row], column[by_row], weight[by_row]
     indptr = np.concatenate([[0], np.cumsum(np.bincount(row, minlength=len(order)))])
-    return Csr(indptr.astype(np.intp), column[by_row].astype(np.intp), weight[by_row])
+    return Csr(indptr.astype(np.intp), column, weight)
 
 
-def _positions(index: pd.MultiIndex, level: int, order: pd.Index) -> np.ndarray:
-    """Return the position in `order` of each label of one level of an index."""
-    return order.get_indexer(index.levels[level])[index.codes[level]]
+def _positions(index: pd.MultiIndex, labels: pd.Index) -> list[np.ndarray]:
+    """Return the position among the labels of both ends of every pair."""
+    levels = [level.astype(object) for level in index.levels]
+    places = [labels.get_indexer(levels[0])]
+    places.append(places[0] if levels[1].equals(levels[0]) else labels.get_indexer(levels[1]))
+    return [place[code] for place, code in zip(places, index.codes, strict=True)]
 
 
 def _check_same(ids: pd.Index, order: pd.Index) -> None:

@@ -27,6 +27,20 @@ def within_reach(shapes, tolerance):
     }
 
 
+def vertices(nested):
+    """Return the set of points in nested coordinates, as GeoJSON has them: parts, rings, points."""
+    if isinstance(nested[0], (int, float)):
+        return {tuple(nested)}
+    return set().union(*map(vertices, nested))
+
+
+def vertex_neighbors(shapes):
+    """Return the pairs of positions of shapes that have a vertex in common."""
+    points = [vertices(shape.__geo_interface__["coordinates"]) for shape in shapes]
+    n = len(points)
+    return {(i, j) for i in range(n) for j in range(n) if i != j and points[i] & points[j]}
+
+
 def distances(points):
     """Return all distances as a list of lists."""
     return [[math.dist(one, other) for other in points] for one in points]

@@ -190,7 +190,7 @@ def _column(name: str, detector: Detector, inputs: Inputs, scores: Scores) -> An
     """One column of the tidy frame."""
     n, c = inputs.observed.shape
     keys = {
-        "area": lambda: _repeat(inputs.codes[inputs.places], c, 1),
+        "area": lambda: _areas(inputs, c),
         "indicator": lambda: _repeat([i.id for i, _ in inputs.columns], 1, n),
         "period": lambda: _repeat([p for _, p in inputs.columns], 1, n),
         "detector": lambda: _repeat([detector.name], n * c, 1),
@@ -221,6 +221,11 @@ def _labels(scores: Scores) -> tuple[tuple[str, ...], np.ndarray]:
     silent = STATUSES[1:]
     codes = np.where(scores.status == OK, scores.label + len(silent), scores.status - 1)
     return silent + scores.classes, codes.astype(np.int8)
+
+
+def _areas(inputs: Inputs, each: int) -> pd.Categorical[Any]:
+    positions = np.arange(inputs.codes.size, dtype=np.min_scalar_type(-max(inputs.codes.size, 1)))
+    return pd.Categorical.from_codes(np.repeat(positions, each), dtype=inputs.listed(), validate=False)
 
 
 def _repeat(words: Any, each: int, times: int) -> Any:  # noqa: ANN401

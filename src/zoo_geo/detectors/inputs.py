@@ -71,6 +71,12 @@ class Inputs:
             )
         return pd.factorize(self.areas.parent(level).reindex(self.codes))[0]
 
+    def listed(self) -> pd.CategoricalDtype:
+        """Codes in the order of the output."""
+        if "listed" not in self.kept:
+            self.kept["listed"] = pd.CategoricalDtype(pd.Index(self.codes[self.places]))
+        return self.kept["listed"]
+
     @property
     def indicators(self) -> tuple[Indicator, ...]:
         """Each indicator once."""
@@ -103,31 +109,41 @@ def prepare(panel: Panel, neighbors: Graph | None, areas: Areas | None) -> Input
     ):
         return _kept[1]
     inputs = _prepare(panel, neighbors, areas)
-    _kept = tuple(None if each is None else weakref.ref(each) for each in given), inputs
+    _kept = tuple(None if each is None else weakref.ref(each, _forget) for each in given), inputs
     return inputs
 
 
+def _forget(ref: weakref.ref[Any]) -> None:
+    """Let go of what belongs to a panel, graph or map that is no more."""
+    global _kept
+    if _kept is not None and any(ref is kept for kept in _kept[0]):
+        _kept = None
+
+
 def _prepare(panel: Panel, neighbors: Graph | None, areas: Areas | None) -> Inputs:
-    known = panel.areas if neighbors is None else neighbors.unique_ids
-    listed = pd.Index(panel.areas)
-    absent = listed.difference(known, sort=False)
+    listed = pd.Index(panel.areas).astype(object)
+    known = listed if neighbors is None else neighbors.unique_ids.astype(object)
+    absent = listed[known.get_indexer(listed) < 0]
     if len(absent):
         raise InputError(
             f"areas of the panel need to be in the graph; got areas without weights "
             f"({examples(absent, len(listed))}). Build the weights on all areas, or drop these rows."
         )
-    output = listed.append(pd.Index(known).difference(listed))
-    places = np.empty(len(output), np.intp)
-    order = np.argsort(output.to_numpy(dtype=str), kind="stable")
-    places[order] = np.arange(len(output))
+    output = listed.append(known[listed.get_indexer(known) < 0].sort_values())
+    places = np.arange(len(output), dtype=np.intp)
+    codes = output.to_numpy()
+    if not output.is_monotonic_increasing:
+        order = np.argsort(output.to_numpy(dtype=str), kind="stable")
+        places[order] = np.arange(len(output))
+        codes = codes[order]
     return Inputs(
-        codes=output.to_numpy(dtype=object)[order],
+        codes=codes,
         places=places,
         columns=tuple((indicator, period) for indicator in panel.indicators for period in panel.periods),
         observed=_spread(panel.observed, places, np.nan),
         exposure=_spread(panel.exposure, places, np.nan),
         status=_spread(panel.status, places, MISSING),
-        csr=None if neighbors is None else aligned(neighbors, pd.Index(output.to_numpy(dtype=object)[order])),
+        csr=None if neighbors is None else aligned(neighbors, pd.Index(codes, dtype=object)),
         areas=areas,
     )
 
