@@ -17,7 +17,7 @@ from naive import expectation as naive_expectation
 from naive import local_statistics as naive
 from panels import World, by_area, counts_of, lattice, with_island
 from zoo_geo import references
-from zoo_geo.detectors import draws, local
+from zoo_geo.detectors import draws
 from zoo_geo.detectors.draws import Plan, infer
 from zoo_geo.detectors.getis_ord import GetisOrd
 from zoo_geo.detectors.local_moran import LocalMoran

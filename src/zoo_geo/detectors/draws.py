@@ -8,7 +8,7 @@ from functools import cached_property, lru_cache
 from typing import NamedTuple
 
 import numpy as np
-from scipy import sparse
+from scipy import sparse, special
 
 from zoo_geo.detectors.base import Alternative, spread_out
 from zoo_geo.detectors.nulls import Inference, Kind, Null, Rows, Standing, pearson_p
@@ -17,9 +17,9 @@ _DRAWS = 131_072
 _MOST_POSITIONS = 2**24
 _TIE = 1e-9
 _FIRST_LOOK = 1_024
+_SURE, _LIKELY = 1e-6, 1e-4
 SCREEN = 3.0
-"""Cells whose exact moments and first draws both put p above this many times the level that matters need
-no more draws."""
+"""The curve may be wrong by this much, see `_settled`."""
 
 
 @dataclass(frozen=True)
@@ -176,21 +176,23 @@ def _blocks(first: int, count: int, length: int) -> Iterator[tuple[int, int]]:
 
 
 def _settled(out: Inferred, null: Null, c: int) -> np.ndarray:
-    """Cells of a column that are certain to end with p above the level, or that are far above it.
+    """Cells of a column that are certain to end with p above the level, or all but certain.
 
-    Counts only grow, so the least p that all draws can lead to is known. Far above is what both the
-    draws so far and the exact moments (Pearson III) put above `SCREEN` times the level.
+    Counts only grow, so the least p that all draws can lead to is known. All but certain is what has so many
+    draws on its rarer side as a p at the level would give with a chance below `_SURE`; or below `_LIKELY`,
+    where the exact moments (Pearson III) put p above `SCREEN` times the level as well.
     """
     plan, level = out.plan, out.plan.stop_above or 0.0
     tails = 2.0 if plan.alternative == "two-sided" else 1.0
-    fewer = tails * (np.minimum(out.above[:, c], out.below[:, c]) + 1.0)
-    certain = fewer / (plan.permutations + 1.0) > level
+    fewer = np.minimum(out.above[:, c], out.below[:, c])
+    certain = tails * (fewer + 1.0) / (plan.permutations + 1.0) > level
+    chance = special.bdtrc(fewer - 1.0, np.maximum(out.drawn[:, c], 1), level / tails)
     moments = null.moments(out.columns[c].x, higher=True)
     with np.errstate(divide="ignore", invalid="ignore"):
         z = (out.columns[c].sums - moments.mean) / np.sqrt(moments.variance)
         z = np.where(moments.variance > 0, z, 0.0)
     screen = 0.5 * tails * pearson_p(z, moments.skewness, "two-sided", cautious=False) > SCREEN * level
-    return certain | (screen & (fewer / (out.drawn[:, c] + 1.0) > SCREEN * level))
+    return certain | ((fewer > 0) & ((chance < _SURE) | (screen & (chance < _LIKELY))))
 
 
 class Pool(NamedTuple):
