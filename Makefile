@@ -22,7 +22,7 @@ lint: $(VENV)/.installed-dev  ## check style and types
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-bench: $(VENV)/.installed-dev  ## run the benchmarks (minutes); writes docs/benchmarks.md
+bench: $(VENV)/.installed-bench  ## run the benchmarks (minutes); writes docs/benchmarks.md
 	$(BIN)/python -m benchmarks
 
 clean:  ## remove results, caches and the environment
@@ -40,3 +40,7 @@ $(VENV)/.installed: $(SOURCES) | $(BIN)/python
 $(VENV)/.installed-dev: $(SOURCES) | $(BIN)/python
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[dev]'
 	@touch $@ $(VENV)/.installed
+
+$(VENV)/.installed-bench: $(VENV)/.installed-dev
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[bench]' || echo 'Without pygeoda.'
+	@touch $@

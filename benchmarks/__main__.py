@@ -4,22 +4,28 @@ from __future__ import annotations
 
 import os
 import platform
-from importlib.metadata import version
 from pathlib import Path
 
-from benchmarks import calibration, local_statistics, whole
+from benchmarks import calibration, local_statistics, million, peers, whole
 
 PAGE = Path(__file__).parents[1] / "docs" / "benchmarks.md"
-_PACKAGES = ("numpy", "scipy", "pandas", "numba", "libpysal", "esda")
+_PACKAGES = ("numpy", "scipy", "pandas", "numba", "libpysal", "esda", "pygeoda")
 
 _TEXT = """# Benchmarks
 
 Made by `make bench` on a machine with {cores} cores, {system}, Python {python}; {packages}.
 Machines differ and are noisy: compare ratios, which are taken in one process, not seconds.
 
-## Speed beside esda
+## Speed beside esda and pygeoda
 
 {speed}
+
+Nobody stops early. pygeoda has a thread a core, of which its look-up permutation makes little use; it
+counts all neighbours equally, whatever their weights.
+
+## Large maps and many permutations
+
+{large}
 
 ## Whole commands
 
@@ -43,13 +49,14 @@ areas are flagged.
 
 def main() -> None:
     """Measure and write."""
-    packages = ", ".join(f"{name} {version(name)}" for name in _PACKAGES)
+    packages = ", ".join(map(peers.release, _PACKAGES))
     text = _TEXT.format(
         cores=os.cpu_count(),
         system=platform.system(),
         python=platform.python_version(),
         packages=packages,
-        speed=local_statistics.table(local_statistics.compare()),
+        speed=local_statistics.table(),
+        large=million.table(),
         whole=whole.table(),
         calibration=calibration.report(replicates=8),
     )

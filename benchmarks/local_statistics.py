@@ -1,4 +1,4 @@
-"""Local Moran and G*: ours beside esda's, in one process, as a ratio.
+"""Local statistics: ours beside esda's and pygeoda's, in one process, as ratios.
 
 Run ``python -m benchmarks.local_statistics``; ``--quick`` takes a smaller map.
 """
@@ -6,131 +6,295 @@ Run ``python -m benchmarks.local_statistics``; ``--quick`` takes a smaller map.
 from __future__ import annotations
 
 import argparse
+import os
 import statistics
-import time
-import tracemalloc
-import warnings
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
+from itertools import count
 
 import numpy as np
+import pandas as pd
+from libpysal.graph import Graph
+from scipy import sparse
 
 import zoo_geo as zg
-from benchmarks.country import Country, build, draw, panel
+from benchmarks import peers
+from benchmarks.clock import median_of, rise, timed
+from benchmarks.clock import peak as peak  # for benchmarks.contiguity
+from benchmarks.country import Country, build, draw
+
+CORES = os.cpu_count() or 1
+_SEEDS = count(1)
 
 
 @dataclass(frozen=True)
-class Pace:
-    """Medians of several runs, in seconds per indicator; memory in MB at its peak."""
+class Size:
+    """How large a contest is; pygeoda's complete permutation is timed at ``fewer`` permutations."""
 
-    areas: int
+    areas: int = 14_500
+    indicators: int = 100
+    few_indicators: int = 10
+    permutations: int = 9_999
+    fewer: int = 999
+    runs: int = 3
+
+
+QUICK = Size(2_000, 5, 2, 999, 199, 1)
+
+
+@dataclass(frozen=True, eq=False)
+class Peer:
+    """Work of one indicator; its seconds are multiplied by ``factor``."""
+
+    name: str
+    work: peers.Work | None
+    factor: float = 1.0
+    measured: bool = True
+    """Whether its memory can be seen from here: not where it starts processes."""
+
+
+@dataclass(frozen=True, eq=False)
+class Contest:
+    """The same work by us, for a whole panel, and by peers, for its first indicator.
+
+    Parameters
+    ----------
+    title
+        What is computed.
+    ours
+        Given a seed, returns the first indicator's statistics.
+    indicators
+        How many indicators ours does in one call.
+    peers
+        Others.
+    variants
+        Ours in other circumstances, by name.
+    """
+
+    title: str
+    ours: Callable[[int], tuple[np.ndarray, ...]]
     indicators: int
-    permutations: int
-    ours: float
-    first: float
-    memory: float
-    esda: float
-    esda_memory: float
-
-    @property
-    def ratio(self) -> float:
-        return self.esda / self.ours
+    peers: list[Peer]
+    variants: dict[str, Callable[[int], object]] = field(default_factory=dict)
 
 
-def timed(work: Callable[[], object]) -> float:
-    """Seconds that one call takes."""
-    start = time.perf_counter()
-    work()
-    return time.perf_counter() - start
+@dataclass(frozen=True)
+class Row:
+    """Median seconds per indicator, how many times ours that is, and MB at the peak of a call."""
+
+    name: str
+    seconds: float = np.nan
+    ratio: float = np.nan
+    memory: float = np.nan
 
 
-def median_of(work: Callable[[], object], runs: int) -> float:
-    """Median seconds of several calls, for what is short."""
-    return statistics.median(timed(work) for _ in range(runs))
-
-
-def peak(work: Callable[[], object]) -> float:
-    """MB that one call allocates at its peak."""
-    tracemalloc.start()
-    work()
-    top = tracemalloc.get_traced_memory()[1]
-    tracemalloc.stop()
-    return top / 1e6
-
-
-def ours(country: Country, indicators: int, permutations: int) -> Callable[[], object]:
-    """Local Moran and G* over raw rates of a whole panel, through the public face."""
-    rng = np.random.default_rng(3)
-    figures = panel(country, [draw(country, rng, 0.05, 0.1) for _ in range(indicators)])
-
-    def work() -> None:
-        for detector in (
-            zg.LocalMoran(permutations=permutations, value="rate"),
-            zg.GetisOrd(permutations=permutations, value="rate"),
-        ):
-            detector.detect(figures, country.graph, seed=7)
-
-    return work
-
-
-def esda(country: Country, permutations: int) -> Callable[[], object]:
-    """Run the same two statistics of one indicator with esda, its fastest settings on one core."""
-    from esda import G_Local, Moran_Local
-
-    rng = np.random.default_rng(3)
-    one = draw(country, rng, 0.05, 0.1)
-    rate = one.observed / np.maximum(country.residents, 1.0)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        weights = country.graph.to_W()
-    shared = {"permutations": permutations, "keep_simulations": False, "n_jobs": 1, "seed": 7}
-
-    def work() -> None:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            Moran_Local(rate, weights, **shared)
-            G_Local(rate, weights, star=True, **shared)
-
-    return work
-
-
-def compare(areas: int = 14_500, indicators: int = 20, permutations: int = 9_999, runs: int = 3) -> Pace:
-    """Time both in this process, ours and the peer's in turn."""
+def country_without_empty(areas: int) -> Country:
+    """Every area has residents, so that peers can be given the very same rates."""
     country = build(areas)
-    mine, peer = ours(country, indicators, permutations), esda(country, permutations)
-    first = timed(mine)
-    esda(build(300), 99)()  # compiles
-    pairs = [(median_of(mine, 3) / indicators, timed(peer)) for _ in range(runs)]
-    return Pace(
-        areas, indicators, permutations,
-        statistics.median(a for a, _ in pairs), first, peak(mine),
-        statistics.median(b for _, b in pairs), peak(peer),
+    return replace(country, residents=np.maximum(country.residents, 1.0))
+
+
+def indicators(country: Country, many: int, lacking: float = 0.0) -> zg.Panel:
+    """Indicators on a surface; with ``lacking``, each without that share of its areas."""
+    rng = np.random.default_rng(3)
+    draws = [draw(country, rng, 0.05, 0.1) for _ in range(many)]
+    cases = {f"i{k}": each.observed for k, each in enumerate(draws)}
+    if lacking:
+        n = country.residents.size
+        cases = {name: np.where(rng.random(n) < lacking, np.nan, each) for name, each in cases.items()}
+    table = pd.DataFrame({"area": country.codes, "residents": country.residents} | cases)
+    return zg.Panel.from_frame(table, area="area", observed=list(cases), exposure="residents")
+
+
+def rates(country: Country) -> np.ndarray:
+    """Rates of the first of the indicators."""
+    return draw(country, np.random.default_rng(3), 0.05, 0.1).observed / country.residents
+
+
+def ours(
+    figures: zg.Panel,
+    graph: Graph,
+    *detectors: zg.LocalMoran | zg.GetisOrd | zg.LocalGeary,
+    scale: np.ndarray | float = 1.0,
+) -> Callable[[int], tuple[np.ndarray, ...]]:
+    """Detectors over a panel, through the public face; ``scale`` is that of the last one's statistic."""
+    every = len(figures.indicators)
+
+    def work(seed: int) -> tuple[np.ndarray, ...]:
+        frames = [detector.detect(figures, graph, seed=seed).frame for detector in detectors]
+        *others, last = (frame["statistic"].to_numpy()[::every] for frame in frames)
+        return *others, last / scale
+
+    return work
+
+
+def equal_weights(country: Country, size: Size) -> Contest:
+    """Local Moran and G* together, neighbours counting equally."""
+    x, weights = rates(country), sparse.csr_array(country.graph.sparse.tocsr())
+    detectors = _moran_and_g(size.permutations)
+    scale = np.diff(weights.indptr) + 1.0
+    both = ("local_moran", "local_gstar")
+    run = ours(indicators(country, size.indicators), country.graph, *detectors, scale=scale)
+    holes = ours(indicators(country, size.indicators, 0.01), country.graph, *detectors)
+    return Contest(
+        "Local Moran and G* together", run, size.indicators,
+        [
+            *_esda(peers.esda_moran_and_g, country.graph, x, size.permutations),
+            *_geoda(both, weights, x, size),
+        ],
+        {
+            "zoo-geo once more with the same seed: the draws are kept": lambda _: run(1),
+            "zoo-geo, every indicator lacks another 1 % of the areas": holes,
+        },
     )  # fmt: skip
 
 
-def table(pace: Pace) -> str:
-    """Return the figures as a Markdown table."""
-    return "\n".join([
-        f"{pace.areas:,} areas, {pace.indicators} indicators, {pace.permutations:,} permutations, "
-        "local Moran and G* together, medians:",
-        "",
-        "| | seconds per indicator | peak memory, MB |",
-        "|---|---|---|",
-        f"| zoo-geo, whole panel, all cores | {pace.ours:.4f} | {pace.memory:,.0f} (all indicators) |",
-        f"| esda, one core | {pace.esda:.2f} | {pace.esda_memory:,.0f} (one indicator) |",
-        "",
-        f"Ratio {pace.ratio:,.0f}. First call, with kernels to load or compile: {pace.first:.1f} s.",
-    ])  # fmt: skip
+def geary(country: Country, size: Size) -> Contest:
+    """Local Geary, row-standardised."""
+    x, weights = rates(country), sparse.csr_array(country.graph.sparse.tocsr())
+    detector = zg.LocalGeary(permutations=size.permutations, value="rate")
+    graph = country.graph.transform("r")
+    return Contest(
+        "Local Geary",
+        ours(indicators(country, size.few_indicators), graph, detector),
+        size.few_indicators,
+        [
+            *_esda(peers.esda_geary, country.graph, x, size.permutations),
+            *_geoda(("local_geary",), weights, x, size)[:1],
+        ],
+    )
+
+
+def unequal_weights(country: Country, size: Size) -> Contest:
+    """Local Moran and G*, eight nearest neighbours with a Gaussian kernel."""
+    graph = zg.build_weights(country.areas, "kernel", k=8)
+    weights = sparse.csr_array(graph.sparse.tocsr())
+    scale = weights.sum(axis=1) + weights.max(axis=1).toarray().ravel()
+    detectors = _moran_and_g(size.permutations)
+    return Contest(
+        "Local Moran and G* together, unequal weights (Gaussian kernel, 8 nearest)",
+        ours(indicators(country, size.few_indicators), graph, *detectors, scale=scale),
+        size.few_indicators,
+        _esda(peers.esda_moran_and_g, graph, rates(country), size.permutations),
+    )
+
+
+def _moran_and_g(permutations: int) -> tuple[zg.LocalMoran, zg.GetisOrd]:
+    return (
+        zg.LocalMoran(permutations=permutations, value="rate"),
+        zg.GetisOrd(permutations=permutations, value="rate"),
+    )
+
+
+def _esda(make: Callable[..., peers.Work], graph: Graph, x: np.ndarray, permutations: int) -> list[Peer]:
+    return [
+        Peer("esda, one process", make(graph, x, permutations)),
+        Peer(f"esda, n_jobs={CORES}", make(graph, x, permutations, CORES), measured=False),
+    ]
+
+
+def _geoda(names: tuple[str, ...], weights: sparse.csr_array, x: np.ndarray, size: Size) -> list[Peer]:
+    work = [
+        peers.geoda(names, weights, x, permutations, method, CORES)
+        for method, permutations in (("lookup", size.permutations), ("complete", size.fewer))
+    ]
+    factor = (size.permutations + 1) / (size.fewer + 1)
+    return [
+        Peer("pygeoda, look-up permutation", work[0]),
+        Peer(f"pygeoda, complete permutation ({size.fewer:,} x {factor:.0f})", work[1], factor),
+    ]
+
+
+def compete(contest: Contest, runs: int) -> list[Row]:
+    """Time everybody in turn, after a first call each; statistics have to agree."""
+    contest.ours(next(_SEEDS))
+    present = [peer for peer in contest.peers if peer.work]
+    for peer in present:
+        _check(contest, peer)
+    rounds = []
+    for _ in range(runs):
+        mine = median_of(lambda: contest.ours(next(_SEEDS)), 3)
+        rounds.append([mine, *(peer.factor * timed(peer.work) for peer in present)])
+    own, *others = np.array(rounds).T
+    rows = [Row("zoo-geo", _per(own, contest), 1.0, rise(lambda: contest.ours(next(_SEEDS))))]
+    for name, work in contest.variants.items():
+        work(next(_SEEDS))
+        seconds = median_of(lambda work=work: work(next(_SEEDS)), 3)
+        rows.append(Row(name, seconds / contest.indicators, seconds / statistics.median(own)))
+    for peer, seconds in zip(present, others, strict=True):
+        ratio = statistics.median(seconds / own * contest.indicators)
+        rows.append(Row(peer.name, statistics.median(seconds), ratio, _memory(peer)))
+    return rows + [Row(f"{peer.name}: not installed") for peer in contest.peers if not peer.work]
+
+
+def _per(seconds: np.ndarray, contest: Contest) -> float:
+    return statistics.median(seconds) / contest.indicators
+
+
+def _memory(peer: Peer) -> float:
+    return rise(peer.work) if peer.measured and peer.work else np.nan
+
+
+def _check(contest: Contest, peer: Peer) -> None:
+    """Raise where a peer computes something else; also its first call, which compiles."""
+    for mine, other in zip(contest.ours(next(_SEEDS)), peer.work(), strict=True):  # type: ignore[misc]
+        # esda's Geary divides by n, ours and GeoDa's by n - 1
+        if not np.allclose(mine, other, rtol=2 / mine.size, atol=1e-9 * np.abs(mine).max()):
+            raise RuntimeError(f"{contest.title}: {peer.name} computes something else")
+
+
+def first_call(country: Country, size: Size) -> tuple[float, float]:
+    """Seconds of Moran and G* over a panel and graph not seen before, and of an indicator alone."""
+    work = ours(indicators(country, size.indicators), country.graph, *_moran_and_g(size.permutations))
+    one = ours(indicators(country, 1), country.graph, *_moran_and_g(size.permutations))
+    first = timed(lambda: work(next(_SEEDS)))
+    one(next(_SEEDS))
+    return first, median_of(lambda: one(next(_SEEDS)), 7)
+
+
+def table(size: Size | None = None) -> str:
+    """Return the figures as Markdown tables."""
+    size = size or Size()
+    country = country_without_empty(size.areas)
+    parts = [
+        f"{size.areas:,} areas, {size.permutations:,} permutations, two-sided, all cores, graph and panel "
+        "prepared, new draws in every call; medians. Ours is the whole call, with its table; the peers' is "
+        "one indicator, and seconds for more of them are as many times that. Memory is what one call adds "
+        "at its peak: ours for all indicators, theirs for one. The statistics were compared and are equal."
+    ]
+    for make in (equal_weights, geary, unequal_weights):
+        contest = make(country, size)
+        rows = compete(contest, size.runs)
+        parts += [
+            f"{contest.title}, {contest.indicators} indicators:",
+            "\n".join([
+                "| | seconds per indicator | times ours | MB |",
+                "|---|---|---|---|",
+                *(
+                    f"| {row.name} | {_shown(row.seconds, '.4f' if row.seconds < 1 else '.2f')} "
+                    f"| {_shown(row.ratio, ',.0f' if row.ratio >= 20 else '.1f')} "
+                    f"| {_shown(row.memory, ',.0f')} |"
+                    for row in rows
+                ),
+            ]),
+        ]  # fmt: skip
+    first, one = first_call(country, size)
+    parts.append(
+        f"Local Moran and G*: {first:.2f} s where panel and graph are new, {size.indicators} indicators; "
+        f"{one:.3f} s for an indicator alone."
+    )
+    return "\n\n".join(parts)
+
+
+def _shown(figure: float, form: str) -> str:
+    return "–" if np.isnan(figure) else format(figure, form)
 
 
 def main() -> None:
-    """Print the table."""
+    """Print the tables."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--quick", action="store_true")
-    if parser.parse_args().quick:
-        print(table(compare(2_000, 5, 999, 1)))
-    else:
-        print(table(compare()))
+    print(table(QUICK if parser.parse_args().quick else Size()))
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Whole commands: how long an import, a warm start and a study of a country take, and their memory.
+"""Whole commands: how long an import, the first calls and a study of a country take, and their memory.
 
 Run ``python -m benchmarks.whole [STUDY.toml]``; without a study, the simulated country of
 `benchmarks.country` is written to a temporary folder, with Voronoi cells for areas, and run.
@@ -7,6 +7,7 @@ Run ``python -m benchmarks.whole [STUDY.toml]``; without a study, the simulated 
 from __future__ import annotations
 
 import json
+import os
 import statistics
 import subprocess
 import sys
@@ -52,6 +53,56 @@ def import_time(runs: int = 5) -> tuple[float, float]:
     return package - bare, command(sys.executable, "-c", "import zoo_geo; zoo_geo.Deviation", runs=runs)[
         0
     ] - bare
+
+
+_FIRST_CALLS = """
+import json, time
+start = time.perf_counter()
+import zoo_geo as zg
+marks = [time.perf_counter() - start]
+import numpy, pandas
+zg.Panel, zg.LocalMoran, zg.GetisOrd
+from libpysal.graph import Graph
+marks.append(time.perf_counter() - start - sum(marks))
+codes = [f"A{k:03d}" for k in range(300)]
+pairs = [(a, b) for k in range(300) for a, b in ((k, (k + 1) % 300), ((k + 1) % 300, k))]
+focal, neighbor = zip(*pairs)
+graph = Graph.from_arrays([codes[k] for k in focal], [codes[k] for k in neighbor], numpy.ones(len(pairs)))
+rng = numpy.random.default_rng(1)
+table = pandas.DataFrame({"area": codes, "cases": rng.poisson(20, 300), "people": 1000.0})
+panel = zg.Panel.from_frame(table, area="area", observed=["cases"], exposure="people")
+for detector in (zg.LocalMoran(), zg.GetisOrd(), zg.LocalMoran()):
+    start = time.perf_counter()
+    detector.detect(panel, graph)
+    marks.append(time.perf_counter() - start)
+print(json.dumps(marks))
+"""
+
+
+def first_calls(cache: str) -> list[float]:
+    """Seconds, in a new process: import, what else a call needs, Moran, then G*, then Moran once more."""
+    told = subprocess.run(
+        [sys.executable, "-c", _FIRST_CALLS], capture_output=True, check=True, text=True,
+        env=os.environ | {"NUMBA_CACHE_DIR": cache},
+    )  # fmt: skip
+    return json.loads(told.stdout)
+
+
+def first_call_table(runs: int = 5) -> str:
+    """Cold: nothing compiled yet, once. Warm: in the next processes, medians."""
+    with tempfile.TemporaryDirectory() as cache:
+        cold = first_calls(cache)
+        warm = np.median([first_calls(cache) for _ in range(runs)], axis=0)
+    rows = (
+        "`import zoo_geo`", "then: imports of panel, detectors and libpysal's graph",
+        "then: first `LocalMoran`", "then: first `GetisOrd`", "then: `LocalMoran` once more",
+    )  # fmt: skip
+    return "\n".join([
+        "| 300 areas, 99,999 permutations | nothing compiled yet, seconds | compiled before, seconds |",
+        "|---|---|---|",
+        *(f"| {name} | {a:.2f} | {b:.2f} |" for name, a, b in zip(rows, cold, warm, strict=True)),
+        f"| in all, to the first result | {sum(cold[:3]):.2f} | {sum(warm[:3]):.2f} |",
+    ])  # fmt: skip
 
 
 def write_country(folder: Path) -> Path:
@@ -170,6 +221,10 @@ def table(study: Path | None = None) -> str:
         f"| `zoo-geo detectors`, warm | {start:.2f} | |",
         f"| `zoo-geo run`, {'study given' if study else 'simulated country'}: all detectors, tables, page "
         f"| {seconds:.1f} | {memory:,.0f} |",
+        "",
+        "First calls, each column in processes of its own:",
+        "",
+        first_call_table(),
     ])  # fmt: skip
 
 
