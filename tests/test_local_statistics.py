@@ -17,7 +17,7 @@ from naive import expectation as naive_expectation
 from naive import local_statistics as naive
 from panels import World, by_area, counts_of, lattice, with_island
 from zoo_geo import references
-from zoo_geo.detectors import draws
+from zoo_geo.detectors import draws, local
 from zoo_geo.detectors.draws import Plan, infer
 from zoo_geo.detectors.getis_ord import GetisOrd
 from zoo_geo.detectors.local_moran import LocalMoran
@@ -570,7 +570,7 @@ def test_a_group_that_deviates_together_is_a_hot_spot():
         assert middle["direction"] == "high"
         assert middle["p_value"] < 0.001
         assert middle["group_ratio"] == pytest.approx(2.5, rel=0.2)
-        assert found["residual"].abs().max() <= 3  # one area alone does not make a hot spot
+        assert found["residual"].abs().max() <= local.CAP  # one area alone does not make a hot spot
         assert (found["reference"] == "surroundings").all()
 
 
@@ -579,7 +579,7 @@ def test_one_odd_area_alone_is_no_strong_hot_spot():
     size, counts = planted(world, [210], 30.0)
     found = GetisOrd(9_999).detect(world.panel(counts, size), world.graph()).frame
     assert by_area(found, "p_value", world)[210] > 0.001
-    assert by_area(found, "residual", world)[210] == 3
+    assert by_area(found, "residual", world)[210] == local.CAP
 
 
 def test_expectation_of_a_residual_leaves_the_near_ring_out():

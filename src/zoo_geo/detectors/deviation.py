@@ -101,7 +101,7 @@ class Deviation(Detector):
             for name in (*_RESULTS, "spread", "reference_value"):
                 arrays[name][:, columns] = found[name]
 
-        spread_out(block, blocks(inputs), n_jobs)
+        spread_out(block, blocks(inputs, n_jobs), n_jobs)
         arrays |= _next_door(inputs)
         notices = _doubts(inputs, status, arrays["p_value"], self.reference)
         z = arrays["z"]

@@ -45,12 +45,16 @@ class Plan:
 
 
 class Standard(NamedTuple):
-    """One column with mean 0 and standard deviation 1 (0 where there is no value), and its sums."""
+    """One column with mean 0 and standard deviation 1 (0 where there is no value), and its sums.
+
+    ``calm`` is what the null draws, in the same unit.
+    """
 
     x: np.ndarray
     mean: float
     spread: float
     sums: np.ndarray
+    calm: np.ndarray
 
 
 @dataclass(frozen=True, eq=False)
@@ -79,7 +83,7 @@ class Inferred:
     def column(self, c: int) -> Standing:
         """Sums of one column's deviations from its mean, with the exact moments of their null."""
         column, null = self.columns[c], self.nulls[c]
-        moments = null.moments(column.x, higher=self.plan.inference == "moments")
+        moments = null.moments(column.calm, higher=self.plan.inference == "moments")
         scale = null.rows.scale * column.spread ** (2 if null.kind == "geary" else 1)
         return Standing(
             column.sums * scale, moments.mean * scale, moments.variance * scale**2, moments.skewness,
@@ -100,7 +104,12 @@ class Inferred:
 
 
 def infer(
-    values: np.ndarray, weights: sparse.csr_array, kind: Kind, plan: Plan, own: np.ndarray | None = None
+    values: np.ndarray,
+    weights: sparse.csr_array,
+    kind: Kind,
+    plan: Plan,
+    own: np.ndarray | None = None,
+    calm: np.ndarray | None = None,
 ) -> Inferred:
     """Count null sums for every area and column.
 
@@ -116,6 +125,8 @@ def infer(
         Draws, their seed, and when to stop.
     own
         Self weight of each area, shape (n,), for the total null.
+    calm
+        What the null draws where that differs from the values, missing where they are.
     """
     from zoo_geo.kernels.permutation import standardize
 
@@ -127,7 +138,8 @@ def infer(
 
     def prepare(c: int) -> None:
         x, mean, spread = standardize(given[:, c])
-        columns[c] = Standard(x, mean, spread, nulls[c].observed(x))
+        null = x if calm is None else np.where(nulls[c].rows.valid, (calm[:, c] - mean) / spread, 0.0)
+        columns[c] = Standard(x, mean, spread, nulls[c].observed(x), null)
 
     for valid, members in _patterns(given):
         null = Null(Rows.among(valid, weights, own if kind == "total" else None), kind)
@@ -187,7 +199,7 @@ def _settled(out: Inferred, null: Null, c: int) -> np.ndarray:
     fewer = np.minimum(out.above[:, c], out.below[:, c])
     certain = tails * (fewer + 1.0) / (plan.permutations + 1.0) > level
     chance = special.bdtrc(fewer - 1.0, np.maximum(out.drawn[:, c], 1), level / tails)
-    moments = null.moments(out.columns[c].x, higher=True)
+    moments = null.moments(out.columns[c].calm, higher=True)
     with np.errstate(divide="ignore", invalid="ignore"):
         z = (out.columns[c].sums - moments.mean) / np.sqrt(moments.variance)
         z = np.where(moments.variance > 0, z, 0.0)
@@ -246,7 +258,7 @@ class _Block:
         for areas, counting in ((self._even, self._shared), (self._uneven, self._direct)):
             chosen = areas if self.active is None else areas[self.active[at, areas]]
             if chosen.size:
-                work = counting(column.x, column.sums)
+                work = counting(column.calm, column.sums)
                 counts = [array[:, self.columns[at]] for array in (self.out.above, self.out.below)]
                 spread_out(lambda part, work=work, counts=counts: work(part, *counts),  # type: ignore[misc]
                            np.array_split(chosen, parts), parts)  # fmt: skip

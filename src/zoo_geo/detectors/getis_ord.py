@@ -83,12 +83,12 @@ class GetisOrd(Detector):
         if self.star:
             own = np.maximum(weights.max(axis=1).toarray().ravel(), 0.0)
         kind: Kind = "total" if self.null == "total" else "conditional"
-        found = infer(fields.values, weights, kind, local.plan(self, seed, n_jobs), own)
+        found = infer(fields.values, weights, kind, local.plan(self, seed, n_jobs), own, fields.calm)
 
         def score(c: int) -> local.Column:
             standing = found.column(c)
             z = standing.z()
-            x, mean, spread, _ = found.columns[c]
+            x, mean, spread, *_ = found.columns[c]
             kept = own if self.null != "total" else np.zeros_like(own)
             lag, weight = standing.value + kept * x * spread, found.weight(c) + kept
             statistic = self._statistic(fields.values[:, c], lag + weight * mean, weight)

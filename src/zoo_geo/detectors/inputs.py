@@ -190,13 +190,13 @@ def parents(inputs: Inputs) -> list[references.Reference]:
     return [references.group(inputs.labels(inputs.areas.parents[-1]))]
 
 
-def blocks(inputs: Inputs) -> list[tuple[str, np.ndarray]]:
-    """Cut each family's columns into blocks that are worked on together."""
-    return [
-        (family, columns[start : start + _BLOCK])
-        for family, columns in inputs.families().items()
-        for start in range(0, columns.size, _BLOCK)
-    ]
+def blocks(inputs: Inputs, n_jobs: int) -> list[tuple[str, np.ndarray]]:
+    """Cut each family's columns into blocks that are worked on together, one for each thread at least."""
+    cut = []
+    for family, columns in inputs.families().items():
+        step = min(_BLOCK, -(-columns.size // n_jobs))
+        cut += [(family, columns[start : start + step]) for start in range(0, columns.size, step)]
+    return cut
 
 
 def lonely(inputs: Inputs, weights: references.Reference) -> np.ndarray:

@@ -23,7 +23,7 @@ from zoo_geo.predictive import FAMILIES
 
 Value = Literal["residual", "rate", "eb_rate"]
 OUTER_RING = 3
-CAP = 3.0
+CAP = 4.0
 """Residuals are capped here, so that one area alone does not make its neighbourhood hot."""
 
 OWN = ("permutations", "residual", "group_observed", "group_expected", "group_ratio")
@@ -45,12 +45,15 @@ class Fields:
         Shape (n, n_columns); NaN where the status is not ok.
     status
         Status of each cell.
+    calm
+        What the null draws, where that differs from ``values``: see `_calm`.
     beside
         Columns that residuals bring: the expectation, its interval, and that of the group.
     """
 
     values: np.ndarray
     status: np.ndarray
+    calm: np.ndarray | None = None
     beside: dict[str, np.ndarray | None] = field(default_factory=lambda: dict.fromkeys(_BESIDE))
 
 
@@ -94,23 +97,42 @@ def _fields(inputs: Inputs, value: Value, n_jobs: int) -> Fields:
     status = column_status(inputs)
     if value != "residual":
         return Fields(np.where(status == OK, _rates(inputs, status, value), np.nan), status)
-    found, expected, low, high = (np.full(status.shape, np.nan, order="F") for _ in range(4))
-    near: list[references.Reference] = [references.annulus(matrix(inputs), OUTER_RING)]
+    found, calm, expected, low, high = (np.full(status.shape, np.nan, order="F") for _ in range(5))
+    touching = matrix(inputs)
+    near: list[references.Reference] = [references.annulus(touching, ring) for ring in (2, OUTER_RING)]
     wider = [references.everybody(inputs.codes.size), *parents(inputs)]
 
     def block(work: tuple[str, np.ndarray]) -> None:
         family, columns = FAMILIES[work[0]], work[1]
         valid = status[:, columns] == OK
         figures = inputs.observed[:, columns], inputs.exposure[:, columns]
-        figures = figures[0], ex.steadied(*figures, valid, family, near[0])
-        fit = ex.expect(*figures, valid, family, near, wider)
-        found[:, columns] = np.clip(ex.residuals(*figures, valid, family, fit), -CAP, CAP)
+        figures = figures[0], ex.steadied(*figures, valid, family, near[-1])
+        fit = ex.expect(*figures, valid, family, near, wider, ex.Options(groups=True), touching)
+        away = ex.residuals(*figures, valid, family, ex.shared(fit, valid, touching))
+        found[:, columns] = np.clip(away, -CAP, CAP)
+        calm[:, columns] = _calm(found[:, columns], ex.odd_together(away, touching))
         expected[:, columns] = fit.rate * (1.0 if family.name == "gaussian" else figures[1])
         low[:, columns], high[:, columns] = ex.intervals(*figures, valid, family, fit)
 
-    spread_out(block, blocks(inputs), n_jobs)
+    spread_out(block, blocks(inputs, n_jobs), n_jobs)
     residual = np.where(status == OK, found, np.nan)
-    return Fields(residual, status, _beside(inputs, residual, expected, low, high))
+    return Fields(residual, status, calm, _beside(inputs, residual, expected, low, high))
+
+
+def _calm(values: np.ndarray, odd: np.ndarray) -> np.ndarray:
+    """Put evenly spaced values of calm areas in the place of those of groups that are odd.
+
+    The null then is that of a calm map, and a large cluster does not hide a small one; who is drawn stays
+    the same for all columns.
+    """
+    calm = values.copy()
+    for c in range(values.shape[1]):
+        known = np.isfinite(values[:, c])
+        out, kept = known & odd[:, c], known & ~odd[:, c]
+        if out.any() and kept.any():
+            at = (np.arange(out.sum()) + 0.5) / out.sum()
+            calm[out, c] = np.quantile(values[kept, c], at)
+    return calm
 
 
 def _rates(inputs: Inputs, status: np.ndarray, value: Value) -> np.ndarray:

@@ -63,7 +63,8 @@ class LocalMoran(Detector):
 
     def _score(self, inputs: Inputs, seed: int, n_jobs: int) -> Scores:
         fields = local.fields(inputs, self.value, n_jobs)
-        found = infer(fields.values, matrix(inputs), "conditional", local.plan(self, seed, n_jobs))
+        how = local.plan(self, seed, n_jobs)
+        found = infer(fields.values, matrix(inputs), "conditional", how, calm=fields.calm)
         columns = local.each_column(lambda c: local.moran(found, c), fields.values.shape, n_jobs)
         label, side = columns.pop("label"), columns.pop("side")
         arrays = local.shown(fields, found) | columns
