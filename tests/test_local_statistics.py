@@ -13,11 +13,9 @@ from hypothesis import strategies as st
 from libpysal.graph import Graph
 from scipy import sparse
 
-from naive import expectation as naive_expectation
 from naive import local_statistics as naive
 from panels import World, by_area, counts_of, lattice, with_island
-from zoo_geo import references
-from zoo_geo.detectors import draws, local
+from zoo_geo.detectors import draws
 from zoo_geo.detectors.draws import Plan, infer
 from zoo_geo.detectors.getis_ord import GetisOrd
 from zoo_geo.detectors.local_moran import LocalMoran
@@ -387,6 +385,18 @@ def test_columns_that_say_nothing_raise_no_alarm(value, column):
             assert np.isnan(by_area(frame, "p_value", world, "odd").astype(float)).all()
 
 
+def test_an_area_with_the_mean_is_neither_like_nor_unlike_its_neighbours():
+    world = lattice(5, 5)
+    values = [0.0] * 25
+    for j in world.near[12]:
+        values[j] = 8.0
+    values[12] = 64 / 24  # the mean of all
+    found = cells(LocalMoran(199, "rate"), world, values)
+    assert found["p_value"].iloc[12] == 1
+    assert found["z"].iloc[12] == 0
+    assert found["label"].iloc[12] == "none"
+
+
 # --- printed numbers and esda -----------------------------------------------------------------------
 
 
@@ -528,133 +538,7 @@ def test_p_is_that_of_esda_within_monte_carlo_error():
     assert (np.abs(ours - theirs) < 4.5 * error + 1e-3).all()
 
 
-# --- residuals --------------------------------------------------------------------------------------
-
-
-@given(rows=st.integers(1, 6), cols=st.integers(2, 7), most=st.integers(1, 4))
-@settings(QUICK, max_examples=20)
-def test_rings_and_annulus_are_those_of_a_search(rows, cols, most):
-    world = lattice(rows, cols, seed=1)
-    matrix = dense(world)
-    found, ring = references.rings(matrix, most), references.annulus(matrix, max(most, 2))
-    for i in range(len(world)):
-        steps = naive.steps_away(world.near, i)
-        for reach, each in enumerate(found, 1):
-            row = each[[i], :].toarray().ravel()
-            assert set(np.flatnonzero(row)) == {j for j, s in steps.items() if 1 <= s <= reach}
-            if reach > 1:
-                assert set(row[row != 0]) <= {1.0}
-        far = ring[[i], :].toarray().ravel()
-        assert set(np.flatnonzero(far)) == {j for j, s in steps.items() if 2 <= s <= max(most, 2)}
-    np.testing.assert_array_equal(found[0].toarray(), matrix.toarray())
-
-
-def planted(world, members, times, seed=0, spread=0.05):
-    size, counts = counts_of(world, seed, rate=0.03, spread=spread, low=200)
-    rng = np.random.default_rng(seed + 1)
-    counts[members] = rng.poisson(size[members] * 0.03 * times)
-    return size, counts
-
-
-def test_a_group_that_deviates_together_is_a_hot_spot():
-    world = lattice(20, 20)
-    members = [r * 20 + c for r in (9, 10, 11) for c in (9, 10, 11)]
-    size, counts = planted(world, members, 2.5)
-    for detector, label in ((GetisOrd(9_999), "hot"), (LocalMoran(9_999), "HH")):
-        found = detector.detect(world.panel(counts, size, seed=1), world.graph(), seed=1).frame
-        found = found.set_index("area").loc[world.codes]
-        best = found["p_value"].to_numpy().argsort(kind="stable")[:5]
-        assert set(best) <= {r * 20 + c for r in range(8, 13) for c in range(8, 13)}
-        middle = found.iloc[10 * 20 + 10]
-        assert middle["label"] == label
-        assert middle["direction"] == "high"
-        assert middle["p_value"] < 0.001
-        assert middle["group_ratio"] == pytest.approx(2.5, rel=0.2)
-        assert found["residual"].abs().max() <= local.CAP  # one area alone does not make a hot spot
-        assert (found["reference"] == "surroundings").all()
-
-
-def test_one_odd_area_alone_is_no_strong_hot_spot():
-    world = lattice(20, 20)
-    size, counts = planted(world, [210], 30.0)
-    found = GetisOrd(9_999).detect(world.panel(counts, size), world.graph()).frame
-    assert by_area(found, "p_value", world)[210] > 0.001
-    assert by_area(found, "residual", world)[210] == local.CAP
-
-
-def test_expectation_of_a_residual_leaves_the_near_ring_out():
-    """Neighbours one step away may be as high as they like: only what lies further off is compared with."""
-    world = lattice(15, 15)
-    members = [112, *world.near[112]]
-    size, counts = planted(world, members, 4.0, spread=0.02)
-    found = GetisOrd(19).detect(world.panel(counts, size), world.graph()).frame
-    ratio = by_area(found, "ratio", world)
-    assert ratio[112] == pytest.approx(4.0, rel=0.25)
-
-
-@pytest.mark.parametrize("family", ["poisson", "binomial"])
-def test_expectation_behind_a_residual_is_that_of_two_and_three_steps_away(family):
-    world = lattice(9, 9, seed=3)
-    size, counts = counts_of(world, seed=4, rate=0.05, low=200)
-    far = [
-        {j: 1.0 for j, steps in naive.steps_away(world.near, i).items() if steps in (2, 3)} for i in range(81)
-    ]
-    law = {"poisson": naive_expectation.Poisson(), "binomial": naive_expectation.Binomial()}[family]
-    rates, strengths, phi = naive_expectation.expect(counts.tolist(), size.tolist(), far, None, 2, law)
-    found = GetisOrd(19).detect(world.panel(counts, size, family), world.graph()).frame
-    np.testing.assert_allclose(by_area(found, "expected", world), np.array(rates) * size, rtol=2e-3)
-    residuals = [
-        law.residual(*each, law.total(each[2], phi, strength))
-        for each, strength in zip(zip(counts, size, rates, strict=True), strengths, strict=True)
-    ]
-    np.testing.assert_allclose(by_area(found, "residual", world), np.clip(residuals, -3, 3), atol=0.02)
-
-
-def test_an_area_with_the_mean_is_neither_like_nor_unlike_its_neighbours():
-    world = lattice(5, 5)
-    values = [0.0] * 25
-    for j in world.near[12]:
-        values[j] = 8.0
-    values[12] = 64 / 24  # the mean of all
-    found = cells(LocalMoran(199, "rate"), world, values)
-    assert found["p_value"].iloc[12] == 1
-    assert found["z"].iloc[12] == 0
-    assert found["label"].iloc[12] == "none"
-
-
-def test_group_columns_add_an_area_to_its_neighbours():
-    world = lattice(5, 5)
-    size, counts = counts_of(world, low=200)
-    counts[7] = np.nan
-    found = GetisOrd(19).detect(world.panel(counts, size), world.graph()).frame
-    expected = by_area(found, "expected", world)
-    for i in range(25):
-        members = [j for j in (i, *world.near[i]) if j != 7]
-        if i == 7:
-            assert np.isnan(by_area(found, "group_observed", world)[i])
-            continue
-        assert by_area(found, "group_observed", world)[i] == sum(counts[j] for j in members)
-        led_to = sum(expected[j] for j in members)
-        assert by_area(found, "group_expected", world)[i] == pytest.approx(led_to)
-        ratio = sum(counts[j] for j in members) / led_to
-        assert by_area(found, "group_ratio", world)[i] == pytest.approx(ratio)
-
-
-@pytest.mark.parametrize("family", ["poisson", "binomial"])
-def test_residuals_are_calm_on_a_calm_map(family):
-    """p of the hot-spot test over residuals is uniform when nothing is planted."""
-    world = lattice(24, 24)
-    rng = np.random.default_rng(11)
-    size = rng.integers(300, 3_000, 576).astype(float)
-    draw = {"poisson": lambda: rng.poisson(size * 0.03 * rng.gamma(20, 1 / 20, 576))}.get(
-        family, lambda: rng.binomial(size.astype(int), 0.2)
-    )
-    columns = {f"y{k}": draw() for k in range(12)}
-    found = GetisOrd(999).detect(world.panel(columns, size, family=family), world.graph()).frame
-    p = found["p_value"].to_numpy()
-    assert p.size == 12 * 576
-    for level, most in ((0.5, 1.1), (0.1, 1.4), (0.05, 1.6), (0.01, 2.2)):  # G* of neighbours is alike
-        assert 1 / most <= (p <= level).mean() / level <= most
+# --- options ----------------------------------------------------------------------------------------
 
 
 def test_options_that_do_not_fit_are_refused():

@@ -173,7 +173,7 @@ def odd_together(away: np.ndarray, touching: sparse.csr_array) -> np.ndarray:
     away = np.clip(np.where(known, away - centre, 0.0), -3.0, 3.0)
     whole = (near @ away + away) / np.sqrt(near @ known.astype(float) + 1.0)
     high, low = (whole > ODD_GROUP).astype(float), (whole < -ODD_GROUP).astype(float)
-    return ((near @ high + high > 0) & (away > 0)) | ((near @ low + low > 0) & (away < 0))
+    return ((near.T @ high + high > 0) & (away > 0)) | ((near.T @ low + low > 0) & (away < 0))
 
 
 def _damping(

@@ -4,8 +4,10 @@
 """
 
 import math
+from dataclasses import dataclass, field
 
-from scipy import optimize, stats
+import numpy as np
+from scipy import optimize, special, stats
 
 from naive.tails import bb_mid, central_share, nb_mid
 
@@ -23,8 +25,8 @@ class Poisson:
         return (rate * size / (1 + (phi + error) * rate * size)) ** 2
 
     def inside(self, o, size, rate, phi, error):
-        law = stats.nbinom(1 / (phi + error), 1 / (1 + (phi + error) * rate * size))
-        return central_share(law.cdf(o - 1), law.cdf(o))
+        r, p = 1 / (phi + error), 1 / (1 + (phi + error) * rate * size)
+        return central_share(special.betainc(r, o, p) if o else 0.0, special.betainc(r, o + 1, p))
 
     def total(self, rate, phi, strength):
         return phi + 1 / strength
@@ -35,6 +37,9 @@ class Poisson:
             (1 + phi * o) / (1 + phi * mean)
         )
         return math.copysign(math.sqrt(2 * max(deviance, 0)), o - mean)
+
+    def log_likelihood(self, o, size, rate, phi):
+        return stats.nbinom.logpmf(o, 1 / phi, 1 / (1 + phi * rate * size))
 
     def mid(self, o, size, rate, phi, upper):
         return nb_mid(o, rate * size, phi, upper)
@@ -54,9 +59,11 @@ class Binomial(Poisson):
 
     def inside(self, o, size, rate, phi, error):
         rho = min(phi + error * rate / (1 - rate), 0.999)
-        m = (1 - rho) / rho
-        law = stats.betabinom(int(size), rate * m, (1 - rate) * m)
-        return central_share(law.cdf(o - 1), law.cdf(o))
+        a, b = rate * (1 - rho) / rho, (1 - rate) * (1 - rho) / rho
+        k = np.arange(o + 1)
+        ways = special.gammaln(size + 1) - special.gammaln(k + 1) - special.gammaln(size - k + 1)
+        terms = np.exp(ways + special.betaln(k + a, size - k + b) - special.betaln(a, b))
+        return central_share(float(terms[:-1].sum()), float(terms.sum()))
 
     def total(self, rate, phi, strength):
         return min(max(phi + rate / (1 - rate) / strength, 1e-5), 0.999)
@@ -67,6 +74,9 @@ class Binomial(Poisson):
             (size - o) * math.log((size - o) / (size - mean)) if size - o else 0.0
         )
         return math.copysign(math.sqrt(2 * max(deviance, 0) / inflation), o - mean)
+
+    def log_likelihood(self, o, size, rate, phi):
+        return stats.betabinom.logpmf(o, int(size), rate * (1 - phi) / phi, (1 - rate) * (1 - phi) / phi)
 
     def mid(self, o, size, rate, phi, upper):
         return bb_mid(o, int(size), rate, phi, upper)
@@ -114,51 +124,176 @@ def shrunk(groups, observed, size, weight, centres, loose, law):
     return rates, strengths
 
 
-def matched_spread(observed, size, rates, strengths, keep, start, law):
-    """Spread whose central coverage is one half, searched outward from the start by steps of four."""
-    rows = [i for i in range(len(observed)) if keep[i]]
-    weight = {i: law.coverage_weight(rates[i], size[i], start, 1 / strengths[i]) for i in rows}
+def matched(observed, size, rates, errors, weight, law):
+    """Function of the spread and of more error: how far the central coverage is from one half."""
 
-    def surplus(log_phi):
+    def surplus(phi, more):
         inside = [
-            weight[i] * law.inside(observed[i], size[i], rates[i], math.exp(log_phi), 1 / strengths[i])
-            for i in rows
+            weight[i] * law.inside(observed[i], size[i], rates[i], phi, errors[i] + more.get(i, 0.0))
+            for i in weight
         ]
         return math.fsum(inside) / math.fsum(weight.values()) - 0.5
 
-    step = math.log(4) if surplus(math.log(start)) < 0 else -math.log(4)
-    here, ends = math.log(start), (math.log(1e-5), math.log(law.largest))
+    return surplus
+
+
+def outward(surplus, start, largest):
+    """Where it is nothing, searched outward from the start by steps of four."""
+
+    def of_log(x):
+        return surplus(math.exp(x))
+
+    step = math.log(4) if surplus(start) < 0 else -math.log(4)
+    here, ends = math.log(start), (math.log(1e-5), math.log(largest))
     while ends[0] < here < ends[1]:
         there = min(max(here + step, ends[0]), ends[1])
-        if (surplus(there) < 0) != (step > 0):
-            return math.exp(optimize.brentq(surplus, *sorted((here, there)), xtol=1e-4))
+        if (of_log(there) < 0) != (step > 0):
+            return math.exp(optimize.brentq(of_log, *sorted((here, there)), xtol=1e-4))
         here = there
     return math.exp(here)
 
 
+def matched_spread(observed, size, rates, strengths, keep, start, law):
+    """Spread whose central coverage is one half."""
+    errors = [1 / s for s in strengths]
+    rows = [i for i in range(len(observed)) if keep[i]]
+    weight = {i: law.coverage_weight(rates[i], size[i], start, errors[i]) for i in rows}
+    surplus = matched(observed, size, rates, errors, weight, law)
+    return outward(lambda phi: surplus(phi, {}), start, law.largest)
+
+
+def steepness(reference, touching, observed, size, weight):
+    """Mean squared relative step between an area's surroundings and those of its neighbours, without it."""
+    steep = []
+    for i, neighbours in enumerate(touching):
+        events, total = pooled(reference[i], observed, size, weight)
+        steps = []
+        for j in neighbours:
+            there = {k: w for k, w in reference[j].items() if k != i}
+            events_there, total_there = pooled(there, observed, size, weight)
+            if total > 0 and total_there > 0:
+                steps.append(((events_there / total_there) / (events / total) - 1) ** 2)
+        steep.append(min(math.fsum(steps) / len(steps), 1.0) if steps else 0.0)
+    return steep
+
+
+def with_steepness(fit, steep, observed, size, keep, law):
+    """Strength less what the steepest quarter asks for, and the spread that is left, in three turns."""
+    rows = [i for i in range(len(observed)) if keep[i]]
+    if len(rows) < 100:
+        return fit
+    errors, phi = [1 / s for s in fit.strengths], fit.spread
+    steepest = np.quantile([steep[i] for i in rows], 0.75)
+    for _ in range(3):
+        weight = {
+            i: law.coverage_weight(fit.rates[i], size[i], phi, errors[i])
+            for i in rows if steep[i] >= steepest
+        }  # fmt: skip
+        surplus = matched(observed, size, fit.rates, errors, weight, law)
+        pace = outward(lambda more: surplus(phi, {i: more * steep[i] for i in weight}), 0.3, 50.0)  # noqa: B023
+        strengths = [1 / (e + pace * s) for e, s in zip(errors, steep, strict=True)]
+        phi = matched_spread(observed, size, fit.rates, strengths, keep, phi, law)
+    return Fit(fit.rates, strengths, phi, fit.width, pace)
+
+
+@dataclass
+class Fit:
+    """What is expected, the choices made on the way, and the areas odd together by turn of cleaning."""
+
+    rates: list
+    strengths: list
+    spread: float
+    width: int = 0
+    pace: float = 0.0
+    together: list = field(default_factory=list)
+    alone: list = field(default_factory=list)
+
+    def residuals(self, observed, size, law, share=None):
+        """Against the expectation as it is, or its strength divided by the size of each area's group."""
+        strengths = [s / m for s, m in zip(self.strengths, share or [1] * len(size), strict=True)]
+        return [
+            law.residual(o, s, r, law.total(r, self.spread, strength))
+            for o, s, r, strength in zip(observed, size, self.rates, strengths, strict=True)
+        ]
+
+    def likelihood(self, observed, size, keep, law):
+        """Log predictive probability of the areas that are kept."""
+        return math.fsum(
+            law.log_likelihood(o, s, r, law.total(r, self.spread, strength))
+            for o, s, r, strength, k in zip(observed, size, self.rates, self.strengths, keep, strict=True)
+            if k
+        )
+
+
+def odd_together(away, touching):
+    """Areas on the odd side of an area and its neighbours that are 3 standard deviations off as a whole.
+
+    `away` holds None for missing areas.
+    """
+    known = [i for i, a in enumerate(away) if a is not None]
+    centre = math.fsum(away[i] for i in known) / len(known)
+    held = {i: min(max(away[i] - centre, -3.0), 3.0) for i in known}
+    odd = set()
+    for i, neighbours in enumerate(touching):
+        group = [j for j in {i, *neighbours} if j in held]
+        whole = math.fsum(held[j] for j in group) / math.sqrt(len({*neighbours} & {*held}) + 1)
+        if whole > 3:
+            odd |= {j for j in group if held[j] > 0}
+        if whole < -3:
+            odd |= {j for j in group if held[j] < 0}
+    return odd
+
+
 def expect(observed, size, near, label=None, clean=0, law=Poisson()):  # noqa: B008
     """Rates, strengths and spread of an all-valid column against its direct neighbours."""
+    fit = fitted(observed, size, [near], None, label, clean, law)
+    return fit.rates, fit.strengths, fit.spread
+
+
+def fitted(observed, size, candidates, touching, label, clean, law):
+    """Expectation of an all-valid column by the likeliest of several surroundings.
+
+    With `touching` (direct neighbours) steepness counts, and what is odd together leaves the expectation.
+    """
     n = len(observed)
-    everybody = [{j: 1.0 for j in range(n) if j != i} for i in range(n)]
-    keep, phi, rates, strengths = [1.0] * n, law.start, None, None
+    keep, phi, fit, together, alone = [1.0] * n, law.start, None, [], []
     for step in range(clean + 1):
         kept = [i for i in range(n) if keep[i]]
         overall = math.fsum(observed[i] for i in kept) / math.fsum(size[i] for i in kept)
-        base = rates or [overall] * n
+        base = fit.rates if fit else [overall] * n
         weight = [keep[i] * law.damping(base[i], size[i], phi) for i in range(n)]
-        sums = [pooled(group, observed, size, weight) for group in everybody]
-        centre = [events / total for events, total in sums]
-        loose = [1 / (total * law.information(c)) for (_, total), c in zip(sums, centre, strict=True)]
-        if label is not None:
-            family = [{j: 1.0 for j in range(n) if j != i and label[j] == label[i]} for i in range(n)]
-            centre, strengths = shrunk(family, observed, size, weight, centre, loose, law)
-            loose = [1 / s for s in strengths]
-        rates, strengths = shrunk(near, observed, size, weight, centre, loose, law)
-        phi = matched_spread(observed, size, rates, strengths, keep, phi, law)
+        centre, loose = wider(observed, size, weight, label, law)
+        fits = []
+        for width, near in enumerate(candidates):
+            rates, strengths = shrunk(near, observed, size, weight, centre, loose, law)
+            spread = matched_spread(observed, size, rates, strengths, keep, phi, law)
+            fits.append(Fit(rates, strengths, spread, width))
+        fit = max(fits, key=lambda each: each.likelihood(observed, size, keep, law))
+        if touching is not None:
+            steep = steepness(candidates[fit.width], touching, observed, size, weight)
+            fit = with_steepness(fit, steep, observed, size, keep, law)
+        phi = fit.spread
         if step < clean:
-            away = [
-                law.residual(observed[i], size[i], rates[i], law.total(rates[i], phi, strengths[i]))
-                for i in range(n)
-            ]
-            keep = [float(abs(a) < 2.6 or (a > 0 and o < 3)) for a, o in zip(away, observed, strict=True)]
-    return rates, strengths, phi
+            away = fit.residuals(observed, size, law)
+            odd = {i for i, a in enumerate(away) if abs(a) >= 2.6 and not (a > 0 and observed[i] < 3)}
+            alone.append(odd)
+            if touching is not None:
+                share = [len(neighbours) + 1 for neighbours in touching]
+                together.append(odd_together(fit.residuals(observed, size, law, share), touching))
+                odd = odd | together[-1]
+            keep = [float(i not in odd) for i in range(n)]
+    fit.together, fit.alone = together, alone
+    return fit
+
+
+def wider(observed, size, weight, label, law):
+    """Rate of everybody else, or of the parent shrunk to it, and the relative variance of its error."""
+    n = len(observed)
+    sums = [pooled({j: 1.0 for j in range(n) if j != i}, observed, size, weight) for i in range(n)]
+    centre = [events / total for events, total in sums]
+    loose = [1 / (total * law.information(c)) for (_, total), c in zip(sums, centre, strict=True)]
+    if label is not None:
+        family = [{j: 1.0 for j in range(n) if j != i and label[j] == label[i]} for i in range(n)]
+        centre, strengths = shrunk(family, observed, size, weight, centre, loose, law)
+        loose = [1 / s for s in strengths]
+    return centre, loose
