@@ -35,11 +35,11 @@ def peak(work: Callable[[], object]) -> float:
     return top / 1e6
 
 
-def rise(work: Callable[[], object]) -> float:
-    """MB by which one call raises the memory of this process at its peak, whoever allocates it.
+def cost(work: Callable[[], object]) -> tuple[float, float]:
+    """Seconds of one call, and MB by which it raises the memory of this process at its peak.
 
-    The mark that the system keeps is set back first, which only Linux allows; elsewhere the figure is too
-    low where the process was larger before.
+    Whoever allocates it. The mark that the system keeps is set back first, which only Linux allows;
+    elsewhere the figure is too low where the process was larger before.
     """
     gc.collect()
     with contextlib.suppress(OSError, AttributeError):
@@ -47,8 +47,8 @@ def rise(work: Callable[[], object]) -> float:
     with contextlib.suppress(OSError):
         Path("/proc/self/clear_refs").write_text("5")
     before = _high_water()
-    work()
-    return _high_water() - before
+    seconds = timed(work)
+    return seconds, _high_water() - before
 
 
 def _high_water() -> float:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import argparse
 import os
-import statistics
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from itertools import count
@@ -19,7 +18,7 @@ from scipy import sparse
 
 import zoo_geo as zg
 from benchmarks import peers
-from benchmarks.clock import median_of, rise, timed
+from benchmarks.clock import cost, median_of, timed
 from benchmarks.clock import peak as peak  # for benchmarks.contiguity
 from benchmarks.country import Country, build, draw
 
@@ -80,12 +79,13 @@ class Contest:
 
 @dataclass(frozen=True)
 class Row:
-    """Median seconds per indicator, how many times ours that is, and MB at the peak of a call."""
+    """Median seconds per indicator, times ours, MB at the peak, and seconds of the first call."""
 
     name: str
     seconds: float = np.nan
     ratio: float = np.nan
     memory: float = np.nan
+    first: float = np.nan
 
 
 def country_without_empty(areas: int) -> Country:
@@ -207,49 +207,45 @@ def _geoda(names: tuple[str, ...], weights: sparse.csr_array, x: np.ndarray, siz
 
 def compete(contest: Contest, runs: int) -> list[Row]:
     """Time everybody in turn, after a first call each; statistics have to agree."""
-    contest.ours(next(_SEEDS))
     present = [peer for peer in contest.peers if peer.work]
-    for peer in present:
-        _check(contest, peer)
+    first = [timed(lambda: contest.ours(next(_SEEDS))), *(_first(contest, peer) for peer in present)]
     rounds = []
     for _ in range(runs):
-        mine = median_of(lambda: contest.ours(next(_SEEDS)), 3)
-        rounds.append([mine, *(peer.factor * timed(peer.work) for peer in present)])
-    own, *others = np.array(rounds).T
-    rows = [Row("zoo-geo", _per(own, contest), 1.0, rise(lambda: contest.ours(next(_SEEDS))))]
+        mine = np.median([cost(lambda: contest.ours(next(_SEEDS))) for _ in range(3)], axis=0)
+        rounds.append([mine / (contest.indicators, 1), *(cost(peer.work) for peer in present)])
+    seconds, memory = np.moveaxis(np.array(rounds), 2, 0)
+    seconds[:, 1:] *= [peer.factor for peer in present]
+    own, *others = zip(
+        np.median(seconds, axis=0), np.median(seconds / seconds[:, :1], axis=0),
+        np.median(memory, axis=0), first, strict=True,
+    )  # fmt: skip
+    rows = [Row("zoo-geo", *own)]
     for name, work in contest.variants.items():
         work(next(_SEEDS))
-        seconds = median_of(lambda work=work: work(next(_SEEDS)), 3)
-        rows.append(Row(name, seconds / contest.indicators, seconds / statistics.median(own)))
-    for peer, seconds in zip(present, others, strict=True):
-        ratio = statistics.median(seconds / own * contest.indicators)
-        rows.append(Row(peer.name, statistics.median(seconds), ratio, _memory(peer)))
+        each = median_of(lambda work=work: work(next(_SEEDS)), 3) / contest.indicators
+        rows.append(Row(name, each, each / own[0]))
+    for peer, (each, ratio, most, begin) in zip(present, others, strict=True):
+        seen = most if peer.measured else np.nan
+        rows.append(Row(peer.name, each, ratio, seen, begin if peer.factor == 1 else np.nan))
     return rows + [Row(f"{peer.name}: not installed") for peer in contest.peers if not peer.work]
 
 
-def _per(seconds: np.ndarray, contest: Contest) -> float:
-    return statistics.median(seconds) / contest.indicators
-
-
-def _memory(peer: Peer) -> float:
-    return rise(peer.work) if peer.measured and peer.work else np.nan
-
-
-def _check(contest: Contest, peer: Peer) -> None:
-    """Raise where a peer computes something else; also its first call, which compiles."""
-    for mine, other in zip(contest.ours(next(_SEEDS)), peer.work(), strict=True):  # type: ignore[misc]
+def _first(contest: Contest, peer: Peer) -> float:
+    """Seconds of a peer's first call; raises where it computes something else than we do."""
+    found: list[np.ndarray] = []
+    seconds = timed(lambda: found.extend(peer.work()))
+    for mine, other in zip(contest.ours(next(_SEEDS)), found, strict=True):
         # esda's Geary divides by n, ours and GeoDa's by n - 1
         if not np.allclose(mine, other, rtol=2 / mine.size, atol=1e-9 * np.abs(mine).max()):
             raise RuntimeError(f"{contest.title}: {peer.name} computes something else")
+    return seconds
 
 
-def first_call(country: Country, size: Size) -> tuple[float, float]:
-    """Seconds of Moran and G* over a panel and graph not seen before, and of an indicator alone."""
-    work = ours(indicators(country, size.indicators), country.graph, *_moran_and_g(size.permutations))
-    one = ours(indicators(country, 1), country.graph, *_moran_and_g(size.permutations))
-    first = timed(lambda: work(next(_SEEDS)))
-    one(next(_SEEDS))
-    return first, median_of(lambda: one(next(_SEEDS)), 7)
+def alone(country: Country, size: Size) -> float:
+    """Seconds of Moran and G* over one indicator."""
+    work = ours(indicators(country, 1), country.graph, *_moran_and_g(size.permutations))
+    work(next(_SEEDS))
+    return median_of(lambda: work(next(_SEEDS)), 7)
 
 
 def table(size: Size | None = None) -> str:
@@ -258,9 +254,10 @@ def table(size: Size | None = None) -> str:
     country = country_without_empty(size.areas)
     parts = [
         f"{size.areas:,} areas, {size.permutations:,} permutations, two-sided, all cores, graph and panel "
-        "prepared, new draws in every call; medians. Ours is the whole call, with its table; the peers' is "
-        "one indicator, and seconds for more of them are as many times that. Memory is what one call adds "
-        "at its peak: ours for all indicators, theirs for one. The statistics were compared and are equal."
+        "prepared, new draws in every call; medians. Ours is a call for all indicators, with its table, "
+        "divided by how many they are; the peers' is a call for one. Memory is what such a call adds at its "
+        "peak. *First call*: panel and graph are new, and the peers compile. The statistics are compared, "
+        "and are the same."
     ]
     for make in (equal_weights, geary, unequal_weights):
         contest = make(country, size)
@@ -268,21 +265,17 @@ def table(size: Size | None = None) -> str:
         parts += [
             f"{contest.title}, {contest.indicators} indicators:",
             "\n".join([
-                "| | seconds per indicator | times ours | MB |",
-                "|---|---|---|---|",
+                "| | seconds per indicator | times ours | MB | first call, s |",
+                "|---|---|---|---|---|",
                 *(
                     f"| {row.name} | {_shown(row.seconds, '.4f' if row.seconds < 1 else '.2f')} "
                     f"| {_shown(row.ratio, ',.0f' if row.ratio >= 20 else '.1f')} "
-                    f"| {_shown(row.memory, ',.0f')} |"
+                    f"| {_shown(row.memory, ',.0f')} | {_shown(row.first, '.1f')} |"
                     for row in rows
                 ),
             ]),
         ]  # fmt: skip
-    first, one = first_call(country, size)
-    parts.append(
-        f"Local Moran and G*: {first:.2f} s where panel and graph are new, {size.indicators} indicators; "
-        f"{one:.3f} s for an indicator alone."
-    )
+    parts.append(f"One indicator alone, local Moran and G* together: {alone(country, size):.3f} s.")
     return "\n\n".join(parts)
 
 

@@ -21,7 +21,7 @@ from scipy import sparse
 from scipy.spatial import Delaunay
 
 import zoo_geo as zg
-from benchmarks.clock import median_of, rise, timed
+from benchmarks.clock import cost, median_of
 
 _SEEDS = count(1)
 
@@ -106,20 +106,15 @@ def measure(case: Case) -> Figures:
     weights, graph, figures = prepare(case)
     x = np.random.default_rng(3).normal(size=weights.shape[0])
     before = median_of(lambda: weights @ x, 25)
-    took: list[float] = []
-    first_memory = rise(lambda: took.append(timed(lambda: moran.detect(figures, graph, seed=next(_SEEDS)))))
-    seconds = [
-        median_of(work, case.runs)
-        for work in (
-            lambda: moran.detect(figures, graph, seed=next(_SEEDS)),
-            lambda: moran.detect(figures, graph, seed=0),
-            lambda: star.detect(figures, graph, seed=next(_SEEDS)),
-        )
-    ]
-    memory = rise(lambda: moran.detect(figures, graph, seed=next(_SEEDS)))
+    first, first_memory = cost(lambda: moran.detect(figures, graph, seed=next(_SEEDS)))
+    new, memory = np.median(
+        [cost(lambda: moran.detect(figures, graph, seed=next(_SEEDS))) for _ in range(case.runs)], axis=0
+    )
+    kept = median_of(lambda: moran.detect(figures, graph, seed=0), case.runs)
+    both = median_of(lambda: star.detect(figures, graph, seed=next(_SEEDS)), case.runs)
     lag = float(np.median([before, median_of(lambda: weights @ x, 25)]))
     size = (weights.data.nbytes + weights.indices.nbytes + weights.indptr.nbytes) / 1e6
-    return Figures(lag, size, took[0], *seconds, first_memory, memory)
+    return Figures(lag, size, first, float(new), kept, both, first_memory, float(memory))
 
 
 def apart(case: Case) -> Figures:
