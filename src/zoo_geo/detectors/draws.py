@@ -81,14 +81,18 @@ class Inferred:
     plan: Plan
 
     def column(self, c: int) -> Standing:
-        """Sums of one column's deviations from its mean, with the exact moments of their null."""
-        column, null = self.columns[c], self.nulls[c]
-        moments = null.moments(column.calm, higher=self.plan.inference == "moments")
-        scale = null.rows.scale * column.spread ** (2 if null.kind == "geary" else 1)
+        """Sums of one column, with the exact moments of their null."""
+        column = self.columns[c]
+        moments = self.nulls[c].moments(column.calm, higher=self.plan.inference == "moments")
         return Standing(
-            column.sums * scale, moments.mean * scale, moments.variance * scale**2, moments.skewness,
+            column.sums, moments.mean, moments.variance, moments.skewness,
             self.above[:, c], self.below[:, c], self.drawn[:, c],
         )  # fmt: skip
+
+    def unit(self, c: int) -> np.ndarray:
+        """What one of a column's sums is in the units of values and weights, shape (n,)."""
+        square = 2 if self.nulls[c].kind == "geary" else 1
+        return self.nulls[c].rows.scale * self.columns[c].spread ** square
 
     def weight(self, c: int) -> np.ndarray:
         """Sum of the weights that a column's sums are over, shape (n,)."""
@@ -98,9 +102,9 @@ class Inferred:
         """Neighbours that have a value, shape (n, n_columns)."""
         return np.stack([null.rows.degree for null in self.nulls], axis=1)
 
-    def p(self, standing: Standing) -> np.ndarray:
+    def p(self, standing: Standing, side: np.ndarray | None = None) -> np.ndarray:
         """p of a standing, as planned."""
-        return standing.p(self.plan.alternative, self.plan.inference)
+        return standing.p(self.plan.alternative, self.plan.inference, side)
 
 
 def infer(

@@ -90,7 +90,8 @@ class GetisOrd(Detector):
             z = standing.z()
             x, mean, spread, *_ = found.columns[c]
             kept = own if self.null != "total" else np.zeros_like(own)
-            lag, weight = standing.value + kept * x * spread, found.weight(c) + kept
+            lag = standing.value * found.unit(c) + kept * x * spread
+            weight = found.weight(c) + kept
             statistic = self._statistic(fields.values[:, c], lag + weight * mean, weight)
             label = (z > 0).astype(np.int8) + 2 * (z < 0).astype(np.int8)
             return local.Column(statistic, z, found.p(standing), label, np.sign(z))

@@ -26,6 +26,9 @@ OUTER_RING = 3
 CAP = 4.0
 """Residuals are capped here, so that one area alone does not make its neighbourhood hot."""
 
+_LONG = 50_000
+"""Shorter columns are scored faster by one thread than by several that wait for each other."""
+
 OWN = ("permutations", "residual", "group_observed", "group_expected", "group_ratio")
 """Columns of their own."""
 
@@ -190,7 +193,7 @@ def each_column(score: Callable[[int], Column], shape: tuple[int, ...], n_jobs: 
         for name, array in out.items():
             array[:, c] = getattr(column, name)
 
-    spread_out(work, range(shape[1]), n_jobs)
+    spread_out(work, range(shape[1]), n_jobs if shape[0] >= _LONG else 1)
     return out
 
 
@@ -200,30 +203,19 @@ def moran(found: Inferred, c: int, own: np.ndarray | None = None) -> Column:
     Both with mean 0 and standard deviation 1 (n - 1).
     """
     from zoo_geo.kernels.permutation import standardize
+    from zoo_geo.kernels.standing import quadrants, signs
 
-    standing, other = found.column(c), found.columns[c]
-    x = other.x if own is None else standardize(own)[0]
+    standing, null = found.column(c), found.nulls[c]
+    x = found.columns[c].x if own is None else standardize(own)[0]
     with np.errstate(divide="ignore", invalid="ignore"):
-        around = np.nan_to_num(standing.value / found.weight(c)) / other.spread
-    count = max(int(found.nulls[c].rows.valid.sum()), 1)
-    side = sign(x)
-    label = quadrant(side, sign(around))
-    turned = standing.turned(side)
-    return Column(x * around * ((count - 1) / count), turned.z(), found.p(turned), label, side)
-
-
-def sign(x: np.ndarray) -> np.ndarray:
-    """Sign of a deviation from the mean; float noise is 0, and 0 is no quadrant."""
-    largest = np.abs(x).max(initial=0.0)
-    return (x > 1e-12 * largest).astype(np.int8) - (x < -1e-12 * largest)
+        around = np.nan_to_num(standing.value / null.rows.sums[0])
+    count = max(int(null.rows.valid.sum()), 1)
+    side = signs(x)
+    statistic = x * around * ((count - 1) / count)
+    return Column(statistic, standing.z(side), found.p(standing, side), quadrants(side, signs(around)), side)
 
 
 QUADRANTS = ("none", "HH", "LL", "HL", "LH")
-
-
-def quadrant(own: np.ndarray, around: np.ndarray) -> np.ndarray:
-    """Number the quadrant; an own value or surroundings at the mean are in none."""
-    return np.array([[2, 0, 4], [0, 0, 0], [3, 0, 1]], np.int8)[own + 1, around + 1]
 
 
 def reference(value: Value) -> str:

@@ -67,16 +67,18 @@ class LocalGeary(Detector):
         local.check(self)
 
     def _score(self, inputs: Inputs, seed: int, n_jobs: int) -> Scores:
+        from zoo_geo.kernels.standing import quadrants, signs
+
         fields, weights = local.fields(inputs, self.value, n_jobs), matrix(inputs)
         found = infer(fields.values, weights, "geary", local.plan(self, seed, n_jobs))
 
         def score(c: int) -> local.Column:
             standing, null, x = found.column(c), found.nulls[c], found.columns[c].x
-            z, side = standing.z(), local.sign(x)
-            alike = local.quadrant(side, local.sign(null.lag(x)))
+            z, side = standing.z(), signs(x)
+            alike = quadrants(side, signs(null.lag(x)))
             label = np.where(z > 0, _NEGATIVE, np.where(alike > 2, _POSITIVE, alike))
             count = max(int(null.rows.valid.sum()), 1)
-            statistic = standing.value * ((count - 1) / count / found.columns[c].spread ** 2)
+            statistic = standing.value * null.rows.scale * ((count - 1) / count)
             return local.Column(statistic, z, found.p(standing), np.where(z == 0, 0, label), side)
 
         columns = local.each_column(score, fields.values.shape, n_jobs)

@@ -20,7 +20,6 @@ Kind = Literal["conditional", "total", "geary"]
 """Lag under the conditional null, lag with the area itself under the total null, squared differences."""
 
 _NOTHING = 1e-12
-_NO_DEVIATION = 1e-10
 
 
 @dataclass(frozen=True, eq=False)
@@ -106,8 +105,20 @@ class Null:
 
     def moments(self, x: np.ndarray, higher: bool = False) -> Moments:
         """Exact moments of the sums that `observed` gives, from standardised values."""
+        if self.kind != "geary" and not higher:
+            return self._lag_moments(x)
         size, mean, central = self._population(x, 4 if higher else 2)
         return _moments_of_sum(size, mean, central, self.rows.sums)
+
+    def _lag_moments(self, x: np.ndarray) -> Moments:
+        """Mean and variance, which every lag is standardised with, in one go."""
+        from zoo_geo.kernels.standing import lag_moments
+
+        total, (first, second, *_) = self.kind == "total", self.rows.sums
+        size = float(self.rows.valid.sum()) - (0.0 if total else 1.0)
+        blank = np.broadcast_to(0.0, x.shape)
+        mean, variance = lag_moments(x, first, second, size, total)
+        return Moments(mean, variance, blank, blank + 3.0)
 
     def _population(self, x: np.ndarray, order: int) -> tuple[float, np.ndarray, list[np.ndarray]]:
         """What is drawn from: how many values, their mean, and central moments 2 to `order`."""
@@ -177,7 +188,8 @@ class Standing:
     Parameters
     ----------
     value, mean, variance, skewness
-        The sum, and the exact moments of its null (skewness 0 unless asked for).
+        The sum of standardised values over scaled weights, and the exact moments of its null (skewness 0
+        unless asked for).
     above, below, drawn
         Null sums at or above, at or below the value, and how many were drawn.
     """
@@ -190,30 +202,26 @@ class Standing:
     below: np.ndarray
     drawn: np.ndarray
 
-    def z(self) -> np.ndarray:
-        """Standardised value; 0 where the null leaves nothing to chance, and where it is float noise."""
-        with np.errstate(divide="ignore", invalid="ignore"):
-            z = (self.value - self.mean) / np.sqrt(self.variance)
-        return np.where((self.variance > 0) & (np.abs(z) > _NO_DEVIATION), z, 0.0)
+    def z(self, side: np.ndarray | None = None) -> np.ndarray:
+        """Standardised value, times ``side``; 0 where the null leaves nothing to chance."""
+        from zoo_geo.kernels.standing import z_scores
 
-    def p(self, alternative: Alternative, inference: Inference) -> np.ndarray:
-        """p of every area; 1 where the null leaves nothing to chance."""
-        if inference == "permutation":
-            p = permutation_p(self.above, self.below, self.drawn, alternative)
-        else:
-            skewness = self.skewness if inference == "moments" else np.zeros_like(self.value)
-            p = pearson_p(self.z(), skewness, alternative)
-        return np.where(self.variance > 0, p, 1.0)
+        side = np.ones(self.value.size, np.int8) if side is None else side
+        return z_scores(self.value, self.mean, self.variance, side)
 
-    def turned(self, side: np.ndarray) -> Standing:
-        """Return the standing of ``side`` times the sum; where ``side`` is 0, nothing is left to chance."""
-        swap = side < 0
-        sign = np.where(swap, -1.0, 1.0)
-        return Standing(
-            sign * self.value, sign * self.mean,
-            np.where(side == 0, 0.0, self.variance), sign * self.skewness,
-            np.where(swap, self.below, self.above), np.where(swap, self.above, self.below), self.drawn,
-        )  # fmt: skip
+    def p(self, alternative: Alternative, inference: Inference, side: np.ndarray | None = None) -> np.ndarray:
+        """p of ``side`` times the sum, for every area; 1 where nothing is left to chance or ``side`` is 0."""
+        some = self.variance > 0 if side is None else (self.variance > 0) & (side != 0)
+        if inference != "permutation":
+            skewness = self.skewness if inference == "moments" else np.zeros(self.value.size)
+            z = self.z(side)
+            return np.where(
+                some, pearson_p(z, skewness if side is None else side * skewness, alternative), 1.0
+            )
+        above, below = self.above, self.below
+        if side is not None and alternative != "two-sided":
+            above, below = np.where(side < 0, below, above), np.where(side < 0, above, below)
+        return np.where(some, permutation_p(above, below, self.drawn, alternative), 1.0)
 
 
 def permutation_p(

@@ -125,7 +125,8 @@ def restrict(indptr, indices, data, valid, own):
             scale[i] = largest if largest > 0.0 else 1.0
             even[i] = not high - low > 1e-12 * abs(high) and not high < 0.0
             plain &= even[i] and scale[i] == 1.0
-            sums[:, i] = kept + (own[i] != 0.0)
+            for r in range(4):
+                sums[r, i] = kept + (own[i] != 0.0)
         kept_ptr[i + 1] = kept_ptr[i] + kept
     if plain:
         return kept_ptr, indices, data, scale, even, sums
@@ -186,7 +187,8 @@ def prefix_sums(values, pool, sizes):
             for m in range(count):
                 running[m] += values[pool[taken, m]]
             taken += 1
-        sums[s] = running
+        for m in range(count):
+            sums[s, m] = running[m]
     return sums
 
 
@@ -218,7 +220,8 @@ def shelves(ordered):
             while begun <= shelf:
                 starts[s, begun] = m
                 begun += 1
-        starts[s, begun:] = count
+        for b in range(begun, _SHELVES + 1):
+            starts[s, b] = count
     return starts, scales
 
 
