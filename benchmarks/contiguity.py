@@ -16,7 +16,7 @@ import shapely
 from libpysal.graph import Graph
 
 import zoo_geo as zg
-from benchmarks.local_statistics import peak, timed
+from benchmarks.clock import peak, timed
 
 SIDE = 300_000.0  # metres
 _HEXAGON = np.array([(2, 0), (1, 1), (-1, 1), (-2, 0), (-1, -1), (1, -1)])
@@ -58,7 +58,7 @@ def read(shapes: np.ndarray) -> zg.Areas:
     return zg.read_areas(gpd.GeoDataFrame(geometry=rng.permutation(shapes), index=codes, crs=28992))
 
 
-def compare(layer: str = "Voronoi cells", areas: int = 180_000, runs: int = 5) -> list[Pace]:
+def compare(layer: str = "Voronoi cells", areas: int = 180_000, runs: int = 3) -> list[Pace]:
     """Time the builders in this process, in turn."""
     whole = read(MAPS[layer](areas))
     builders = {

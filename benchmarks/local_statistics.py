@@ -19,7 +19,6 @@ from scipy import sparse
 import zoo_geo as zg
 from benchmarks import peers
 from benchmarks.clock import cost, median_of, timed
-from benchmarks.clock import peak as peak  # for benchmarks.contiguity
 from benchmarks.country import Country, build, draw
 
 CORES = os.cpu_count() or 1

@@ -55,6 +55,15 @@ DETECTOR = pytest.mark.parametrize(
         for name, options in CASES
     ],
 )
+ALONE = pytest.mark.parametrize(
+    "detector",
+    [
+        pytest.param(make(name, **options), id=" ".join([name, *map(str, options.values())]))
+        for name, options in CASES
+        if name != "bivariate_local_moran"
+    ],
+)
+"""Detectors that need no second indicator."""
 SECRET = -99997
 
 
@@ -130,9 +139,8 @@ def test_p_is_never_zero_and_never_above_one(detector, world, areas):
     assert not frame.loc[ok, "label"].astype(str).isin(STATUSES).any()
 
 
-@DETECTOR
+@ALONE
 def test_periods_and_indicators_fill_the_cube(detector, world, areas):
-    detector = on(detector)
     size, columns = columns_of(world)
     n = len(world)
     observed = np.concatenate([columns[name] for name in ("y1", "y3", "y4")])
@@ -227,9 +235,8 @@ def test_input_is_not_modified(detector, world, areas):
     pd.testing.assert_frame_equal(areas.frame, frame)
 
 
-@DETECTOR
+@ALONE
 def test_results_do_not_lean_on_the_call_before(detector, world, areas):
-    detector = on(detector)
     size, columns = columns_of(world)
     panel = world.panel({"y": columns["y0"]}, size)
     grid, row = world.graph(), World([{i - 1: 1.0} if i else {1: 1.0} for i in range(len(world))]).graph()
@@ -247,9 +254,8 @@ def test_results_do_not_lean_on_the_call_before(detector, world, areas):
 # --- statuses ---------------------------------------------------------------------------------------
 
 
-@DETECTOR
+@ALONE
 def test_every_reason_for_silence_has_its_status(detector, world, areas):
-    detector = on(detector)
     size, columns = columns_of(world)
     n, island = len(world), len(world) - 1
     columns = {
@@ -271,7 +277,9 @@ def test_every_reason_for_silence_has_its_status(detector, world, areas):
             assert status[island] == "isolated"
     others = [i for i in range(n) if i not in (2, 3, 5, island)]
     # areas that have nothing have no joins to count
-    assert {y[i] for i in others} == ({"ok", "too_few"} if detector.name == "local_join_counts" else {"ok"})
+    assert {y[i] for i in others} == (
+        {"ok", "not_tested"} if detector.name == "local_join_counts" else {"ok"}
+    )
     assert {flat[i] for i in others} == {"constant"}
     assert {few[i] for i in others if i < 6} <= {"too_few", "isolated"}
     assert {few[i] for i in others if i >= 6} == {"missing"}

@@ -4,10 +4,16 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
 import pandas as pd
 import pytest
 
+from panels import lattice
+from test_flags import together
+from zoo_geo.detectors.deviation import Deviation
+from zoo_geo.detectors.local_join_counts import LocalJoinCounts
 from zoo_geo.explain import CAVEAT, number, sentence
+from zoo_geo.flags import flag
 
 ROW = {
     "area": "BU01",
@@ -31,7 +37,7 @@ ROW = {
     "p_value": 4.1e-5,
     "q_value": 0.0041,
     "n_evidence": 2,
-    "evidence": "deviation:neighbours, getis_ord",
+    "evidence": "deviation:neighbours; getis_ord:surroundings",
     "n_neighbors": 6,
     "neighbors_value": 12.4,
     "neighbors_flagged": 1,
@@ -229,6 +235,98 @@ def test_what_points_the_other_way_is_said():
     text = sentence(ROW | {"contrary": "deviation:national"})
     assert "Against all areas together it is low instead" in text
     assert "juist laag" in sentence(ROW | {"contrary": "deviation:national"}, "nl")
+
+
+def test_what_stands_beside_both_groups_and_others_is_told_apart():
+    row = ROW | {
+        "contrary": "deviation:national; bivariate_local_moran:other:vandalism; deviation:parent:gemeente",
+    }
+    assert (
+        "Against all areas together, its gemeente it is low instead. "
+        "Like vandalism among its neighbours it is low instead."
+    ) in sentence(row)
+    assert (
+        "Vergeleken met alle gebieden samen, de eigen gemeente is het juist laag. "
+        "Net als vandalism bij de buren is het juist laag."
+    ) in sentence(row, "nl")
+
+
+@pytest.mark.parametrize(
+    ("evidence", "said"),
+    [
+        ("deviation:neighbours; local_moran:surroundings", True),
+        ("deviation:neighbours; getis_ord:all areas", True),
+        ("deviation:neighbours; local_join_counts:all areas", True),
+        ("deviation:neighbours; bivariate_local_moran:other:vandalism", False),
+        ("deviation:neighbours; bivariate_local_moran:other:local_moran", False),
+        ("deviation:neighbours; local_geary:surroundings", False),
+        ("deviation:neighbours", False),
+    ],
+)
+def test_detectors_of_groups_are_known_by_their_exact_name(evidence, said):
+    row = ROW | {"detector": "deviation", "evidence": evidence}
+    assert ("together stand out" in sentence(row)) is said
+    assert ("vallen samen op" in sentence(row, "nl")) is said
+
+
+def rows_of(result):
+    return {row["area"]: row for row in result.frame.to_dict("records")}
+
+
+def test_a_figure_that_goes_with_another_of_the_neighbours():
+    row = rows_of(flag(together()))["BU0040"]
+    assert sentence(row) == (
+        "BU0040, thefts: 66 seen, 53.3 per 1,000. "
+        "Going by its wider surroundings, 24.4 was to be expected; this is 2.7 times as much "
+        "(95% interval 2.1 to 3.5). Its neighbours' vandalism is 93.2 on average, where all areas have 34.3. "
+        "Chance alone gives neighbours like that in about 1 of 500 areas (p = 0.002); "
+        "of all flags this strong, about 4.8% are expected to be chance (q = 0.048). "
+        "One kind of evidence supports it. A pattern, not a verdict."
+    )
+    dutch = sentence(row, "nl")
+    assert "Afgaand op de wijdere omgeving was 24,4 te verwachten" in dutch
+    assert "Bij de buren is vandalism gemiddeld 93,2, bij alle gebieden 34,3." in dutch
+    assert "Toeval alleen geeft zulke buren in ongeveer 1 op de 500 gebieden" in dutch
+    bare = sentence({name: value for name, value in row.items() if name != "other_mean"})
+    assert "on average" not in bare
+    assert "neighbours like that" in bare
+
+
+def joined(size, ones):
+    """Flags of areas that have something, on a grid."""
+    world = lattice(*size)
+    has = np.zeros(len(world))
+    has[ones] = 1.0
+    panel = world.panel({"raids": has}, np.ones(len(world)), "binomial")
+    found = LocalJoinCounts().detect(panel, world.graph())
+    own = Deviation(reference="national").detect(panel, world.graph())
+    return flag([found, own], context=["deviation:national"]), flag(found)
+
+
+def test_joins_are_told_as_joins():
+    with_n, without = (rows_of(result)["BU0027"] for result in joined((12, 12), [27, 28, 39, 40, 7]))
+    said = "where chance gives 0.22. Chance alone gives so many neighbours that have it in about 1 of "
+    assert f"raids: 1 of 1, 100%. 3 of its neighbours have it too, {said}" in sentence(without)
+    assert f"raids: 1 of 1, 100%. 3 of its 8 neighbours have it too, {said}" in sentence(with_n)
+    dutch = "hebben het ook, waar toeval 0,22 geeft. Toeval alleen geeft zoveel buren die het hebben in"
+    assert f"3 van de 8 buren {dutch}" in sentence(with_n, "nl")
+    assert f"3 van de buren {dutch}" in sentence(without, "nl")
+    assert "to be expected" not in sentence(with_n)
+
+
+@pytest.mark.parametrize(
+    ("joins", "n", "en", "nl"),
+    [
+        (1, 1, "Its one neighbour has it too", "Het ene buurgebied heeft het ook"),
+        (1, 4, "1 of its 4 neighbours has it too", "1 van de 4 buren heeft het ook"),
+        (1, None, "1 of its neighbours has it too", "1 van de buren heeft het ook"),
+        (3, 2, "3 of its neighbours have it too", "3 van de buren hebben het ook"),  # n of another graph
+    ],
+)
+def test_joins_are_counted(joins, n, en, nl):
+    row = {"detector": "local_join_counts", "joins": joins, "joins_expected": 0.05, "n_neighbors": n}
+    assert sentence(row).startswith(f"{en}, where chance gives 0.05. ")
+    assert sentence(row, "nl").startswith(f"{nl}, waar toeval 0,05 geeft. ")
 
 
 @pytest.mark.parametrize(

@@ -12,8 +12,10 @@ from naive import significance as naive
 from panels import World, counts_of, lattice
 from test_deviation import areas_of, parents_of
 from zoo_geo.detectors.base import Detection
+from zoo_geo.detectors.bivariate_local_moran import BivariateLocalMoran
 from zoo_geo.detectors.deviation import Deviation
 from zoo_geo.detectors.getis_ord import GetisOrd
+from zoo_geo.detectors.local_join_counts import LocalJoinCounts
 from zoo_geo.detectors.local_moran import LocalMoran
 from zoo_geo.errors import InputError
 from zoo_geo.flags import flag, flag_id
@@ -138,6 +140,52 @@ def test_values_know_no_minimum_count():
     below.frame["ratio"] = np.nan
     assert len(flag(below, min_ratio=2.0, min_excess=3.0).frame) == 2
     assert len(flag(below, min_excess=3.5).frame) == 0
+
+
+def test_yes_or_no_figures_know_no_minimum_count():
+    found = detection([1e-6, 1e-6, 0.9], observed=1.0, expected=np.nan)
+    assert len(flag(found).frame) == 0
+    uncounted = dataclasses.replace(found, counts=False)
+    assert flagged(flag(uncounted)) == {"BU00", "BU01"}
+    assert len(flag(uncounted, min_excess=1.0).frame) == 0
+
+
+def test_joins_are_flagged_with_their_reason():
+    world = lattice(12, 12)
+    ones = np.zeros(144)
+    ones[[27, 28, 39, 40, 7, 100]] = 1.0
+    found = LocalJoinCounts().detect(world.panel(ones, np.ones(144), "binomial"), world.graph())
+    result = flag(found)
+    assert flagged(result) == {"BU0027", "BU0028", "BU0039", "BU0040"}
+    for table in (result.frame, result.evidence):
+        assert table["joins"].tolist() == [3] * 4
+        assert table["joins_expected"].tolist() == pytest.approx([8 * 5 / 143] * 4)
+    classes = result.cells.set_index("area")["class"]
+    assert classes[["BU0007", "BU0100"]].tolist() == ["as_expected"] * 2  # not too few to say so
+    assert set(classes) <= set(CLASSES)
+
+
+def test_another_figure_of_the_neighbours_is_beside_its_flag():
+    found = together()
+    result = flag(found)
+    assert len(result.frame) > 0
+    known = found.frame.set_index(["area", "indicator"])
+    for table in (result.frame, result.evidence):
+        for row in table.itertuples():
+            assert row.other_value == known.loc[(row.area, row.indicator), "other_value"]
+            assert (row.other_value > row.other_mean) == (row.direction == "high")
+
+
+def together():
+    """Thefts are high in a square of nine areas, and so is vandalism."""
+    world = lattice(12, 12)
+    size, thefts = counts_of(world, spread=0.02)
+    vandalism = np.random.default_rng(1).poisson(size * 0.03).astype(float)
+    square = [27, 28, 29, 39, 40, 41, 51, 52, 53]
+    thefts[square] *= 3
+    vandalism[square] *= 3
+    panel = world.panel({"thefts": thefts, "vandalism": vandalism}, size)
+    return BivariateLocalMoran(other="vandalism", permutations=999).detect(panel, world.graph())
 
 
 def test_evidence_of_a_group_needs_the_effect_of_group_and_area():
@@ -313,6 +361,26 @@ def test_too_few_permutations_are_said():
     assert flag(detection([0.5] * 100, "getis_ord", parameters=few.parameters)).notices == ()
     enough = detection([2 / 100] * 40 + [0.5] * 60, "getis_ord", parameters=few.parameters)
     assert flag(enough).notices == ()
+
+
+@pytest.mark.parametrize("inference", ["moments", "normal", "exact"])
+def test_what_draws_nothing_lacks_no_permutations(inference):
+    drawn = {"permutations": 99, "alternative": "two-sided"}
+    p = [2 / 100] * 3 + [0.5] * 97
+    for parameters, said in ((drawn, 1), (drawn | {"inference": inference}, 0)):
+        found = detection(p, "getis_ord", "surroundings", parameters=parameters)
+        assert len(flag(found).notices) == said
+    assert len(flag(detection(p, "getis_ord", parameters=drawn | {"inference": "permutation"})).notices) == 1
+
+
+@pytest.mark.parametrize("alternative", [{"alternative": "greater"}, {"alternative": "less"}, {}])
+def test_the_smallest_p_of_one_side_is_half_of_that_of_two(alternative):
+    """Without an alternative as of join counts: 20 of 100 areas at 1 / 100 are what it takes."""
+    parameters = {"permutations": 99, "inference": "permutation"} | alternative
+    few = flag(detection([1 / 100] * 19 + [0.5] * 81, "getis_ord", parameters=parameters))
+    assert "fewer than 20" in few.notices[0]
+    above = detection([2 / 100] * 19 + [0.5] * 81, "getis_ord", parameters=parameters)
+    assert flag(above).notices == ()  # none at the smallest p
 
 
 def test_notices_of_detections_come_along_once():

@@ -377,6 +377,50 @@ def test_g_is_for_rates_only():
         assert rows.loc[measure, "statistic"] == pytest.approx(expected)
 
 
+@pytest.mark.parametrize("inference", ["permutation", "moments", "normal"])
+@pytest.mark.parametrize("measures", [("moran",), ("getis_ord", "moran"), ["geary"], ("getis_ord",)])
+def test_a_measure_is_the_same_alone_and_beside_others(measures, inference):
+    world = uneven(40, 3)
+    values = np.random.default_rng(3).gamma(0.4, size=(2, 40))
+    values[1, 5] = 1e3  # no curve fits
+    panel = world.panel({"y": values[0], "x": values[1], "same": np.ones(40)}, family="gaussian")
+    options = {"permutations": 99, "inference": inference}
+    whole = zg.global_statistics(panel, world.graph(), **options)
+    some = zg.global_statistics(panel, world.graph(), measures=measures, **options)
+    listed = whole[whole["measure"].isin(measures)].reset_index(drop=True)
+    pd.testing.assert_frame_equal(some, listed)
+
+
+def test_what_is_not_asked_is_not_computed(monkeypatch):
+    world, asked, drawn = lattice(6, 6), [], []
+    size, observed = counts_of(world)
+
+    def moments(weights, values, n):
+        asked.append(values)
+        return arrangements_moments(weights, values, n)
+
+    def permute(tests, *rest):
+        drawn.extend(tests)
+        return structure_permute(tests, *rest)
+
+    arrangements_moments, structure_permute = arrangements.moments, structure._permute
+    monkeypatch.setattr(arrangements, "moments", moments)
+    monkeypatch.setattr(structure, "_permute", permute)
+    rows = found(world, observed, size=size, family="poisson", measures=("geary",))
+    assert (rows.index.tolist(), len(asked)) == (["geary"], 1)
+    assert drawn[0].above.shape == drawn[0].seen.shape == (1,)
+    drawn.clear()
+    rows = found(world, observed, "eb_rate", size=size, family="poisson", measures=("getis_ord",))
+    assert rows["status"].tolist() == ["negative"]
+    assert drawn == []
+
+
+def test_columns_without_any_figure_keep_their_type():
+    rows = found(lattice(4, 4), -np.arange(16.0), measures=("getis_ord",))
+    assert rows["status"].tolist() == ["negative"]
+    assert (rows[NUMBERS].dtypes == "float64").all()
+
+
 def test_every_indicator_and_period_has_its_rows():
     world = lattice(5, 5)
     rng = np.random.default_rng(0)
@@ -413,6 +457,10 @@ def test_the_example_in_the_docstring_runs():
         ({"alternative": "both"}, "alternative needs to be one of"),
         ({"permutations": 5}, "permutations needs to be between"),
         ({"n_jobs": 0}, "n_jobs needs to be at least 1"),
+        ({"measures": ()}, "measures needs to be some of moran, geary, getis_ord, each once"),
+        ({"measures": "moran"}, "each once; got 'moran'"),
+        ({"measures": ("moran", "gini")}, "measures needs to be some of"),
+        ({"measures": ("moran", "moran")}, "measures needs to be some of"),
     ],
 )
 def test_options_that_do_not_fit_are_said(options, words):
@@ -420,9 +468,9 @@ def test_options_that_do_not_fit_are_said(options, words):
         found(lattice(4, 4), list(range(16)), **options)
 
 
-def test_weights_that_sum_to_nothing_are_said():
+def test_negative_weights_are_refused():
     world = World([{(i + 1) % 12: 1.0, (i + 2) % 12: -2.0} for i in range(12)])
-    with pytest.raises(InputError, match=r"weights .* need to sum to more than 0; got -12 \(24 weights\)"):
+    with pytest.raises(InputError, match=r"weights need to be 0 or more; got negative ones \(12 of 24;"):
         found(world, list(range(12)))
 
 
@@ -431,12 +479,12 @@ def test_weights_that_sum_to_nothing_are_said():
 
 def drawn_beside_curve(near, values, draws, seed=1):
     """p of the curve over p of the draws, at three levels of both tails, for the measures it fits."""
-    tests = [structure._test(x, np.zeros(x.size, np.int8), near, "rate") for x in values]
+    tests = [structure._test(x, np.zeros(x.size, np.int8), near, "rate", np.arange(3)) for x in values]
     sums = pair_sums(
         np.stack([test.z for test in tests]), arranged(near.n, seed, 0, draws), *near.pairs, near.reach
     )
     for test, each in zip(tests, sums, strict=True):
-        drawn = structure._measured(each, test.level)
+        drawn = test.measured(each)
         standard = np.sort((drawn - test.mean[:, None]) / test.deviation[:, None], axis=1)
         for k in np.flatnonzero(test.fits):
             for level in (0.05, 0.01, 0.001):

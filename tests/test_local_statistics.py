@@ -164,12 +164,12 @@ def test_moments_and_p_are_those_of_all_arrangements_of_six_areas(total):
     column, unit = exact.column(0), exact.unit(0)
     for i in range(6):
         sums = naive.enumerated(world.near, values, i, total)
-        mean = column.mean[i] * unit[i] + exact.weight(0)[i] * np.mean(values)
+        mean = column.moments.mean[i] * unit[i] + exact.weight(0)[i] * np.mean(values)
         assert mean == pytest.approx(np.mean(sums), rel=1e-12)
-        assert column.variance[i] * unit[i] ** 2 == pytest.approx(np.var(sums), rel=1e-10, abs=1e-12)
-        if column.variance[i] > 0:
+        assert column.moments.variance[i] * unit[i] ** 2 == pytest.approx(np.var(sums), rel=1e-10, abs=1e-12)
+        if column.moments.variance[i] > 0:
             third = np.mean((np.array(sums) - np.mean(sums)) ** 3) / np.var(sums) ** 1.5
-            assert column.skewness[i] == pytest.approx(third, rel=1e-10, abs=1e-10)
+            assert column.moments.skewness[i] == pytest.approx(third, rel=1e-10, abs=1e-10)
         lag = naive.lag(world.near, values, i, total)
         if len(world.near[i]) + total >= (6 if total else 5):
             continue  # nothing left to chance

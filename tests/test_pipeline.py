@@ -131,6 +131,12 @@ def test_the_report_says_whether_there_is_structure(result):
                 assert row[measure]["permutations"] == 999
                 for name in ("statistic", "expected", "z", "p_value"):
                     assert row[measure][name] == known[name]
+    frame = result.structure
+    assert frame.index.tolist() == list(range(len(frame)))
+    assert frame["measure"].tolist() == ["moran", "geary", "getis_ord"] * (len(frame) // 3)
+    assert frame["field"].tolist() == ["eb_rate", "eb_rate", "rate"] * (len(frame) // 3)
+    named = frame[["indicator", "period"]].to_numpy().tolist()
+    assert named == [name for name in named[::3] for _ in range(3)]
     text = (result.paths[0].parent / "report_internal.md").read_text(encoding="utf-8")
     assert "## Is there spatial structure at all?" in text
     assert "999 random arrangements" in text

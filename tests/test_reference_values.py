@@ -184,7 +184,7 @@ def test_value_19_join_counts_on_a_board():
     panel = world.panel([0.0] * 8 + [1.0] * 8, family="gaussian")
     frame = zg.LocalJoinCounts().detect(panel, world.graph()).frame
     assert frame["statistic"].iloc[8:].tolist() == [2, 3, 3, 2, 2, 3, 3, 2]
-    assert (frame["status"].iloc[:8] == "too_few").all()  # no join begins in an area that is none
+    assert (frame["status"].iloc[:8] == "not_tested").all()  # no join begins in an area that is none
     assert frame["p_value"].iloc[:8].isna().all()
 
 

@@ -23,7 +23,7 @@ _SMALLEST_P = 1e-6
 _SMALLEST_Q = 1e-4
 _FAR = 1.5
 _WHOLE_REFERENCES = ("neighbours", "surroundings", "peers", "national", "all areas", "model")
-_GROUP_DETECTORS = ("getis_ord", "local_moran", "local_geary", "local_join_counts")
+_GROUP_DETECTORS = ("getis_ord", "local_moran", "local_join_counts")
 
 _WORDS: dict[str, dict[str, str]] = {
     "en": {
@@ -42,7 +42,6 @@ _WORDS: dict[str, dict[str, str]] = {
         "model": "the model",
         "parent": "its {level}",
         "stratum": "areas of the same {level}",
-        "lag": "{level} among its neighbours",
         "other": "the reference {level}",
         "expected": "Going by {reference}, {expected}{rate} was to be expected",
         "times": "this is {ratio} times as much",
@@ -71,10 +70,18 @@ _WORDS: dict[str, dict[str, str]] = {
         "group": "With its neighbours: {observed} where {expected} was to be expected, {ratio} times as much",
         "group_low": "With its neighbours: {observed} where {expected} was to be expected, {ratio} times",
         "group_none": "With its neighbours: none where {expected} was to be expected",
-        "contrary_high": "Against {reference} it is high instead",
-        "contrary_low": "Against {reference} it is low instead",
+        "joins": "{joins} of its {n}neighbours have it too, where chance gives {expected}",
+        "joins_1": "{joins} of its {n}neighbours has it too, where chance gives {expected}",
+        "joins_only": "Its one neighbour has it too, where chance gives {expected}",
+        "next_other": "Its neighbours' {other} is {near} on average, where all areas have {mean}",
+        "against": "Against {reference}",
+        "like": "Like {other} among its neighbours",
+        "contrary_high": "{how} it is high instead",
+        "contrary_low": "{how} it is low instead",
         "a": "a deviation this large",
         "a_group": "a group of neighbours this far off",
+        "a_joins": "so many neighbours that have it",
+        "a_other": "neighbours like that",
         "next_1": "Next door: {rate} in its one neighbour",
         "next": "Next door: {rate} in its {n} neighbours together",
         "next_mean": "Next door: {rate} on average in its {n} neighbours",
@@ -100,7 +107,6 @@ _WORDS: dict[str, dict[str, str]] = {
         "model": "het model",
         "parent": "de eigen {level}",
         "stratum": "gebieden van gelijke {level}",
-        "lag": "{level} bij de buren",
         "other": "de vergelijking {level}",
         "expected": "Afgaand op {reference} was {expected}{rate} te verwachten",
         "times": "dit is {ratio} keer zoveel",
@@ -129,10 +135,18 @@ _WORDS: dict[str, dict[str, str]] = {
         "group": "Met de buren: {observed} waar {expected} te verwachten was, {ratio} keer zoveel",
         "group_low": "Met de buren: {observed} waar {expected} te verwachten was, maar {ratio} keer zoveel",
         "group_none": "Met de buren: niets waar {expected} te verwachten was",
-        "contrary_high": "Vergeleken met {reference} is het juist hoog",
-        "contrary_low": "Vergeleken met {reference} is het juist laag",
+        "joins": "{joins} van de {n}buren hebben het ook, waar toeval {expected} geeft",
+        "joins_1": "{joins} van de {n}buren heeft het ook, waar toeval {expected} geeft",
+        "joins_only": "Het ene buurgebied heeft het ook, waar toeval {expected} geeft",
+        "next_other": "Bij de buren is {other} gemiddeld {near}, bij alle gebieden {mean}",
+        "against": "Vergeleken met {reference}",
+        "like": "Net als {other} bij de buren",
+        "contrary_high": "{how} is het juist hoog",
+        "contrary_low": "{how} is het juist laag",
         "a": "zo'n afwijking",
         "a_group": "zo'n groep van afwijkende buren",
+        "a_joins": "zoveel buren die het hebben",
+        "a_other": "zulke buren",
         "next_1": "Ernaast: {rate} in het ene buurgebied",
         "next": "Ernaast: {rate} in de {n} buurgebieden samen",
         "next_mean": "Ernaast: gemiddeld {rate} in de {n} buurgebieden",
@@ -164,7 +178,7 @@ def sentence(row: Row, lang: Language = "en") -> str:
     """
     if lang not in _WORDS:
         raise ValueError(f"lang needs to be one of {', '.join(_WORDS)}; got {lang}.")
-    parts: list[Callable[[_Facts], str]] = [_seen, _against, _group, _sure, _doubt, _evidence, _next_door]
+    parts: list[Callable[[_Facts], str]] = [_seen, _against, _around, _sure, _doubt, _evidence, _next_door]
     facts = _Facts(row, lang)
     return " ".join([*(f"{text}." for part in parts if (text := part(facts))), CAVEAT[lang]])
 
@@ -224,6 +238,11 @@ class _Facts:
         return self.get("detector") in _GROUP_DETECTORS
 
     @property
+    def other(self) -> str:
+        """The other indicator, when the p is about that figure of the neighbours."""
+        return _other(str(self.get("reference") or ""))
+
+    @property
     def low(self) -> bool:
         """Whether the area is lower than expected."""
         return self.get("direction") == "low"
@@ -279,7 +298,9 @@ def _against(facts: _Facts) -> str:
     rate = facts.rate("reference_value") if facts.family != "gaussian" else ""
     expected = facts.say(
         "expected",
-        reference=_reference(facts),
+        reference=facts.say("surroundings")
+        if facts.other
+        else _reference(str(facts.get("reference") or ""), facts),
         expected=facts.number(facts.get("expected")),
         rate=f" ({rate})" if rate else "",
     )
@@ -296,8 +317,35 @@ def _leaning(facts: _Facts) -> bool:
     return expected > 0 and not 1 / _FAR <= near / expected <= _FAR
 
 
+def _around(facts: _Facts) -> str:
+    """Say what the neighbours have, when that is what the p is about."""
+    return _joins(facts) or _next_other(facts) or _group(facts)
+
+
+def _joins(facts: _Facts) -> str:
+    """Say how many neighbours have it too."""
+    if not facts.has("joins", "joins_expected"):
+        return ""
+    joins, n = facts.get("joins"), facts.get("n_neighbors")
+    known = n is not None and n >= joins
+    return facts.say(
+        "joins_only" if known and n == 1 == joins else "joins_1" if joins == 1 else "joins",
+        joins=int(joins),
+        n=f"{int(n)} " if known else "",
+        expected=facts.number(facts.get("joins_expected"), 2),
+    )
+
+
+def _next_other(facts: _Facts) -> str:
+    """Say what the neighbours have of the other indicator."""
+    if not facts.other or not facts.has("other_value", "other_mean"):
+        return ""
+    near, mean = (facts.number(facts.get(name)) for name in ("other_value", "other_mean"))
+    return facts.say("next_other", other=facts.other, near=near, mean=mean)
+
+
 def _group(facts: _Facts) -> str:
-    """Say what the area and its neighbours have together, when that is what the p is about."""
+    """Say what the area and its neighbours have together."""
     if not facts.in_group or not facts.has("group_observed", "group_expected", "group_ratio"):
         return ""
     low = "group_none" if facts.none("group_ratio") else "group_low"
@@ -309,12 +357,16 @@ def _group(facts: _Facts) -> str:
     )
 
 
-def _reference(facts: _Facts, name: str = "") -> str:
-    kind, _, level = (name or str(facts.get("reference") or "")).partition(":")
+def _other(reference: str) -> str:
+    kind, _, other = reference.partition(":")
+    return other if kind == "other" else ""
+
+
+def _reference(name: str, facts: _Facts) -> str:
+    kind, _, level = name.partition(":")
     if kind in _WHOLE_REFERENCES:
         return facts.say(kind)
-    kind = "lag" if kind == "other" and level else kind
-    known = kind in ("parent", "stratum", "lag") and level
+    known = kind in ("parent", "stratum") and level
     return facts.say(kind if known else "other", level=level or kind).strip()
 
 
@@ -346,13 +398,22 @@ def _chance(facts: _Facts) -> str:
     p = facts.get("p_value")
     if p is None:
         return ""
-    a = facts.say("a_group" if facts.in_group else "a")
+    a = facts.say(_what(facts))
     if p < _SMALLEST_P:
         return facts.say("p_small", a=a, odds=facts.number(1 / _SMALLEST_P, 15), p=facts.number(_SMALLEST_P))
     if p > 0.1:
         return facts.say("p_share", a=a, share=facts.number(100 * p, 2), p=facts.number(p, 2))
     odds = float(f"{1 / p:.2g}")
     return facts.say("p", a=a, odds=facts.number(odds, 15), p=facts.number(p, 2))
+
+
+def _what(facts: _Facts) -> str:
+    """Name what the p is about."""
+    if facts.other:
+        return "a_other"
+    if facts.get("detector") == "local_join_counts":
+        return "a_joins"
+    return "a_group" if facts.in_group else "a"
 
 
 def _false_flags(facts: _Facts) -> str:
@@ -380,19 +441,24 @@ def _evidence(facts: _Facts) -> str:
     """Say how many kinds of evidence there are, and whether the area stands out with its neighbours."""
     n = facts.get("n_evidence")
     support = "" if n is None else facts.say("evidence_1" if n == 1 else "evidence", n=int(n))
-    named = str(facts.get("evidence") or "")
-    beside = not facts.in_group and any(name in named for name in _GROUP_DETECTORS)
+    named = {name.partition(":")[0] for name in _listed(facts, "evidence")}
+    beside = not facts.in_group and not named.isdisjoint(_GROUP_DETECTORS)
     group = facts.say("together_low" if facts.low else "together_high") if beside else ""
     return ". ".join(filter(None, (support, group, _contrary(facts))))
 
 
 def _contrary(facts: _Facts) -> str:
     """Say against what the area stands out in the other direction."""
-    names = str(facts.get("contrary") or "").split("; ")
-    references = [_reference(facts, name.partition(":")[2]) for name in names if name]
-    if not references:
-        return ""
-    return facts.say("contrary_high" if facts.low else "contrary_low", reference=", ".join(references))
+    names = [name.partition(":")[2] for name in _listed(facts, "contrary")]
+    against = ", ".join(_reference(name, facts) for name in names if not _other(name))
+    how = [facts.say("against", reference=against)] if against else []
+    how += [facts.say("like", other=other) for name in names if (other := _other(name))]
+    return ". ".join(facts.say("contrary_high" if facts.low else "contrary_low", how=each) for each in how)
+
+
+def _listed(facts: _Facts, name: str) -> list[str]:
+    """Detections that a column names."""
+    return [each for each in str(facts.get(name) or "").split("; ") if each]
 
 
 def _next_door(facts: _Facts) -> str:

@@ -213,11 +213,16 @@ def _large(detection: Detection, high: np.ndarray, rules: Rules) -> np.ndarray:
         if rules.min_excess > 0:
             enough &= np.abs(observed - expected) >= rules.min_excess
         count = np.where(high | np.isnan(expected), observed, expected)
-        return enough & ((count >= rules.min_count) | _is_value(detection))
+        return enough & ((count >= rules.min_count) | _uncounted(detection))
+
+
+def _uncounted(detection: Detection) -> np.ndarray:
+    """Rows for which a minimum count means nothing: values, and all of a detector of yes-or-no figures."""
+    return _is_value(detection) | (not detection.counts)
 
 
 def _is_value(detection: Detection) -> np.ndarray:
-    """Rows of values, for which a minimum count means nothing."""
+    """Rows of values, which need no zero."""
     values = {indicator.id for indicator in detection.indicators if indicator.family == "gaussian"}
     return detection.frame["indicator"].isin(values).to_numpy()
 
@@ -231,7 +236,7 @@ def _cells(detections: Sequence[Detection], supports: Sequence[_Support], rules:
     if not own:
         label = _class_of_p(frame)
     small = np.fmax(frame["observed"].to_numpy(), frame["expected"].to_numpy()) < rules.min_count
-    label[small & (label == "as_expected") & ~_is_value(detections[lead])] = "too_few"
+    label[small & (label == "as_expected") & ~_uncounted(detections[lead])] = "too_few"
     columns = [*KEYS, "observed", "exposure", "value", "status", "direction", "ratio", "p_value"]
     cells = frame[columns].copy()
     cells["q_value"] = supports[lead].q
@@ -293,7 +298,8 @@ def _frame(
 _FLAG_COLUMNS = [
     *KEYS, "direction", "detector", "reference", "label", "observed", "exposure", "value", "reference_value",
     "expected", "ratio", "ratio_low", "ratio_high", "z", "p_value", "q_value",
-    "group_observed", "group_expected", "group_ratio", "row",
+    "group_observed", "group_expected", "group_ratio", "joins", "joins_expected", "other_value", "other_mean",
+    "row",
 ]  # fmt: skip
 
 
@@ -362,8 +368,8 @@ def _evidence(
 
 _EVIDENCE_COLUMNS = [
     *KEYS, "detector", "reference", "direction", "label", "status", "expected", "ratio", "ratio_low",
-    "ratio_high", "reference_value", "group_observed", "group_expected", "group_ratio", "statistic", "z",
-    "p_value",
+    "ratio_high", "reference_value", "group_observed", "group_expected", "group_ratio", "joins",
+    "joins_expected", "other_value", "other_mean", "statistic", "z", "p_value",
 ]  # fmt: skip
 
 
@@ -399,8 +405,10 @@ def _next_door(frame: pd.DataFrame, graph: Graph) -> pd.DataFrame:
 def _too_coarse(detection: Detection, support: _Support, rules: Rules) -> list[str]:
     """Say where too few permutations stand in the way of any discovery."""
     permutations = detection.parameters.get("permutations")
-    if not permutations or rules.method != "bh":
+    drawn = detection.parameters.get("inference", "permutation") == "permutation"
+    if not permutations or not drawn or rules.method != "bh":
         return []
+    # join counts have no alternative: their p is one-sided
     tails = 2 if detection.parameters.get("alternative") == "two-sided" else 1
     p = detection.frame["p_value"].to_numpy()
     blocked, most = [], 0

@@ -9,12 +9,12 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-STATUSES = ("ok", "missing", "secret", "no_exposure", "isolated", "constant", "too_few")
+STATUSES = ("ok", "missing", "secret", "no_exposure", "isolated", "constant", "too_few", "not_tested")
 """What a cell's figure is worth, in order of precedence after ``ok``."""
 
 CLASSES = (
     "high_998", "high_95", "as_expected", "low_95", "low_998",
-    "too_few", "secret", "missing", "no_exposure", "isolated", "constant",
+    "too_few", "secret", "missing", "no_exposure", "isolated", "constant", "not_tested",
 )  # fmt: skip
 """Classes of a cell: two control levels as in funnel plots, and the reasons for having none."""
 
@@ -78,7 +78,10 @@ _ALL = (
     Column("status", "string", "-", "ok, or why there is no figure."),
     Column("cluster", "integer", "-", "Number of the cluster that holds the area, or none.", _MODEL),
     Column("permutations", "integer", "draws", "Draws that counted for the area."),
+    Column("joins", "integer", "areas", "Neighbours with a 1, of an area with a 1.", ("observed",)),
     Column("joins_expected", "number", "areas", "Neighbours with a 1 that chance leads to expect.", ("observed",)),
+    Column("other_value", "number", "per `per` of the other indicator", "Mean of the other indicator over the neighbours.", _COUNTS),
+    Column("other_mean", "number", "per `per` of the other indicator", "Mean of the other indicator over all areas.", _COUNTS),
     Column("spread", "number", "variance of the relative rate", "Spread phi of true rates about the reference.", _COUNTS),
     Column("n_neighbors", "integer", "areas", "Neighbours that have a figure.", ()),
     Column("neighbors_value", "number", "per `per` units of exposure", "Rate of the neighbours together.", _COUNTS),

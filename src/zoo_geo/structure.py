@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 _Row: TypeAlias = dict[str, Any]
 MEASURES = ("moran", "geary", "getis_ord")
+_GETIS_ORD = MEASURES.index("getis_ord")
 _TIE = 1e-9
 """Sums closer than this share of their standard deviation are the same."""
 _SHARE, _SKEWNESS = 0.1, 0.5
@@ -42,6 +43,7 @@ def global_statistics(
     neighbors: Graph,
     *,
     value: local.Value = "rate",
+    measures: tuple[str, ...] = MEASURES,
     areas: Areas | None = None,
     permutations: int = 9_999,
     alternative: Alternative = "two-sided",
@@ -68,6 +70,8 @@ def global_statistics(
         ``rate``, ``eb_rate`` (empirical-Bayes standardised) or ``residual`` (what the wider surroundings do
         not explain). Where populations are unequal, rates have some structure without any in the risks, for
         small areas lie together; ask ``eb_rate``.
+    measures
+        Which of ``moran``, ``geary`` and ``getis_ord`` to compute; each is the same alone or beside others.
     areas
         Hierarchy, for residuals that shrink to the parent.
     permutations
@@ -88,8 +92,8 @@ def global_statistics(
     Returns
     -------
     DataFrame
-        One row per indicator, period and measure; columns `schema.GLOBAL_COLUMNS`. ``expected``, ``variance``
-        and ``z`` are exact, whatever the inference.
+        One row per indicator, period and measure, in that order; columns `schema.GLOBAL_COLUMNS`.
+        ``expected``, ``variance`` and ``z`` are exact, whatever the inference.
 
     Raises
     ------
@@ -118,13 +122,14 @@ def global_statistics(
     )
     local.check_draws(permutations, None)
     check_seed(seed)
+    chosen = _chosen(measures)
     inputs, jobs = prepare(panel, neighbors, areas), threads(n_jobs)
     weights, found = matrix(inputs), local.fields(inputs, value, jobs)
     figures = found.values  # noqa: PD011
     columns: dict[int, list[_Row]] = {}
     for valid, alike in _alike(np.isfinite(figures) | np.isin(found.status, (CONSTANT, TOO_FEW))):
         near = _between(weights, valid)
-        tests = {c: _test(figures[valid, c], found.status[valid, c], near, value) for c in alike}
+        tests = {c: _test(figures[valid, c], found.status[valid, c], near, value, chosen) for c in alike}
         drawn = [test for test in tests.values() if test.permuted(inference).any()]
         _permute(drawn, near, permutations, seed, jobs)
         columns |= {
@@ -135,7 +140,16 @@ def global_statistics(
         for c, (indicator, period) in enumerate(inputs.columns)
         for row in columns[c]
     ]
-    return pd.DataFrame(named, columns=list(GLOBAL_COLUMNS)).astype({"permutations": "Int64"})
+    types = dict.fromkeys(("statistic", "expected", "variance", "z", "p_value"), "float64")
+    return pd.DataFrame(named, columns=list(GLOBAL_COLUMNS)).astype({"permutations": "Int64", **types})
+
+
+def _chosen(measures: tuple[str, ...]) -> np.ndarray:
+    """Places in `MEASURES`, in their order."""
+    names = [] if isinstance(measures, str) else list(measures)
+    if not names or len(set(names)) < len(names) or not set(names) <= set(MEASURES):
+        raise InputError(f"measures needs to be some of {', '.join(MEASURES)}, each once; got {measures!r}.")
+    return np.array([k for k, measure in enumerate(MEASURES) if measure in names])
 
 
 def _alike(known: np.ndarray) -> Iterator[tuple[np.ndarray, list[int]]]:
@@ -213,18 +227,20 @@ def _largest_share(x: np.ndarray) -> float:
 
 @dataclass(eq=False)
 class _Test:
-    """One indicator in one period: the three sums over pairs, and their null.
+    """One indicator in one period: the sums over pairs of the chosen measures, and their null.
 
     Parameters
     ----------
     status
         ok, or why there is no figure.
+    chosen
+        Places of the measures in `MEASURES`, shape (k,).
     z, level
         Values with mean 0 and mean square 1, shape (n,), and what their mean was on that scale.
     undefined
         Why there is no G, or nothing.
     seen, mean
-        Each measure's sum on the map as it is, and its mean over all arrangements; shape (3,).
+        Each measure's sum on the map as it is, and its mean over all arrangements; shape (k,).
     null, fits
         Variance and skewness over all arrangements, and whether the Pearson III curve can be trusted with
         them; one a measure.
@@ -235,17 +251,21 @@ class _Test:
     """
 
     status: int
+    chosen: np.ndarray
     z: np.ndarray = field(default_factory=lambda: np.zeros(0))
     level: float = 0.0
     undefined: str = ""
-    seen: np.ndarray = field(default_factory=lambda: np.zeros(3))
-    mean: np.ndarray = field(default_factory=lambda: np.zeros(3))
+    seen: np.ndarray = field(default_factory=lambda: np.zeros(0))
+    mean: np.ndarray = field(default_factory=lambda: np.zeros(0))
     null: tuple[arrangements.Moments, ...] = ()
-    fits: np.ndarray = field(default_factory=lambda: np.ones(3, bool))
-    scale: np.ndarray = field(default_factory=lambda: np.zeros(3))
+    fits: np.ndarray = field(default_factory=lambda: np.ones(0, bool))
+    scale: np.ndarray = field(default_factory=lambda: np.zeros(0))
     offset: float = 0.0
-    above: np.ndarray = field(default_factory=lambda: np.zeros(3, np.int64))
-    below: np.ndarray = field(default_factory=lambda: np.zeros(3, np.int64))
+    above: np.ndarray = field(init=False)
+    below: np.ndarray = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.above, self.below = (np.zeros(self.chosen.size, np.int64) for _ in range(2))
 
     @property
     def deviation(self) -> np.ndarray:
@@ -253,13 +273,20 @@ class _Test:
         return np.sqrt([null.variance for null in self.null])
 
     def permuted(self, inference: Inference) -> np.ndarray:
-        """Which measures have their p from permutation, shape (3,)."""
+        """Which measures have their p from permutation, shape (k,)."""
         if self.status != OK or inference == "normal":
-            return np.zeros(3, bool)
-        return ~self.fits | (inference == "permutation")
+            return np.zeros(self.chosen.size, bool)
+        defined = (self.chosen != _GETIS_ORD) | (not self.undefined)
+        return defined & (~self.fits | (inference == "permutation"))
+
+    def measured(self, sums: np.ndarray) -> np.ndarray:
+        """Turn the kernel's sums (3, n_arrangements) into those of the measures: `_forms` over all pairs."""
+        products, reach, squares = sums
+        geary, lifted = 2.0 * squares - 4.0 * products, 2.0 * products + 2.0 * self.level * reach
+        return np.stack([2.0 * products, geary, lifted])[self.chosen]
 
     def sides(self, drawn: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Count sums (3, n_arrangements) at or above, and at or below, those of the map; ties are both."""
+        """Count sums (k, n_arrangements) at or above, and at or below, those of the map; ties are both."""
         seen, tie = self.seen[:, None], _TIE * self.deviation[:, None]
         return (drawn >= seen - tie).sum(axis=1), (drawn <= seen + tie).sum(axis=1)
 
@@ -270,13 +297,15 @@ class _Test:
         return np.where(some, (self.seen - self.mean) / np.where(some, self.deviation, 1.0), 0.0)
 
 
-def _test(values: np.ndarray, statuses: np.ndarray, near: _Between, value: local.Value) -> _Test:
+def _test(
+    values: np.ndarray, statuses: np.ndarray, near: _Between, value: local.Value, chosen: np.ndarray
+) -> _Test:
     """Standardise the values of the areas that have one, and add the map up."""
     from zoo_geo.kernels.global_permutation import pair_sums
 
     status = _status(values, statuses, near)
     if status != OK:
-        return _Test(status)
+        return _Test(status, chosen)
     n, total, values = near.n, near.total, np.ascontiguousarray(values)
     z = values - values.mean()
     deviation = np.sqrt((z**2).mean())
@@ -290,15 +319,16 @@ def _test(values: np.ndarray, statuses: np.ndarray, near: _Between, value: local
         undefined, pairs = STATUSES[TOO_FEW], 1.0
     as_it_is = np.arange(n, dtype=np.int32)[:, None]
     sums = pair_sums(z[None, :], as_it_is, *near.pairs, near.reach)
-    parts = [arrangements.value_patterns(z, form) for form in _forms(level)]
+    forms = _forms(level)
+    parts = [arrangements.value_patterns(z, forms[k]) for k in chosen]
     null = tuple(arrangements.moments(near.patterns, part, n) for part in parts)
-    return _Test(
+    test = _Test(
         status,
+        chosen,
         z,
         level,
         undefined,
-        seen=_measured(sums[0], level)[:, 0],
-        mean=total / (n - 1.0) * np.array([-1.0, 2.0 * n, -1.0]),
+        mean=total / (n - 1.0) * np.array([-1.0, 2.0 * n, -1.0])[chosen],
         null=null,
         fits=np.array(
             [
@@ -306,9 +336,11 @@ def _test(values: np.ndarray, statuses: np.ndarray, near: _Between, value: local
                 for part, each in zip(parts, null, strict=True)
             ]
         ),
-        scale=np.array([1.0 / total, (n - 1.0) / (2.0 * n * total), 1.0 / pairs]),
+        scale=np.array([1.0 / total, (n - 1.0) / (2.0 * n * total), 1.0 / pairs])[chosen],
         offset=level**2 * total / pairs,
     )
+    test.seen = test.measured(sums[0])[:, 0]
+    return test
 
 
 def _status(values: np.ndarray, statuses: np.ndarray, near: _Between) -> int:
@@ -333,12 +365,6 @@ def _forms(level: float) -> tuple[np.ndarray, ...]:
     return moran, geary, getis_ord
 
 
-def _measured(sums: np.ndarray, level: float) -> np.ndarray:
-    """Turn the kernel's sums (3, n_arrangements) into those of the measures: `_forms` over all pairs."""
-    products, reach, squares = sums
-    return np.stack([2.0 * products, 2.0 * squares - 4.0 * products, 2.0 * products + 2.0 * level * reach])
-
-
 def _permute(tests: list[_Test], near: _Between, permutations: int, seed: int, n_jobs: int) -> None:
     """Count the arrangements on either side of the map; one arrangement serves all columns."""
     from zoo_geo.kernels.global_permutation import arrangements as arranged
@@ -352,8 +378,7 @@ def _permute(tests: list[_Test], near: _Between, permutations: int, seed: int, n
     def count(first: int) -> list[tuple[np.ndarray, np.ndarray]]:
         orders = arranged(near.n, seed, first, min(step, permutations - first))
         sums = pair_sums(columns, orders, *near.pairs, near.reach)
-        drawn = [_measured(each, test.level) for each, test in zip(sums, tests, strict=True)]
-        return [test.sides(each) for each, test in zip(drawn, tests, strict=True)]
+        return [test.sides(test.measured(each)) for each, test in zip(sums, tests, strict=True)]
 
     for found in spread_out(count, range(0, permutations, step), n_jobs):
         for test, (above, below) in zip(tests, found, strict=True):
@@ -367,7 +392,8 @@ def _rows(
     """One row a measure."""
     counted: _Row = {"n_areas": near.n, "n_isolates": near.isolates}
     if test.status != OK:
-        yield from ({"measure": measure, "status": STATUSES[test.status], **counted} for measure in MEASURES)
+        silent = {"status": STATUSES[test.status], **counted}
+        yield from ({"measure": MEASURES[k], **silent} for k in test.chosen)
         return
     deviation, z, drawn = test.deviation, test.z_scores, test.permuted(inference)
     skewness = np.array([0.0 if inference == "normal" else null.skewness for null in test.null])
@@ -376,7 +402,7 @@ def _rows(
         permutation_p(test.above, test.below, permutations, alternative),
         pearson_p(z, skewness, alternative),
     )
-    for k, measure in enumerate(MEASURES):
+    for k, measure in enumerate(MEASURES[place] for place in test.chosen):
         if measure == "getis_ord" and test.undefined:
             yield {"measure": measure, "status": test.undefined, **counted}
             continue

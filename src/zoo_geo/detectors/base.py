@@ -44,6 +44,8 @@ class Detection:
         Kind of evidence: two detections of one kind and reference never count twice.
     groups
         Classes that may support a flag; None for all.
+    counts
+        Whether a flag's minimum count means something: not for yes-or-no figures.
     effect
         Column that a flag's minimum effect is held against.
     clusters
@@ -61,6 +63,7 @@ class Detection:
     evidence: str = "own figure"
     effect: str = "ratio"
     groups: tuple[str, ...] | None = None
+    counts: bool = True
     clusters: pd.DataFrame | None = None
     parameters: Mapping[str, Any] = field(default_factory=dict)
     notices: tuple[str, ...] = ()
@@ -102,6 +105,8 @@ class Detector(ABC):
     """Kind of evidence: detectors of one kind never count twice."""
     groups: ClassVar[tuple[str, ...] | None] = None
     """Classes that may support a flag; None for all."""
+    counts: ClassVar[bool] = True
+    """Whether a flag's minimum count means something."""
     kinds: ClassVar[list[type[Detector]]] = []
 
     def __init_subclass__(cls, **kwargs: Any) -> None:  # noqa: ANN401
@@ -182,7 +187,7 @@ def assemble(detector: Detector, inputs: Inputs, scores: Scores, seed: int, n_jo
     parameters = asdict(detector) | {"seed": seed, "version": __version__}  # type: ignore[call-overload]
     return Detection(
         frame, detector.name, scores.reference, inputs.indicators, detector.evidence, detector.effect,
-        detector.groups, parameters=parameters, notices=tuple(scores.notices),
+        detector.groups, detector.counts, parameters=parameters, notices=tuple(scores.notices),
     )  # fmt: skip
 
 

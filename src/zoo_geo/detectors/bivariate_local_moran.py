@@ -11,7 +11,16 @@ from zoo_geo.checks import nearest_name
 from zoo_geo.detectors import local
 from zoo_geo.detectors.base import Alternative, Detector, Scores
 from zoo_geo.detectors.draws import infer
-from zoo_geo.detectors.inputs import OK, Inputs, matrix
+from zoo_geo.detectors.inputs import (
+    CONSTANT,
+    FEWEST_AREAS,
+    NOT_TESTED,
+    OK,
+    TOO_FEW,
+    Inputs,
+    matrix,
+    values,
+)
 from zoo_geo.detectors.nulls import Inference
 from zoo_geo.errors import InputError
 
@@ -23,7 +32,8 @@ class BivariateLocalMoran(Detector):
     The area's own figure times the row-standardised lag of the other indicator in the same period, both
     with mean 0 and standard deviation 1 (n - 1). The null keeps the area's own figure and draws the other
     indicator's around it from all other areas. It says that the two go together across borders, not that
-    one leads to the other; areas that lack either figure stay out.
+    one leads to the other. Areas that lack either figure stay out, and the other indicator itself is
+    ``not_tested``: that would be `LocalMoran`.
 
     Parameters
     ----------
@@ -58,7 +68,7 @@ class BivariateLocalMoran(Detector):
     name: ClassVar[str] = "bivariate_local_moran"
     evidence: ClassVar[str] = "another figure of the neighbours"
     groups: ClassVar[tuple[str, ...]] = ("HH", "LL")
-    own: ClassVar[tuple[str, ...]] = ("permutations", "residual")
+    own: ClassVar[tuple[str, ...]] = ("permutations", "residual", "other_value", "other_mean")
 
     other: str = ""
     permutations: int = 99_999
@@ -80,14 +90,14 @@ class BivariateLocalMoran(Detector):
     def _score(self, inputs: Inputs, seed: int, n_jobs: int) -> Scores:
         fields = local.fields(inputs, self.value, n_jobs)
         place = self._others(inputs)
-        lacking = np.where(fields.status == OK, fields.status[:, place], fields.status)
+        lacking = _lacking(fields, place)
         both = replace(fields, status=lacking)
         own = np.asfortranarray(np.where(lacking == OK, fields.values, np.nan))
         around = np.where(lacking == OK, fields.values[:, place], np.nan)
         found = infer(around, matrix(inputs), "conditional", local.plan(self, seed, n_jobs))
         columns = local.each_column(lambda c: local.moran(found, c, own[:, c]), own.shape, n_jobs)
         label, side = columns.pop("label"), columns.pop("side")
-        arrays = local.shown(both, found) | columns
+        arrays = local.shown(both, found) | columns | _next_door(inputs, lacking == OK, place)
         status = local.statuses(inputs, both, found)
         return Scores(self.reference, status, arrays, local.QUADRANTS, label, side)
 
@@ -101,3 +111,28 @@ class BivariateLocalMoran(Detector):
                 f"(known: {', '.join(known)}).{nearest_name(self.other, known)}"
             )
         return np.array([places[self.other, period] for _, period in inputs.columns], np.intp)
+
+
+def _lacking(fields: local.Fields, place: np.ndarray) -> np.ndarray:
+    """Status of each cell: why either figure is not there, or says nothing among the areas that have both."""
+    status = np.where(fields.status == OK, fields.status[:, place], fields.status)
+    for figures in (fields.values, fields.values[:, place]):
+        known = np.where(status == OK, figures, np.nan)
+        ok = np.isfinite(known)
+        low, high = (np.where(ok, known, edge) for edge in (np.inf, -np.inf))
+        alike = ok.any(axis=0) & (low.min(axis=0, initial=np.inf) >= high.max(axis=0, initial=-np.inf))
+        status[ok & alike] = CONSTANT
+        status[ok & ~alike & (ok.sum(axis=0) < FEWEST_AREAS)] = TOO_FEW
+    itself = place == np.arange(place.size)
+    status[(status == OK) & itself] = NOT_TESTED
+    return status
+
+
+def _next_door(inputs: Inputs, known: np.ndarray, place: np.ndarray) -> dict[str, np.ndarray]:
+    """Mean of the other indicator over the neighbours and over all areas, in the unit of its values."""
+    other = np.where(known, values(inputs)[:, place], 0.0)
+    weights = matrix(inputs)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        near = (weights @ other) / (weights @ known.astype(float))
+        mean = other.sum(axis=0) / known.sum(axis=0)
+    return {"other_value": np.where(known, near, np.nan), "other_mean": np.where(known, mean, np.nan)}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from functools import cached_property, lru_cache
+from functools import cached_property
 from typing import NamedTuple
 
 import numpy as np
@@ -15,6 +15,8 @@ from zoo_geo.detectors.nulls import Inference, Kind, Null, Rows, Standing, pears
 
 _DRAWS = 131_072
 _MOST_POSITIONS = 2**24
+_MOST_SUMS = 2**23
+_KEPT_BYTES = 2**25
 _TIE = 1e-9
 _FIRST_LOOK = 1_024
 _SURE, _LIKELY = 1e-6, 1e-4
@@ -84,10 +86,7 @@ class Inferred:
         """Sums of one column, with the exact moments of their null."""
         column = self.columns[c]
         moments = self.nulls[c].moments(column.calm, higher=self.plan.inference == "moments")
-        return Standing(
-            column.sums, moments.mean, moments.variance, moments.skewness,
-            self.above[:, c], self.below[:, c], self.drawn[:, c],
-        )  # fmt: skip
+        return Standing(column.sums, moments, self.above[:, c], self.below[:, c], self.drawn[:, c])
 
     def unit(self, c: int) -> np.ndarray:
         """What one of a column's sums is in the units of values and weights, shape (n,)."""
@@ -176,17 +175,17 @@ def _count(out: Inferred, null: Null, columns: np.ndarray) -> None:
     active = None if out.plan.stop_above is None else np.repeat(todo[None, :], columns.size, axis=0)
     length = int(taken[todo].max()) + (0 if total else 1)
     for first, count in out.plan.looks():
-        for start, size in _blocks(first, count, length):
-            pool = _pool(out.plan.seed, start, size, np.packbits(rows.valid).tobytes(), taken.size, length)
+        for start, size in _blocks(first, count, length, np.unique(taken[todo]).size):
+            pool = _pool(out.plan.seed, start, size, rows.valid, length)
             _Block(null, taken, pool, todo, active, columns, out).count()
         if active is not None:
             for at, c in enumerate(columns):
                 active[at] &= ~_settled(out, null, c)
 
 
-def _blocks(first: int, count: int, length: int) -> Iterator[tuple[int, int]]:
-    """Cut draws into blocks that stay small even where one area neighbours thousands."""
-    step = min(_DRAWS, max(_MOST_POSITIONS // length, 64))
+def _blocks(first: int, count: int, length: int, sizes: int) -> Iterator[tuple[int, int]]:
+    """Cut draws into blocks that stay small even where one area neighbours thousands, or degrees are many."""
+    step = min(_DRAWS, max(min(_MOST_POSITIONS // length, _MOST_SUMS // sizes), 64))
     for start in range(first, first + count, step):
         yield start, min(step, first + count - start)
 
@@ -220,16 +219,24 @@ class Pool(NamedTuple):
     place: np.ndarray
 
 
-@lru_cache(maxsize=2)
-def _pool(seed: int, first: int, count: int, valid: bytes, n: int, length: int) -> Pool:
-    """Pool of draws and its index, kept for the detectors that follow."""
+_recent: dict[tuple[object, ...], Pool] = {}
+
+
+def _pool(seed: int, first: int, count: int, valid: np.ndarray, length: int) -> Pool:
+    """Pool of draws and its index; small ones are kept for the detectors that follow."""
     from zoo_geo.kernels.permutation import draw_pool, holders
 
-    pool = draw_pool(
-        seed, first, count, np.unpackbits(np.frombuffer(valid, np.uint8), count=n).astype(bool), length
-    )
-    indptr, draw, place = holders(pool, n)
-    return Pool(pool, indptr, draw, place)
+    key = (seed, first, count, np.packbits(valid).tobytes(), valid.size, length)
+    if (known := _recent.get(key)) is not None:
+        return known
+    pool = draw_pool(seed, first, count, valid, length)
+    indptr, draw, place = holders(pool, valid.size)
+    made = Pool(pool, indptr, draw, place)
+    if sum(part.nbytes for part in made) <= _KEPT_BYTES:
+        while len(_recent) >= 2:
+            _recent.pop(next(iter(_recent)), None)
+        _recent[key] = made
+    return made
 
 
 @dataclass(frozen=True, eq=False)

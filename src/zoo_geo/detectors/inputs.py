@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from zoo_geo.areas import Areas
 
-OK, MISSING, SECRET, NO_EXPOSURE, ISOLATED, CONSTANT, TOO_FEW = range(len(STATUSES))
+OK, MISSING, SECRET, NO_EXPOSURE, ISOLATED, CONSTANT, TOO_FEW, NOT_TESTED = range(len(STATUSES))
 FEWEST_AREAS = 10
 """Fewer areas with a figure than this say nothing about each other."""
 _BLOCK = 8
@@ -171,6 +171,12 @@ def matrix(inputs: Inputs) -> sparse.csr_array:
         n, csr = inputs.codes.size, graph(inputs)
         row = np.repeat(np.arange(n), np.diff(csr.indptr))
         others = csr.indices != row
+        negative = others & (csr.data < 0)
+        if negative.any():
+            raise InputError(
+                "weights need to be 0 or more; got negative ones "
+                f"({examples(inputs.codes[row[negative]], int(others.sum()))}). Leave them out."
+            )
         indptr = np.concatenate([[0], np.cumsum(np.bincount(row[others], minlength=n))])
         inputs.kept["matrix"] = sparse.csr_array((csr.data[others], csr.indices[others], indptr), (n, n))
     return inputs.kept["matrix"]

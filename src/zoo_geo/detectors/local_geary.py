@@ -24,6 +24,7 @@ class LocalGeary(Detector):
 
     A low c means alike: ``HH`` and ``LL`` where area and neighbours lie on one side of the mean,
     ``positive`` where they are close to each other but not on one side. A high c means unlike: ``negative``.
+    Alike is not high: a group may lie just above the mean and be very much alike. So it supports no flag.
 
     Parameters
     ----------
@@ -52,9 +53,9 @@ class LocalGeary(Detector):
     """
 
     name: ClassVar[str] = "local_geary"
-    evidence: ClassVar[str] = "group of neighbours"
+    evidence: ClassVar[str] = "likeness to the neighbours"
     effect: ClassVar[str] = "group_ratio"
-    groups: ClassVar[tuple[str, ...]] = ("HH", "LL")
+    groups: ClassVar[tuple[str, ...]] = ()
     own: ClassVar[tuple[str, ...]] = local.OWN
 
     permutations: int = 99_999

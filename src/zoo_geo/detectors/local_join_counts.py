@@ -11,7 +11,7 @@ from scipy import sparse
 from zoo_geo.detectors import local
 from zoo_geo.detectors.base import Detector, Scores, options
 from zoo_geo.detectors.draws import Inferred, Plan, infer
-from zoo_geo.detectors.inputs import CONSTANT, OK, TOO_FEW, Inputs, column_status, matrix, values
+from zoo_geo.detectors.inputs import CONSTANT, NOT_TESTED, OK, Inputs, column_status, matrix, values
 from zoo_geo.detectors.nulls import Inference
 from zoo_geo.errors import InputError, examples
 
@@ -22,8 +22,8 @@ class LocalJoinCounts(Detector):
 
     For yes-or-no figures: values of 0 and 1 (a count out of an exposure of 1, or a value), or any figure
     cut at ``above``. The statistic is the number of neighbours with a 1, for areas with a 1 themselves; every
-    neighbour counts once, whatever its weight. Areas with a 0 have no joins to test: ``too_few``. Only many
-    joins mean something, so p is one-sided.
+    neighbour counts once, whatever its weight. Areas with a 0 have no joins to test: ``not_tested``. Only
+    many joins mean something, so p is one-sided.
 
     Given the area's own 1, the number of ones among its neighbours is hypergeometric when ones and zeros
     are dealt out anew over all other areas: ``inference="exact"`` needs no draws.
@@ -31,8 +31,9 @@ class LocalJoinCounts(Detector):
     Parameters
     ----------
     above
-        Areas with a value (column ``value``) above this count as 1, all others as 0; None where the
-        values are 0 and 1 already.
+        Areas with a value (column ``value``) above this count as 1, all others as 0: one level for all
+        indicators, or one by indicator. Indicators without a level need values of 0 and 1; others are
+        ``not_tested``.
     inference
         ``exact``, or ``permutation``.
     permutations
@@ -54,9 +55,10 @@ class LocalJoinCounts(Detector):
     name: ClassVar[str] = "local_join_counts"
     evidence: ClassVar[str] = "group of neighbours"
     groups: ClassVar[tuple[str, ...]] = ("joined",)
-    own: ClassVar[tuple[str, ...]] = ("permutations", "joins_expected")
+    counts: ClassVar[bool] = False
+    own: ClassVar[tuple[str, ...]] = ("permutations", "joins", "joins_expected")
 
-    above: float | None = None
+    above: float | dict[str, float] | None = None
     inference: Literal["exact", "permutation"] = "exact"
     permutations: int = 99_999
     stop_above: float | None = None
@@ -72,9 +74,10 @@ class LocalJoinCounts(Detector):
 
     def _score(self, inputs: Inputs, seed: int, n_jobs: int) -> Scores:
         status = column_status(inputs)
-        ones = self._ones(inputs, status)
-        alike = ((ones == 1) | np.isnan(ones)).all(axis=0)
+        ones, skipped = self._ones(inputs, status)
+        alike = np.isfinite(ones).any(axis=0) & ~((ones == 0).any(axis=0) & (ones == 1).any(axis=0))
         status[(status == OK) & alike] = CONSTANT
+        status[:, skipped] = np.where(status[:, skipped] == OK, NOT_TESTED, status[:, skipped])
         given = matrix(inputs)
         weights = sparse.csr_array((np.ones_like(given.data), given.indices, given.indptr), given.shape)
         inference: Inference = "permutation" if self.inference == "permutation" else "normal"
@@ -83,28 +86,36 @@ class LocalJoinCounts(Detector):
         fields = local.Fields(ones, status)
         columns = local.each_column(lambda c: self._column(found, ones[:, c], c), ones.shape, n_jobs)
         label, side = columns.pop("label"), columns.pop("side")
-        arrays = local.shown(fields, found) | columns | {"joins_expected": _expected(found, ones)}
+        joins = {"joins": columns["statistic"], "joins_expected": _expected(found, ones)}
+        arrays = local.shown(fields, found) | columns | joins
         status = local.statuses(inputs, fields, found)
-        status[(status == OK) & (ones == 0)] = TOO_FEW
-        return Scores(self.reference, status, arrays, ("none", "joined"), label, side)
+        status[(status == OK) & (ones == 0)] = NOT_TESTED
+        notices = [
+            f"{name}: values other than 0 and 1 have no joins to count. Say above= which value counts as 1."
+            for name in dict.fromkeys(inputs.columns[c][0].id for c in skipped)
+        ]
+        return Scores(self.reference, status, arrays, ("none", "joined"), label, side, notices)
 
-    def _ones(self, inputs: Inputs, status: np.ndarray) -> np.ndarray:
-        """Values as 0 and 1, NaN where there is none; shape (n, n_columns)."""
+    def _ones(self, inputs: Inputs, status: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Values as 0 and 1, NaN where there is none, shape (n, n_columns); and columns that have others."""
         seen = np.where(status == OK, values(inputs), np.nan)
-        if self.above is not None:
-            return np.where(np.isfinite(seen), seen > self.above, np.nan)
         per = np.where(inputs.is_value(), 1.0, inputs.per())
-        ones = seen / per
-        wrong = np.isfinite(ones) & (ones != 0) & (ones != 1)
-        if wrong.any():
-            column = int(np.flatnonzero(wrong.any(axis=0))[0])
-            indicator = inputs.columns[column][0].id
-            names = examples(inputs.codes[np.flatnonzero(wrong[:, column])], int(np.isfinite(ones).sum()))
+        ones, skipped = seen / per, []
+        for c, (indicator, _) in enumerate(inputs.columns):
+            level = self.above.get(indicator.id) if isinstance(self.above, dict) else self.above
+            known = np.isfinite(seen[:, c])
+            if level is not None:
+                ones[:, c] = np.where(known, seen[:, c] > level, np.nan)
+            elif not np.isin(ones[known, c], (0.0, 1.0)).all():
+                ones[:, c] = np.nan
+                skipped.append(c)
+        if skipped and len(skipped) == len(inputs.columns):
             raise InputError(
-                f"values of {indicator} need to be 0 and 1; got others ({names}). "
+                "values need to be 0 and 1 for an indicator at least; got others in all "
+                f"({examples(list(dict.fromkeys(i.id for i, _ in inputs.columns)))}). "
                 "Say above= which value an area counts as 1."
             )
-        return ones
+        return ones, np.array(skipped, np.intp)
 
     def _column(self, found: Inferred, ones: np.ndarray, c: int) -> local.Column:
         from scipy.stats import hypergeom

@@ -6,7 +6,7 @@ neighbours' are drawn from all other areas; under the total null its own value i
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import comb
 from typing import Literal
 
@@ -105,10 +105,13 @@ class Null:
 
     def moments(self, x: np.ndarray, higher: bool = False) -> Moments:
         """Exact moments of the sums that `observed` gives, from standardised values."""
-        if self.kind != "geary" and not higher:
-            return self._lag_moments(x)
-        size, mean, central = self._population(x, 4 if higher else 2)
-        return _moments_of_sum(size, mean, central, self.rows.sums)
+        if self.kind == "geary":
+            return _moments_of_sum(*self._population(x, 4 if higher else 2), self.rows.sums)
+        found = self._lag_moments(x)
+        if not higher:
+            return found
+        shape = _moments_of_sum(*self._population(x, 4), self.rows.sums)
+        return replace(found, skewness=shape.skewness, kurtosis=shape.kurtosis)
 
     def _lag_moments(self, x: np.ndarray) -> Moments:
         """Mean and variance, which every lag is standardised with, in one go."""
@@ -140,7 +143,22 @@ class Null:
         if order > 2:
             central.append(raw[2] - 3 * mean * raw[1] + 2 * mean**3)
             central.append(raw[3] - 4 * mean * raw[2] + 6 * mean**2 * raw[1] - 3 * mean**4)
+        if self.kind == "geary":
+            _mend_extremes(x, self.rows.valid, mean, central)
         return size, mean, central
+
+
+def _mend_extremes(x: np.ndarray, valid: np.ndarray, mean: np.ndarray, central: list[np.ndarray]) -> None:
+    """Add up one by one what an extreme own value would cancel: a hundred areas at most have one."""
+    for i in np.flatnonzero(valid & (x**2 > 0.01 * valid.sum())):
+        others = valid.copy()
+        others[i] = False
+        square = (x[others] - x[i]) ** 2
+        mean[i] = square.mean() if square.size else 0.0
+        away = square - mean[i]
+        away[np.abs(away) < _NOTHING * mean[i]] = 0.0
+        for r, each in enumerate(central, 2):
+            each[i] = (away**r).mean() if square.size else 0.0
 
 
 def _powers_of_squares(power: list[np.ndarray], powers: list[float], r: int) -> np.ndarray:
@@ -187,17 +205,16 @@ class Standing:
 
     Parameters
     ----------
-    value, mean, variance, skewness
-        The sum of standardised values over scaled weights, and the exact moments of its null (skewness 0
-        unless asked for).
+    value
+        The sum of standardised values over scaled weights.
+    moments
+        Exact moments of its null.
     above, below, drawn
         Null sums at or above, at or below the value, and how many were drawn.
     """
 
     value: np.ndarray
-    mean: np.ndarray
-    variance: np.ndarray
-    skewness: np.ndarray
+    moments: Moments
     above: np.ndarray
     below: np.ndarray
     drawn: np.ndarray
@@ -207,21 +224,25 @@ class Standing:
         from zoo_geo.kernels.standing import z_scores
 
         side = np.ones(self.value.size, np.int8) if side is None else side
-        return z_scores(self.value, self.mean, self.variance, side)
+        return z_scores(self.value, self.moments.mean, self.moments.variance, side)
 
     def p(self, alternative: Alternative, inference: Inference, side: np.ndarray | None = None) -> np.ndarray:
         """p of ``side`` times the sum, for every area; 1 where nothing is left to chance or ``side`` is 0."""
-        some = self.variance > 0 if side is None else (self.variance > 0) & (side != 0)
+        some = self.moments.variance > 0 if side is None else (self.moments.variance > 0) & (side != 0)
         if inference != "permutation":
-            skewness = self.skewness if inference == "moments" else np.zeros(self.value.size)
-            z = self.z(side)
-            return np.where(
-                some, pearson_p(z, skewness if side is None else side * skewness, alternative), 1.0
-            )
+            return np.where(some, self._curve(alternative, inference, side), 1.0)
         above, below = self.above, self.below
         if side is not None and alternative != "two-sided":
             above, below = np.where(side < 0, below, above), np.where(side < 0, above, below)
         return np.where(some, permutation_p(above, below, self.drawn, alternative), 1.0)
+
+    def _curve(self, alternative: Alternative, inference: Inference, side: np.ndarray | None) -> np.ndarray:
+        """p from a curve through the moments."""
+        z, found = self.z(side), self.moments
+        if inference == "normal":
+            return pearson_p(z, np.zeros(z.size), alternative)
+        skewness = found.skewness if side is None else side * found.skewness
+        return bounded_p(pearson_p(z, skewness, alternative), z, skewness, found.kurtosis)
 
 
 def permutation_p(
@@ -241,8 +262,8 @@ def pearson_p(
     """p of a standardised value under a Pearson III law (a shifted gamma) of a given skewness.
 
     Skewness 0 is the normal law. The short tail of a Pearson III law ends where that of the null may go on:
-    beyond a skewness of 0.5, ``cautious`` takes the normal tail there, which promises too little rather
-    than too much. p is never 0: it stops at 1e-300.
+    ``cautious`` takes the normal tail there if it is larger, which promises too little rather than too
+    much. p is never 0: it stops at 1e-300.
     """
     upper, lower = _tail(z, skewness, cautious), _tail(-z, -skewness, cautious)
     if alternative == "greater":
@@ -254,7 +275,19 @@ def pearson_p(
     return np.maximum(p, 1e-300)
 
 
-_MILD = 0.5
+_HEAVY = 0.1
+
+
+def bounded_p(p: np.ndarray, z: np.ndarray, skewness: np.ndarray, kurtosis: np.ndarray) -> np.ndarray:
+    """Let p promise no more than the moments do where the null has heavier tails than a Pearson III law.
+
+    A gamma law of this skewness has kurtosis 3 + 1.5 skewness squared. Beyond that (by more than 0.1) the
+    curve may be wrong by any factor, and p is at least kurtosis / z^4, which no law can exceed.
+    """
+    heavy = kurtosis > 3.0 + 1.5 * skewness**2 + _HEAVY
+    with np.errstate(divide="ignore"):
+        most = np.minimum(1.0, kurtosis / z**4)
+    return np.where(heavy, np.maximum(p, most), p)
 
 
 def _tail(z: np.ndarray, skewness: np.ndarray, cautious: bool) -> np.ndarray:
@@ -262,7 +295,7 @@ def _tail(z: np.ndarray, skewness: np.ndarray, cautious: bool) -> np.ndarray:
     tail = _pearson_tail(z, skewness)
     if not cautious:
         return tail
-    return np.where(skewness < -_MILD, np.maximum(tail, special.ndtr(-z)), tail)
+    return np.where(skewness < 0, np.maximum(tail, special.ndtr(-z)), tail)
 
 
 def _pearson_tail(z: np.ndarray, skewness: np.ndarray) -> np.ndarray:

@@ -76,25 +76,29 @@ def holders(pool, n):
 @njit(cache=True, nogil=True)
 def standardize(values):
     """Bring a column to mean 0 and standard deviation 1, NaN to 0; returns it, the mean and the deviation."""
-    count, total, squares = 0, 0.0, 0.0
+    count, total, squares, rest, unit = 0, 0.0, 0.0, 0.0, 0.0
+    for v in values:
+        if not np.isnan(v):
+            unit = max(unit, abs(v))
+    unit = unit if unit > 0.0 else 1.0
     for v in values:
         if not np.isnan(v):
             count += 1
-            total += v
-    mean, rest = total / max(count, 1), 0.0
+            total += v / unit
+    mean = total / max(count, 1)
     for v in values:
         if not np.isnan(v):
-            rest += v - mean
-            squares += (v - mean) * (v - mean)
+            rest += v / unit - mean
+            squares += (v / unit - mean) * (v / unit - mean)
     mean += rest / max(count, 1)
-    spread = np.sqrt(max(squares / max(count, 1), 0.0))
+    spread = np.sqrt(squares / max(count, 1))
     if not spread > 1e-12 * abs(mean):
         spread = 1.0
     out = np.zeros(values.size)
     for i in range(values.size):
         if not np.isnan(values[i]):
-            out[i] = (values[i] - mean) / spread
-    return out, mean, spread
+            out[i] = (values[i] / unit - mean) / spread
+    return out, mean * unit, spread * unit
 
 
 @njit(cache=True, nogil=True)

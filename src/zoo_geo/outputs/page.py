@@ -42,6 +42,7 @@ _STYLES: dict[str, dict[str, str]] = {
     "no_exposure": {"color": "#dcdfe3", "ink": "#a3aab2", "pattern": "\\", "tone": "#8b95a1"},
     "isolated": {"color": "#dcdfe3", "ink": "#939ba4", "pattern": "-", "tone": "#8b95a1"},
     "constant": {"color": "#dcdfe3", "ink": "#939ba4", "pattern": "|", "tone": "#8b95a1"},
+    "not_tested": {"color": "#e9ebee", "ink": "#b4bac2", "pattern": ".", "tone": "#8b95a1"},
     "water": {"color": "#cde6e3"},
 }
 _PLACES = [*CLASSES, "water"]
@@ -74,6 +75,7 @@ _WORDS: dict[str, dict[str, str]] = {
         "no_exposure": "Nothing to compare per",
         "isolated": "No neighbours",
         "constant": "All areas equal",
+        "not_tested": "Not looked at",
         "water": "Water",
     },
     "nl": {
@@ -103,6 +105,7 @@ _WORDS: dict[str, dict[str, str]] = {
         "no_exposure": "Geen noemer",
         "isolated": "Geen buren",
         "constant": "Alle gebieden gelijk",
+        "not_tested": "Niet bekeken",
         "water": "Water",
     },
 }

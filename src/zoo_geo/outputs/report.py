@@ -311,6 +311,7 @@ _COLUMNS: dict[str, dict[str, str]] = {
         "isolated": "geen buren",
         "constant": "alle gebieden gelijk",
         "too_few": "te weinig om iets te zeggen",
+        "not_tested": "niet bekeken",
         "high_998": "hoog (99,8%)",
         "high_95": "hoog (95%)",
         "as_expected": "zoals verwacht",
