@@ -140,8 +140,7 @@ def global_statistics(
         for c, (indicator, period) in enumerate(inputs.columns)
         for row in columns[c]
     ]
-    types = dict.fromkeys(("statistic", "expected", "variance", "z", "p_value"), "float64")
-    return pd.DataFrame(named, columns=list(GLOBAL_COLUMNS)).astype({"permutations": "Int64", **types})
+    return pd.DataFrame(named, columns=list(GLOBAL_COLUMNS)).astype({"permutations": "Int64"})
 
 
 def _chosen(measures: tuple[str, ...]) -> np.ndarray:
@@ -400,7 +399,7 @@ def _rows(
     p = np.where(
         drawn,
         permutation_p(test.above, test.below, permutations, alternative),
-        pearson_p(z, skewness, alternative),
+        pearson_p(z, skewness, alternative, cautious=False),  # permutation has the maps that no curve fits
     )
     for k, measure in enumerate(MEASURES[place] for place in test.chosen):
         if measure == "getis_ord" and test.undefined:
