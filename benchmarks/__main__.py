@@ -72,7 +72,7 @@ def main() -> None:
         whole=whole.table(),
         contiguity=contiguity.table([pace for name in contiguity.MAPS for pace in contiguity.compare(name)]),
         calibration=calibration.report(replicates=8),
-        groups=local_calibration.report(replicates=1),
+        groups=local_calibration.report(replicates=2),
     )
     PAGE.write_text(text, encoding="utf-8")
     print(text)

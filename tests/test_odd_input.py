@@ -123,3 +123,61 @@ def test_a_large_pool_is_not_kept():
     found = infer(values, weights, "conditional", Plan(30_000))
     assert found.drawn.min() == 30_000
     assert not draws._recent
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: zg.LocalMoran(permutations=1e6), "permutations needs to be a whole number; got 1000000.0"),
+        (lambda: zg.LocalMoran(permutations="999"), "permutations needs to be a whole number; got '999'"),
+        (lambda: zg.LocalGeary(stop_above="0.1"), "stop_above needs to be a p between 0 and 1"),
+        (lambda: zg.GetisOrd(star="no"), "star needs to be one of True, False; got 'no'"),
+        (lambda: zg.LocalJoinCounts(above="2"), "above needs to be a number.*got '2'"),
+        (lambda: zg.LocalJoinCounts(above={"a": np.nan}), "above needs to be a number.*got nan"),
+    ],
+)
+def test_options_of_the_wrong_kind_are_refused(make, message):
+    with pytest.raises(zg.InputError, match=message):
+        make()
+
+
+def test_arguments_of_the_wrong_kind_are_refused():
+    world = lattice(4, 4)
+    panel, graph = world.panel(np.arange(16.0), family="gaussian"), world.graph()
+    detector = zg.LocalMoran(99, "rate")
+    with pytest.raises(zg.InputError, match="panel needs to be a Panel; got Graph"):
+        detector.detect(graph, panel)
+    with pytest.raises(zg.InputError, match=r"neighbors needs to be a libpysal Graph .*; got str"):
+        detector.detect(panel, "queen")
+    with pytest.raises(zg.InputError, match=r"areas needs to be Areas .*; got str"):
+        detector.detect(panel, graph, areas="map.gpkg")
+    with pytest.raises(zg.InputError, match=r"above needs to name indicators of the panel \(y\); got x"):
+        zg.LocalJoinCounts({"x": 1.0}).detect(panel, graph)
+
+
+def test_a_minimum_ratio_without_a_ratio_is_said():
+    world = lattice(8, 8)
+    size, counts = np.full(64, 500.0), np.random.default_rng(0).poisson(20, 64).astype(float)
+    counts[:20] *= 4
+    found = zg.GetisOrd(999, value="rate").detect(world.panel(counts, size), world.graph())
+    assert len(zg.flag(found, alpha=0.05).frame)
+    flags = zg.flag(found, alpha=0.05, min_ratio=1.25)
+    assert not len(flags.frame)
+    assert any("value='rate'" in notice for notice in flags.notices)
+
+
+def test_a_calm_area_beside_a_group_is_none_of_it():
+    world = lattice(20, 20)
+    members = [r * 20 + c for r in (9, 10, 11) for c in (9, 10, 11)]
+    rng = np.random.default_rng(3)
+    size = np.full(400, 1_000.0)
+    rate = np.full(400, 0.03)
+    rate[members] *= 2.5
+    found = zg.GetisOrd(9_999).detect(world.panel(rng.poisson(size * rate), size), world.graph())
+    frame = found.frame.set_index("area").loc[world.codes]
+    beside = [i for i in range(400) if i not in members and set(world.near[i]) & set(members)]
+    assert (frame["p_value"].iloc[beside] < 0.001).any()
+    flagged = set(zg.flag(found).frame["area"])
+    assert len(flagged & {world.codes[i] for i in members}) >= 7
+    calm = frame.index[(frame["ratio_low"] <= 1) & (frame["direction"] == "high")]
+    assert not flagged & set(calm)

@@ -23,7 +23,7 @@ from zoo_geo.references import Group, Reference, totals
 ODD = 2.6
 """Absolute z above which an area leaves the expectation of others (1 % of a calm map)."""
 
-ODD_GROUP = 3.0
+ODD_GROUP = 3.2
 """The same for a group: an area with its neighbours."""
 
 _SPREAD_SAMPLE = 4_000

@@ -105,7 +105,8 @@ def flag(
 
     A cell is flagged when at least one detection that is no context supports it: its adjusted p is at
     most ``alpha`` and the effect and count are large enough. Evidence of a group (local Moran, G*)
-    needs the effect of the group and of the area itself.
+    needs the effect of the group and of the area itself, whose 95 % interval has to leave 1 out: a calm
+    area beside a group is none of it.
 
     Parameters
     ----------
@@ -139,7 +140,7 @@ def flag(
         frame = _next_door(frame, graph)
     notices = [notice for detection in detections for notice in detection.notices]
     for detection, support in zip(detections, supports, strict=True):
-        notices += _too_coarse(detection, support, rules)
+        notices += _too_coarse(detection, support, rules) + _without_effect(detection, rules)
     return Flags(frame, evidence, cells, tuple(dict.fromkeys(notices)))
 
 
@@ -208,8 +209,11 @@ def _large(detection: Detection, high: np.ndarray, rules: Rules) -> np.ndarray:
         for name in dict.fromkeys(("ratio", detection.effect)):
             ratio = frame[name].to_numpy()
             far = np.where(high, ratio >= rules.min_ratio, ratio <= 1.0 / rules.min_ratio)
-            unknown = np.isnan(ratio) & (_is_value(detection) | (rules.min_ratio == 1.0))
+            unknown = np.isnan(ratio) & (_uncounted(detection) | (rules.min_ratio == 1.0))
             enough &= far | unknown  # a scale without a zero has no ratio
+        if detection.effect != "ratio":
+            low_end, high_end = frame["ratio_low"].to_numpy(), frame["ratio_high"].to_numpy()
+            enough &= np.where(high, low_end > 1.0, high_end < 1.0) | np.isnan(low_end)
         if rules.min_excess > 0:
             enough &= np.abs(observed - expected) >= rules.min_excess
         count = np.where(high | np.isnan(expected), observed, expected)
@@ -400,6 +404,17 @@ def _next_door(frame: pd.DataFrame, graph: Graph) -> pd.DataFrame:
     merged = frame.merge(count, on=KEYS, how="left", validate="one_to_one")
     merged["neighbors_flagged"] = merged["neighbors_flagged"].fillna(0).astype(int)
     return merged
+
+
+def _without_effect(detection: Detection, rules: Rules) -> list[str]:
+    """Say where there is nothing to hold the minimum ratio against."""
+    counted = ~_uncounted(detection) & np.isfinite(detection.frame["p_value"].to_numpy())
+    if rules.min_ratio == 1.0 or not counted.any() or detection.frame["ratio"].notna().any():
+        return []
+    return [
+        f"{detection.name}: value='{detection.parameters.get('value')}' expects nothing of an area itself, "
+        "so with a minimum ratio it flags no counts and shares. Use value='residual', or no min_ratio."
+    ]
 
 
 def _too_coarse(detection: Detection, support: _Support, rules: Rules) -> list[str]:

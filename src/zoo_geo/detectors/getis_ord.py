@@ -69,7 +69,7 @@ class GetisOrd(Detector):
 
     def __post_init__(self) -> None:
         local.check(self)
-        options(null=(self.null, ("total", "conditional", None)))
+        options(null=(self.null, ("total", "conditional", None)), star=(self.star, (True, False)))
         if self.null is None:
             object.__setattr__(self, "null", "total" if self.star else "conditional")
         if self.null == "total" and not self.star:

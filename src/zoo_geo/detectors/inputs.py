@@ -102,6 +102,7 @@ _kept: tuple[tuple[weakref.ref[Any] | None, ...], Inputs] | None = None
 def prepare(panel: Panel, neighbors: Graph | None, areas: Areas | None) -> Inputs:
     """Put panel and graph on one list of areas; the last ones are kept for the next detector."""
     global _kept
+    _check_kinds(panel, neighbors, areas)
     given = (panel, neighbors, areas)
     if _kept is not None and all(
         each is None if ref is None else each is ref() is not None
@@ -111,6 +112,22 @@ def prepare(panel: Panel, neighbors: Graph | None, areas: Areas | None) -> Input
     inputs = _prepare(panel, neighbors, areas)
     _kept = tuple(None if each is None else weakref.ref(each, _forget) for each in given), inputs
     return inputs
+
+
+def _check_kinds(panel: object, neighbors: object, areas: object) -> None:
+    """Raise where an argument is something else than it should be."""
+    wanted = {
+        "panel": (panel, isinstance(panel, Panel), "a Panel"),
+        "neighbors": (
+            neighbors,
+            hasattr(neighbors, "adjacency"),
+            "a libpysal Graph (see zoo_geo.build_weights)",
+        ),
+        "areas": (areas, hasattr(areas, "parents"), "Areas (read_areas)"),
+    }
+    for name, (value, fits, what) in wanted.items():
+        if not fits and (value is not None or name == "panel"):
+            raise InputError(f"{name} needs to be {what}; got {type(value).__name__}.")
 
 
 def _forget(ref: weakref.ref[Any]) -> None:

@@ -75,6 +75,11 @@ def check(detector: Any) -> None:  # noqa: ANN401
 
 def check_draws(permutations: int, stop_above: float | None) -> None:
     """Check how many draws are asked for, and when they may stop."""
+    whole = isinstance(permutations, (int, np.integer)) and not isinstance(permutations, bool)
+    if not whole:
+        raise InputError(f"permutations needs to be a whole number; got {permutations!r}.")
+    if stop_above is not None and not isinstance(stop_above, (int, float, np.number)):
+        raise InputError(f"stop_above needs to be a p between 0 and 1, or None; got {stop_above!r}.")
     if not 19 <= permutations <= 10_000_000:
         raise InputError(f"permutations needs to be between 19 and 10,000,000; got {permutations:,}.")
     if stop_above is not None and not 0 < stop_above < 1:

@@ -66,6 +66,10 @@ class LocalJoinCounts(Detector):
     def __post_init__(self) -> None:
         options(inference=(self.inference, ("exact", "permutation")))
         local.check_draws(self.permutations, self.stop_above)
+        levels = self.above.values() if isinstance(self.above, dict) else [self.above]
+        wrong = [each for each in levels if each is not None and not _is_number(each)]
+        if wrong:
+            raise InputError(f"above needs to be a number, or one for each indicator; got {wrong[0]!r}.")
 
     @property
     def reference(self) -> str:
@@ -98,6 +102,13 @@ class LocalJoinCounts(Detector):
 
     def _ones(self, inputs: Inputs, status: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Values as 0 and 1, NaN where there is none, shape (n, n_columns); and columns that have others."""
+        known_ids = {indicator.id for indicator, _ in inputs.columns}
+        unknown = set(self.above) - known_ids if isinstance(self.above, dict) else set()
+        if unknown:
+            raise InputError(
+                f"above needs to name indicators of the panel ({', '.join(sorted(known_ids))}); "
+                f"got {', '.join(sorted(unknown))}."
+            )
         seen = np.where(status == OK, values(inputs), np.nan)
         per = np.where(inputs.is_value(), 1.0, inputs.per())
         ones, skipped = seen / per, []
@@ -133,6 +144,14 @@ class LocalJoinCounts(Detector):
         statistic = np.where(np.isfinite(ones), np.where(has, joins, 0.0), np.nan)
         joined = has & (standing.z() > 0)
         return local.Column(statistic, standing.z(), np.maximum(p, 1e-300), joined, has)
+
+
+def _is_number(value: object) -> bool:
+    return (
+        isinstance(value, (int, float, np.number))
+        and not isinstance(value, bool)
+        and bool(np.isfinite(value))
+    )
 
 
 def _expected(found: Inferred, ones: np.ndarray) -> np.ndarray:
