@@ -7,6 +7,7 @@ same in any block of arrangements, on any thread and beside any other columns.
 import numpy as np
 from numba import njit
 
+# As in `permutation`: a kernel that calls one of another file is not compiled anew when that file changes.
 _GOLDEN = np.uint64(0x9E3779B97F4A7C15)
 _MIX_1 = np.uint64(0xBF58476D1CE4E5B9)
 _MIX_2 = np.uint64(0x94D049BB133111EB)
