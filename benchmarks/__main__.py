@@ -52,7 +52,8 @@ areas are flagged.
 ## Groups: local statistics
 
 The same country with 40 planted clusters of 4 to 12 areas on each map (see decision 0008). A discovery
-is false by *area* where the area itself is not planted, by *group* where no neighbour is either; `found`: a member is flagged in the right direction, of 8 or more expected events.
+is false by *area* where the area itself is not planted, by *group* where no neighbour is either;
+`found`: a member is flagged in the right direction, of 8 or more expected events.
 
 {groups}
 """
