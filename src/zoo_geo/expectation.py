@@ -19,6 +19,7 @@ from scipy import sparse, special
 
 from zoo_geo.predictive import SMALLEST_SPREAD, Binomial, Family, Gaussian, Poisson
 from zoo_geo.references import Group, Reference, totals
+from zoo_geo.response import Counts, respond
 
 ODD = 2.6
 """Absolute z above which an area leaves the expectation of others (1 % of a calm map)."""
@@ -27,6 +28,8 @@ ODD_GROUP = 3.2
 """The same for a group: an area with its neighbours."""
 
 _SPREAD_SAMPLE = 4_000
+_MARGIN = 2.0
+"""Log likelihood that one more number has to bring."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,7 +44,11 @@ class Expectation:
         Effective number of events (gaussian: weight) behind the rate, same shape.
     spread
         Variance phi of true rates about the reference relative to its rate; binomial: correlation
-        rho; gaussian: variance of a value of weight one. Shape (n_columns,).
+        rho; gaussian: variance of a value of weight one. Shape (n_areas, n_columns).
+    heavy
+        Part of ``spread`` that belongs to a heavy upper tail, 0 to 1, same shape.
+    ratio
+        Expected rate over that of a rate in proportion to exposure, same shape.
     width
         Index of the surroundings that each column uses, shape (n_columns,).
     freedom
@@ -53,6 +60,8 @@ class Expectation:
     spread: np.ndarray
     width: np.ndarray
     freedom: np.ndarray
+    heavy: np.ndarray
+    ratio: np.ndarray
 
 
 @dataclass(frozen=True)
@@ -71,6 +80,10 @@ class Options:
         Trust the expectation less where the rate of the surroundings changes from one area to the next.
     groups
         Areas that are odd together leave it too, and steepness always counts: a group sees smaller errors.
+    response
+        Let rate and spread depend on exposure where that predicts better.
+    heavy
+        Let the upper tail of true rates be heavier than that of a gamma law where the counts ask for it.
     """
 
     clean: int = 2
@@ -78,6 +91,8 @@ class Options:
     shrink: bool = True
     steep: bool = True
     groups: bool = False
+    response: bool = True
+    heavy: bool = True
 
 
 @dataclass(frozen=True, eq=False)
@@ -99,6 +114,7 @@ def expect(
     wider: Sequence[Reference],
     options: Options = Options(),
     touching: sparse.csr_array | None = None,
+    points: np.ndarray | None = None,
 ) -> Expectation:
     """Estimate what each area's surroundings lead to expect.
 
@@ -117,12 +133,17 @@ def expect(
         Parts to switch off.
     touching
         Direct neighbours, for how steep the surface is; None where that makes no difference.
+    points
+        Places of the areas, shape (n_areas, 2), for how far away their surroundings are; None if unknown.
     """
-    block = _Block(np.where(valid, observed, 0.0), np.where(valid, size, 0.0), valid, family)
+    whole = _Block(np.where(valid, observed, 0.0), np.where(valid, size, 0.0), valid, family)
     keep = valid.astype(float)
-    phi = family.first_spread(observed, size, valid)
+    phi = np.broadcast_to(family.first_spread(observed, size, valid), keep.shape)
+    ratio = np.ones_like(keep)
+    far = None if points is None else [_distance(reference, points) for reference in near]
     chosen: Expectation | None = None
     for step in range(options.clean + 1):
+        block = replace(whole, size=whole.size * ratio)
         damping = keep * _damping(block, keep, chosen, phi, options)
         centre, loose = _wider(block, damping, phi, wider)
         candidates = [
@@ -131,18 +152,64 @@ def expect(
         fits = [_with_spread(block, keep, fit, phi) for fit in candidates]
         chosen = _best(block, keep, fits)
         if touching is not None and options.steep:
-            steep = _steepness(block, damping, touching, near, chosen)
-            richer = _with_steepness(block, keep, chosen, steep)
-            chosen = richer if options.groups else _where_better(block, keep, chosen, richer)
-        phi = chosen.spread
+            steep = [_steepness(block, damping, touching, near, chosen)]
+            if far is not None:
+                steep.insert(0, np.stack([far[width] for width in chosen.width], axis=1))
+            chosen = _steepened(block, keep, chosen, steep, options.groups)
+        chosen = _responsive(whole, block, keep, replace(chosen, ratio=ratio), options)
+        phi, ratio = chosen.spread, chosen.ratio
         if step < options.clean:
-            odd = _odd(block, chosen)
+            odd = _odd(whole, chosen)
             if touching is not None and options.groups:
                 once = shared(chosen, valid, touching)
                 odd |= odd_together(residuals(observed, size, valid, family, once), touching)
             keep = (valid & ~odd).astype(float)
     assert chosen is not None
     return chosen
+
+
+def _distance(reference: Reference, points: np.ndarray) -> np.ndarray:
+    """Mean squared distance to the areas of a reference, in units of its median, at most 30; shape (n,)."""
+    moments = np.column_stack([np.ones(len(points)), points, (points**2).sum(1)])
+    near = reference @ moments
+    with np.errstate(divide="ignore", invalid="ignore"):
+        mean = near[:, 1:] / near[:, :1]
+        square = mean[:, 2] - 2.0 * (points * mean[:, :2]).sum(1) + (points**2).sum(1)
+        square = np.nan_to_num(square / np.median(square[np.isfinite(square)]), posinf=0.0)
+    return np.clip(square, 0.0, 30.0)
+
+
+def _steepened(
+    block: _Block, keep: np.ndarray, fit: Expectation, steep: list[np.ndarray], always: bool
+) -> Expectation:
+    """Let the error grow with what says most about it: steps of the surroundings' rate, their distance, or both."""
+    for each in steep:
+        richer = _with_steepness(block, keep, fit, each)
+        fit = richer if always and each is steep[-1] else _where_better(block, keep, fit, richer)
+    return fit
+
+
+def _responsive(whole: _Block, block: _Block, keep: np.ndarray, fit: Expectation, options: Options) -> Expectation:
+    """Let rate, spread and tail depend on exposure in the columns where that predicts better."""
+    if not isinstance(block.family, Poisson) or isinstance(block.family, Binomial):
+        return replace(fit, rate=fit.rate * fit.ratio)
+    ratio, spread, heavy = fit.ratio.copy(), fit.spread.copy(), np.zeros_like(fit.spread)
+    for c in range(ratio.shape[1]):
+        rows = np.flatnonzero(block.valid[:, c] & usable(block.family, fit.rate[:, c], block.size[:, c]))
+        if rows.size < _FEWEST_RESPONSIVE:
+            continue
+        counts = Counts(
+            block.observed[rows, c], whole.size[rows, c], fit.rate[rows, c] * block.size[rows, c],
+            1.0 / fit.strength[rows, c], keep[rows, c] > 0,
+        )  # fmt: skip
+        found = respond(counts, fit.spread[rows, c], options.response, options.heavy, np.ptp(ratio[:, c]) > 0)
+        if found is not None:
+            more, spread[:, c], heavy[:, c] = found.at(whole.size[:, c])
+            ratio[:, c] *= more
+    return replace(fit, rate=fit.rate * ratio, ratio=ratio, spread=spread, heavy=heavy)
+
+
+_FEWEST_RESPONSIVE = 200
 
 
 def _odd(block: _Block, fit: Expectation) -> np.ndarray:
@@ -216,8 +283,8 @@ def _surroundings(
     options: Options,
 ) -> Expectation:
     rate, strength = _pool(block, damping, phi, reference, centre, loose, options.shrink)
-    columns = rate.shape[1]
-    return Expectation(rate, strength, phi, np.zeros(columns, int), np.full(columns, np.inf))
+    columns, none = rate.shape[1], np.zeros_like(rate)
+    return Expectation(rate, strength, phi, np.zeros(columns, int), np.full(columns, np.inf), none, none + 1.0)
 
 
 def _pool(
@@ -282,19 +349,20 @@ def _scatter(departure: np.ndarray, error: np.ndarray, valid: np.ndarray, unit: 
 
 def _with_spread(block: _Block, keep: np.ndarray, fit: Expectation, phi: np.ndarray) -> Expectation:
     """Estimate spread and freedom of every column."""
-    spread, freedom = phi.copy(), np.full(phi.size, np.inf)
-    for c in range(phi.size):
+    spread, freedom = phi.copy(), np.full(phi.shape[1], np.inf)
+    for c in range(phi.shape[1]):
         rows = np.flatnonzero((keep[:, c] > 0) & usable(block.family, fit.rate[:, c], block.size[:, c]))
         if rows.size < 10:
             continue
         rows = _telling(block, fit, rows, c)
-        spread[c], freedom[c] = block.family.spread(
+        times, freedom[c] = block.family.spread(
             block.observed[rows, c],
             block.size[rows, c],
             fit.rate[rows, c],
             1.0 / fit.strength[rows, c],
-            phi[c],
+            phi[rows, c],
         )
+        spread[:, c] *= times
     return replace(fit, spread=spread, freedom=freedom)
 
 
@@ -323,7 +391,7 @@ def _steepness(
         with np.errstate(divide="ignore", invalid="ignore"):
             here = (pooled_events / pooled_size)[rows]
             there = (pooled_events[cols] - holds * events[rows]) / (pooled_size[cols] - holds * size[rows])
-            step = family.departure(there, here, fit.spread[c]) ** 2
+            step = family.departure(there, here, fit.spread[rows][:, c]) ** 2
         known = np.isfinite(step)
         count = _summed(known.astype(float), rows, touching.shape[0])
         steep[:, c] = _summed(np.where(known, step, 0.0), rows, touching.shape[0]) / np.maximum(count, 1.0)
@@ -336,14 +404,12 @@ def _summed(values: np.ndarray, rows: np.ndarray, n: int) -> np.ndarray:
 
 
 _ROUNDS = 3
-_MARGIN = 2.0
-"""Log likelihood that one more number has to bring."""
 
 
 def _with_steepness(block: _Block, keep: np.ndarray, fit: Expectation, steep: np.ndarray) -> Expectation:
     """Let the error of the expectation grow with steepness, by as much as the steepest quarter asks for."""
     strength, spread, freedom = fit.strength.copy(), fit.spread.copy(), fit.freedom.copy()
-    for c in range(spread.size):
+    for c in range(freedom.size):
         rows = np.flatnonzero((keep[:, c] > 0) & usable(block.family, fit.rate[:, c], block.size[:, c]))
         if rows.size < 100:
             continue
@@ -354,17 +420,20 @@ def _with_steepness(block: _Block, keep: np.ndarray, fit: Expectation, steep: np
         pace = 0.0
         for _ in range(_ROUNDS):
             pace = block.family.pace(
-                seen[top], size[top], rate[top], error[top], slope[top], spread[c], freedom[c]
+                seen[top], size[top], rate[top], error[top], slope[top], spread[rows, c][top], freedom[c]
             )
-            spread[c], freedom[c] = block.family.spread(seen, size, rate, error + pace * slope, spread[c])
+            times, freedom[c] = block.family.spread(seen, size, rate, error + pace * slope, spread[rows, c])
+            spread[:, c] *= times
         strength[:, c] = 1.0 / (1.0 / fit.strength[:, c] + pace * steep[:, c])
     return replace(fit, strength=strength, spread=spread, freedom=freedom)
 
 
-def _where_better(block: _Block, keep: np.ndarray, simple: Expectation, richer: Expectation) -> Expectation:
+def _where_better(
+    block: _Block, keep: np.ndarray, simple: Expectation, richer: Expectation, margin: float = _MARGIN
+) -> Expectation:
     """Take the richer expectation in the columns where it predicts better by more than its extra number."""
     rows = (keep > 0) & usable(block.family, simple.rate, block.size)
-    better = _score(block, rows, richer) > _score(block, rows, simple) + _MARGIN
+    better = _score(block, rows, richer) > _score(block, rows, simple) + margin
     strength = np.where(better, richer.strength, simple.strength)
     spread = np.where(better, richer.spread, simple.spread)
     freedom = np.where(better, richer.freedom, simple.freedom)
@@ -395,30 +464,33 @@ def _best(block: _Block, keep: np.ndarray, fits: Sequence[Expectation]) -> Expec
     common = np.logical_and.reduce(known)
     scores = [_score(block, common, fit) for fit in fits]
     width = np.argmax(scores, axis=0)
-    pick = [
-        np.stack([getattr(fit, name) for fit in fits]) for name in ("rate", "strength", "spread", "freedom")
-    ]
     columns = np.arange(width.size)
-    rate, strength = (np.ascontiguousarray(stack[width, :, columns].T) for stack in pick[:2])
-    return Expectation(rate, strength, pick[2][width, columns], width, pick[3][width, columns])
+
+    def picked(name: str) -> np.ndarray:
+        stack = np.stack([getattr(fit, name) for fit in fits])
+        return stack[width, columns] if stack.ndim == 2 else np.ascontiguousarray(stack[width, :, columns].T)
+
+    rate, strength, spread, freedom = map(picked, ("rate", "strength", "spread", "freedom"))
+    return replace(fits[0], rate=rate, strength=strength, spread=spread, width=width, freedom=freedom)
 
 
 def _score(block: _Block, rows: np.ndarray, fit: Expectation) -> np.ndarray:
-    family = block.family
-    with np.errstate(all="ignore"):
-        extra = 1.0 / fit.strength
-        if isinstance(family, Gaussian):
-            size = 1.0 / (1.0 / block.size + extra)
-            score = family.log_likelihood(block.observed, size, fit.rate, fit.spread)
-        else:
-            score = family.log_likelihood(block.observed, block.size, fit.rate, _total_spread(family, fit))
-    return totals(np.where(rows, score, 0.0))
+    """Log predictive likelihood of some rows of each column."""
+    family, score = block.family, np.zeros(rows.shape)
+    seen, rate = block.observed[rows], fit.rate[rows]
+    if isinstance(family, Gaussian):
+        size = 1.0 / (1.0 / block.size[rows] + 1.0 / fit.strength[rows])
+        score[rows] = family.log_likelihood(seen, size, rate, fit.spread[rows])
+    else:
+        score[rows] = family.log_likelihood(seen, block.size[rows], rate, _total_spread(family, fit)[rows])
+    return totals(score)
 
 
 def _total_spread(family: Poisson, fit: Expectation) -> np.ndarray:
     """Spread of the predictive distribution: of true rates, and of the error of the expectation."""
     if isinstance(family, Binomial):
-        return np.clip(fit.spread + fit.rate / (1.0 - fit.rate) / fit.strength, SMALLEST_SPREAD, 0.999)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            return np.clip(fit.spread + fit.rate / (1.0 - fit.rate) / fit.strength, SMALLEST_SPREAD, 0.999)
     return fit.spread + 1.0 / fit.strength
 
 
@@ -467,6 +539,19 @@ def _between(away: np.ndarray, weight: np.ndarray) -> float:
     return float(np.exp(high if surplus(high) >= 0.0 else brentq(surplus, low, high, xtol=0.01)))
 
 
+def split(fit: Expectation, rows: np.ndarray, c: int) -> tuple[np.ndarray, np.ndarray]:
+    """Spread about the expectation, and strength behind it, as tails want them.
+
+    The heavy part of the spread joins the error of the expectation, whose inverse is a gamma variable.
+    """
+    heavy = fit.heavy[rows, c]
+    if not heavy.any():
+        return fit.spread[rows, c], fit.strength[rows, c]
+    spread = fit.spread[rows, c]
+    least = np.maximum((1.0 - heavy) * spread, SMALLEST_SPREAD)
+    return least, 1.0 / (1.0 / fit.strength[rows, c] + heavy * spread)
+
+
 def residuals(
     observed: np.ndarray, size: np.ndarray, valid: np.ndarray, family: Family, fit: Expectation
 ) -> np.ndarray:
@@ -493,6 +578,6 @@ def intervals(
         if family.name == "gaussian" and ((seen < 0) | (rate <= 0)).any():
             continue  # a ratio needs a scale with a zero
         low[rows, c], high[rows, c] = family.interval(
-            seen, size[rows, c], rate, fit.strength[rows, c], fit.spread[c], fit.freedom[c]
+            seen, size[rows, c], rate, fit.strength[rows, c], fit.spread[rows, c], fit.freedom[c]
         )
     return low, high

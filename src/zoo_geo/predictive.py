@@ -14,9 +14,6 @@ from scipy import special
 
 SMALLEST_SPREAD, LARGEST_SPREAD = 1e-5, 50.0
 
-_NODES, _node_weights = np.polynomial.hermite_e.hermegauss(11)
-_LOG_WEIGHTS = np.log(_node_weights / _node_weights.sum())
-
 
 class Poisson:
     """Whole counts per exposure; spread is the squared coefficient of variation of true rates."""
@@ -49,19 +46,19 @@ class Poisson:
         return rate / centre - 1.0
 
     def spread(
-        self, observed: np.ndarray, size: np.ndarray, rate: np.ndarray, error: np.ndarray, start: float
+        self, observed: np.ndarray, size: np.ndarray, rate: np.ndarray, error: np.ndarray, start: np.ndarray
     ) -> tuple[float, float]:
-        """Estimate phi of one column by matching the central coverage; also the t's freedom."""
-        from zoo_geo.kernels.tails import nb_coverage
+        """Factor on phi of one column that matches the central coverage, and the t's degrees of freedom."""
+        from zoo_geo.kernels.estimation import SPREAD
 
         mean = rate * size
         weight = (mean / (1.0 + (start + error) * mean)) ** 2
-        found = _match(lambda phi: nb_coverage(observed, mean, phi, error, weight), start)
-        if found > _DOUBTFUL_SPREAD or _middling(mean, weight) < _RARE:
-            found = self._likeliest(observed, size, rate, error, _DOUBTFUL_SPREAD)
-        return found, np.inf
+        times = _solved(SPREAD, 1.0, observed, mean, start, error, mean, weight)
+        if np.ptp(start) == 0.0 and (times * start[0] > _DOUBTFUL_SPREAD or _middling(mean, weight) < RARE):
+            times = self.likeliest(observed, size, rate, error, _DOUBTFUL_SPREAD) / start[0]
+        return times, np.inf
 
-    def _likeliest(
+    def likeliest(
         self, observed: np.ndarray, size: np.ndarray, rate: np.ndarray, error: np.ndarray, largest: float
     ) -> float:
         """Spread of the highest likelihood: where most counts are 0, coverage cannot tell."""
@@ -80,26 +77,25 @@ class Poisson:
         rate: np.ndarray,
         error: np.ndarray,
         slope: np.ndarray,
-        phi: float,
+        phi: np.ndarray,
         freedom: float,
     ) -> float:
         """Estimate how much the error grows with steepness, by matching the central coverage."""
-        from zoo_geo.kernels.tails import nb_coverage
+        from zoo_geo.kernels.estimation import PACE
 
         mean = rate * size
         weight = (mean / (1.0 + (phi + error) * mean)) ** 2
-        return _match(lambda pace: nb_coverage(observed, mean, phi, error + pace * slope, weight), 0.3)
+        return _solved(PACE, 0.3, observed, mean, phi, error, slope, weight)
 
     def log_likelihood(
         self, observed: np.ndarray, size: np.ndarray, rate: np.ndarray, phi: np.ndarray
     ) -> np.ndarray:
         """Log predictive probability, up to what does not depend on rate and phi."""
-        r, mean = 1.0 / phi, rate * size
-        with np.errstate(divide="ignore", invalid="ignore"):
-            return (
-                special.gammaln(observed + r) - special.gammaln(r)
-                - r * np.log1p(mean / r) - special.xlogy(observed, 1.0 + r / mean)
-            )  # fmt: skip
+        from zoo_geo.kernels.estimation import nb_log_likelihood
+
+        found = np.empty(observed.size)
+        nb_log_likelihood(observed, rate * size, phi, found)
+        return found
 
     def residual(
         self, observed: np.ndarray, size: np.ndarray, rate: np.ndarray, phi: np.ndarray, freedom: float
@@ -118,15 +114,14 @@ class Poisson:
         size: np.ndarray,
         rate: np.ndarray,
         strength: np.ndarray,
-        phi: float,
+        phi: np.ndarray | float,
         freedom: float,
     ) -> tuple[np.ndarray, np.ndarray]:
         """Log of the smaller mid tail of one column, and whether it is the upper one."""
         from zoo_geo.kernels.tails import nb_tails
 
         log_p, upper = np.empty(observed.size), np.empty(observed.size, bool)
-        phis = np.full(observed.size, phi)
-        nb_tails(observed, rate * size, phis, strength, _NODES, _LOG_WEIGHTS, log_p, upper)
+        nb_tails(observed, rate * size, _each(phi, observed), strength, log_p, upper)
         return log_p, upper
 
     def interval(
@@ -135,7 +130,7 @@ class Poisson:
         size: np.ndarray,
         rate: np.ndarray,
         strength: np.ndarray,
-        phi: float,
+        phi: np.ndarray | float,
         freedom: float,
     ) -> tuple[np.ndarray, np.ndarray]:
         """Return the 95 % interval of observed / expected (F quantiles of two Poisson counts)."""
@@ -162,17 +157,17 @@ class Binomial(Poisson):
         return 1.0 / (1.0 + np.maximum(size - 1.0, 0.0) * phi)
 
     def spread(
-        self, observed: np.ndarray, size: np.ndarray, rate: np.ndarray, error: np.ndarray, start: float
+        self, observed: np.ndarray, size: np.ndarray, rate: np.ndarray, error: np.ndarray, start: np.ndarray
     ) -> tuple[float, float]:
-        """Estimate rho of one column by matching the central coverage."""
+        """Factor on rho of one column that matches the central coverage."""
         from zoo_geo.kernels.tails import bb_coverage
 
         weight = ((size - 1.0) / (1.0 + (size - 1.0) * start)) ** 2 + 1e-9
         mean = rate * size
-        found = _match(lambda rho: bb_coverage(observed, mean, size, rho, error, weight), start, 0.9)
-        if found > 0.5 or _middling(mean, weight) < _RARE:
-            found = self._likeliest(observed, size, rate, error * rate / (1.0 - rate), 0.5)
-        return found, np.inf
+        found = _match(lambda rho: bb_coverage(observed, mean, size, rho, error, weight), start[0], 0.9)
+        if found > 0.5 or _middling(mean, weight) < RARE:
+            found = self.likeliest(observed, size, rate, error * rate / (1.0 - rate), 0.5)
+        return found / start[0], np.inf
 
     def pace(
         self,
@@ -181,7 +176,7 @@ class Binomial(Poisson):
         rate: np.ndarray,
         error: np.ndarray,
         slope: np.ndarray,
-        phi: float,
+        phi: np.ndarray,
         freedom: float,
     ) -> float:
         """Estimate how much the error grows with steepness, by matching the central coverage."""
@@ -189,7 +184,7 @@ class Binomial(Poisson):
 
         weight = ((size - 1.0) / (1.0 + (size - 1.0) * phi)) ** 2 + 1e-9
         mean = rate * size
-        return _match(lambda pace: bb_coverage(observed, mean, size, phi, error + pace * slope, weight), 0.3)
+        return _match(lambda pace: bb_coverage(observed, mean, size, phi[0], error + pace * slope, weight), 0.3)
 
     def log_likelihood(
         self, observed: np.ndarray, size: np.ndarray, rate: np.ndarray, phi: np.ndarray
@@ -218,16 +213,15 @@ class Binomial(Poisson):
         size: np.ndarray,
         rate: np.ndarray,
         strength: np.ndarray,
-        phi: float,
+        phi: np.ndarray | float,
         freedom: float,
     ) -> tuple[np.ndarray, np.ndarray]:
         """Log of the smaller mid tail of one column, and whether it is the upper one."""
         from zoo_geo.kernels.tails import bb_tails
 
         log_p, upper = np.empty(observed.size), np.empty(observed.size, bool)
-        rhos = np.full(observed.size, phi)
         certainty = strength * (1.0 - rate) ** 2  # of the odds, on which the error works
-        bb_tails(observed, rate * size, size, rhos, certainty, _NODES, _LOG_WEIGHTS, log_p, upper)
+        bb_tails(observed, rate * size, size, _each(phi, observed), certainty, log_p, upper)
         return log_p, upper
 
     def interval(
@@ -236,7 +230,7 @@ class Binomial(Poisson):
         size: np.ndarray,
         rate: np.ndarray,
         strength: np.ndarray,
-        phi: float,
+        phi: np.ndarray | float,
         freedom: float,
     ) -> tuple[np.ndarray, np.ndarray]:
         """Return the 95 % interval of the share over the expected share.
@@ -293,10 +287,10 @@ class Gaussian:
         return np.sqrt(1.0 / size + error)
 
     def spread(
-        self, observed: np.ndarray, size: np.ndarray, rate: np.ndarray, error: np.ndarray, start: float
+        self, observed: np.ndarray, size: np.ndarray, rate: np.ndarray, error: np.ndarray, start: np.ndarray
     ) -> tuple[float, float]:
-        """Estimate scale and freedom of one column from the 50 % and 90 % points of |residual|."""
-        away = np.abs(observed - rate) / self._scale(size, error)
+        """Factor on the scale, and freedom, from the 50 % and 90 % points of |residual|."""
+        away = np.abs(observed - rate) / self._scale(size, error) / np.sqrt(start)
         half, most = np.quantile(away, [0.5, 0.9])
         if half <= 0:
             half = most or np.finfo(float).tiny
@@ -314,7 +308,7 @@ class Gaussian:
         rate: np.ndarray,
         error: np.ndarray,
         slope: np.ndarray,
-        phi: float,
+        phi: np.ndarray,
         freedom: float,
     ) -> float:
         """Estimate how much the error grows with steepness, by matching the central coverage."""
@@ -345,7 +339,7 @@ class Gaussian:
         size: np.ndarray,
         rate: np.ndarray,
         strength: np.ndarray,
-        phi: float,
+        phi: np.ndarray | float,
         freedom: float,
     ) -> tuple[np.ndarray, np.ndarray]:
         """Log of the smaller tail of one column, and whether it is the upper one."""
@@ -360,7 +354,7 @@ class Gaussian:
         size: np.ndarray,
         rate: np.ndarray,
         strength: np.ndarray,
-        phi: float,
+        phi: np.ndarray | float,
         freedom: float,
     ) -> tuple[np.ndarray, np.ndarray]:
         """Return the 95 % interval of observed / expected, for values that can have a ratio."""
@@ -373,6 +367,10 @@ Family = Poisson | Binomial | Gaussian
 FAMILIES: dict[str, Family] = {f.name: f for f in (Poisson(), Binomial(), Gaussian())}
 
 
+def _each(phi: np.ndarray | float, like: np.ndarray) -> np.ndarray:
+    return np.ascontiguousarray(np.broadcast_to(phi, like.shape), dtype=float)
+
+
 def _known_pairs(
     observed: np.ndarray, size: np.ndarray, valid: np.ndarray
 ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
@@ -381,7 +379,7 @@ def _known_pairs(
 
 
 _FEWEST_FOR_TAIL, _USUAL_FREEDOM = 50, 5.0
-_RARE = 0.7
+RARE = 0.7
 """Expected count below which more than half of all counts are 0, so the central half says nothing."""
 _DOUBTFUL_SPREAD = 5.0
 
@@ -391,6 +389,25 @@ def _middling(mean: np.ndarray, weight: np.ndarray) -> float:
     order = np.argsort(mean, kind="stable")
     reach = np.cumsum(weight[order])
     return float(mean[order][np.searchsorted(reach, reach[-1] / 2.0)])
+
+
+def _solved(
+    what: int,
+    start: float,
+    observed: np.ndarray,
+    mean: np.ndarray,
+    phi: np.ndarray,
+    error: np.ndarray,
+    slope: np.ndarray,
+    weight: np.ndarray,
+) -> float:
+    """Spread, or pace of the error, whose predictive distribution holds half of the counts in its central half."""
+    from zoo_geo.kernels.estimation import nb_solve
+
+    unit = phi.max() if what == 0 else 1.0  # a spread is sought as a factor on phi
+    ends = np.log(SMALLEST_SPREAD / unit), np.log(LARGEST_SPREAD / unit)
+    counts = observed, mean, _each(phi, mean), np.zeros_like(mean), error, slope, weight
+    return float(np.exp(nb_solve(what, np.log(start), 1.4, *ends, *counts)))
 
 
 def _match(coverage: Callable[[float], float], start: float, largest: float = LARGEST_SPREAD) -> float:

@@ -11,7 +11,7 @@ from scipy import sparse, special
 from zoo_geo import expectation as ex
 from zoo_geo import references
 from zoo_geo.detectors.base import Alternative, Detector, Scores, options, spread_out
-from zoo_geo.detectors.inputs import ISOLATED, OK, TOO_FEW, Inputs, blocks, column_status, matrix, parents
+from zoo_geo.detectors.inputs import ISOLATED, OK, TOO_FEW, Inputs, blocks, column_status, matrix, parents, places
 from zoo_geo.errors import InputError
 from zoo_geo.panel import Indicator
 from zoo_geo.predictive import FAMILIES, Family
@@ -40,7 +40,7 @@ class Deviation(Detector):
         predictive likelihood is taken for each column.
     alternative
         ``two-sided``, ``greater`` or ``less``.
-    clean, precision, shrink, steep
+    clean, precision, shrink, steep, response, heavy
         Parts of the estimation, see `expectation.Options`.
 
     References
@@ -66,6 +66,8 @@ class Deviation(Detector):
     precision: bool = True
     shrink: bool = True
     steep: bool = True
+    response: bool = True
+    heavy: bool = True
 
     def __post_init__(self) -> None:
         options(alternative=(self.alternative, ("two-sided", "greater", "less")))
@@ -80,7 +82,10 @@ class Deviation(Detector):
     def _score(self, inputs: Inputs, seed: int, n_jobs: int) -> Scores:
         near, wider = self._references(inputs)
         touching = matrix(inputs) if self.reference in _GRAPHS else None
-        parts = ex.Options(self.clean, self.precision, self.shrink, self.steep)
+        parts = ex.Options(
+            self.clean, self.precision, self.shrink, self.steep, response=self.response, heavy=self.heavy
+        )
+        points = places(inputs) if touching is not None and self.steep else None
         shape = inputs.observed.shape
         status = column_status(inputs)
         per = inputs.per()
@@ -91,7 +96,7 @@ class Deviation(Detector):
             valid = status[:, columns] == OK
             figures = inputs.observed[:, columns], inputs.exposure[:, columns]
             figures = figures[0], ex.steadied(*figures, valid, family, near[0])
-            fit = ex.expect(*figures, valid, family, near, wider, parts, touching)
+            fit = ex.expect(*figures, valid, family, near, wider, parts, touching, points)
             known, usable = inputs.status[:, columns] == OK, ex.usable(family, fit.rate, figures[1])
             status[:, columns] = _lonely(status[:, columns], known, near, fit, usable)
             found = self._results(*figures, status[:, columns] == OK, family, fit)
@@ -123,8 +128,9 @@ class Deviation(Detector):
         z, p = np.full(valid.shape, np.nan), np.full(valid.shape, np.nan)
         for c in range(valid.shape[1]):
             rows = np.flatnonzero(valid[:, c])
-            given = seen[rows, c], size[rows, c], fit.rate[rows, c], fit.strength[rows, c]
-            log_p, upper = family.tails(*given, fit.spread[c], fit.freedom[c])
+            spread, strength = ex.split(fit, rows, c)
+            given = seen[rows, c], size[rows, c], fit.rate[rows, c], strength
+            log_p, upper = family.tails(*given, spread, fit.freedom[c])
             z[rows, c], p[rows, c] = signed(log_p, upper, self.alternative)
         expected = np.where(valid, fit.rate * (1.0 if family.name == "gaussian" else size), np.nan)
         low, high = ex.intervals(seen, size, valid, family, fit)

@@ -213,6 +213,14 @@ def parents(inputs: Inputs) -> list[references.Reference]:
     return [references.group(inputs.labels(inputs.areas.parents[-1]))]
 
 
+def places(inputs: Inputs) -> np.ndarray | None:
+    """Point of each area, shape (n, 2); None unless every area is on the map."""
+    if inputs.areas is None:
+        return None
+    at = inputs.areas.codes.get_indexer(pd.Index(inputs.codes))
+    return None if (at < 0).any() else inputs.areas.points[at]
+
+
 def blocks(inputs: Inputs, n_jobs: int) -> list[tuple[str, np.ndarray]]:
     """Cut each family's columns into blocks that are worked on together, one for each thread at least."""
     cut = []

@@ -11,6 +11,32 @@ import numpy as np
 from numba import njit
 
 _TINY = 1e-300
+_LOG_HALF = math.log(0.5)
+_LOG_ROOT = 0.5 * math.log(2.0 * math.pi)
+
+_NODES, _weights = np.polynomial.hermite_e.hermegauss(11)
+_LOG_WEIGHTS = np.log(_weights / _weights.sum())
+_SHORT = 40.0
+
+
+def _half_range(count):
+    """Gauss nodes and weights on (0, inf) for the weight P(Z > x) of a standard normal Z."""
+    at, step = np.linspace(0.0, 12.0, 200_001, retstep=True)
+    weight = np.array([0.5 * math.erfc(x / math.sqrt(2.0)) for x in at]) * step
+    weight[0] *= 0.5
+    before, here = np.zeros_like(at), np.ones_like(at)
+    diagonal, off, last = [], [], 1.0
+    for _ in range(count):  # Stieltjes
+        norm = float(weight @ here**2)
+        diagonal.append(float(weight @ (at * here**2)) / norm)
+        off.append(norm / last)
+        before, here, last = here, (at - diagonal[-1]) * here - off[-1] * before * (len(off) > 1), norm
+    jacobi = np.diag(diagonal) + np.diag(np.sqrt(off[1:]), 1) + np.diag(np.sqrt(off[1:]), -1)
+    nodes, vectors = np.linalg.eigh(jacobi)
+    return nodes, weight.sum() * vectors[0] ** 2
+
+
+_HALF_NODES, _HALF_WEIGHTS = (np.concatenate(parts) for parts in zip(_half_range(2), _half_range(4), strict=True))
 
 
 @njit(cache=True, nogil=True)
@@ -52,23 +78,36 @@ def nb_log_pmf(o, mean, phi):
 @njit(cache=True, nogil=True)
 def nb_log_mid(o, mean, phi, upper):
     """Log of the upper (or lower) mid tail of a negative binomial."""
-    if (o > mean) != upper:
-        other = math.exp(nb_log_mid_direct(o, mean, phi, not upper))
-        return math.log(max(1.0 - other, _TINY))
-    return nb_log_mid_direct(o, mean, phi, upper)
+    r = 1.0 / phi
+    fixed = math.lgamma(o + r) - math.lgamma(r) - math.lgamma(o + 1.0)
+    return _nb_log_mid(o, mean, r, fixed, upper)
 
 
 @njit(cache=True, nogil=True)
-def nb_log_mid_direct(o, mean, phi, upper):
-    """Log mid tail on the side of the mean where the continued fraction is quick."""
-    r = 1.0 / phi
-    log_pmf = nb_log_pmf(o, mean, phi)
+def _nb_log_mid(o, mean, r, fixed, upper):
+    """As `nb_log_mid`, with r = 1 / phi and the part of the probability that does not depend on the mean."""
+    log_pmf = fixed - r * math.log1p(mean / r) - o * math.log1p(r / mean)
+    away = o > mean
+    log_tail = log_pmf + math.log(max(_nb_beyond(o, mean, r, away) - 0.5, 0.5))
+    if away == upper:
+        return log_tail
+    return math.log(max(1.0 - math.exp(log_tail), _TINY))
+
+
+@njit(cache=True, nogil=True)
+def _nb_beyond(o, mean, r, upper):
+    """Sum of the terms from o outward, in units of the term at o, away from the mean."""
+    x = mean / (r + mean)
     if upper:
-        times = _beta_fraction(o, r, mean / (r + mean)) - 0.5
-    else:
-        x = mean / (r + mean)
-        times = x * (r + o) / r * _beta_fraction(r, o + 1.0, r / (r + mean)) - 0.5
-    return log_pmf + math.log(max(times, 0.5))
+        return _beta_fraction(o, r, x)
+    if o <= _SHORT:
+        total, term = 1.0, 1.0
+        while o > 0.0:
+            term *= o / ((r + o - 1.0) * x)
+            total += term
+            o -= 1.0
+        return total
+    return x * (r + o) / r * _beta_fraction(r, o + 1.0, r / (r + mean))
 
 
 @njit(cache=True, nogil=True)
@@ -126,39 +165,113 @@ def _error_factor(strength, node):
 
 
 @njit(cache=True, nogil=True)
-def nb_tails(observed, mean, phi, strength, nodes, log_weights, log_p, upper):
+def _rule(away, error):
+    """Which nodes a tail is averaged over, by its distance from the mean and the size of the error.
+
+    Both are in standard deviations of the figure about its mean. Gauss-Hermite nodes will do unless the error
+    rules: then evenly spaced ones, as close as the figure's own spread and as far out as the figure is.
+    Returns the number of nodes, the lowest one and their step (0 for Gauss-Hermite).
+    """
+    if away * error < 2.5 and error < 1.2:
+        return _NODES.size, 0.0, 0.0
+    narrow = 1.0 / math.sqrt(1.0 + error * error)
+    centre = away * error * narrow * narrow
+    step = 0.7 * narrow
+    low = min(-6.5, -centre - 6.5 * narrow)
+    return int(min(math.ceil((6.5 - low) / step), 400.0)), low, step
+
+
+@njit(cache=True, nogil=True)
+def _node(rule, j, upper):
+    """Place and log weight of one node."""
+    count, low, step = rule
+    if step == 0.0:
+        return _NODES[j], _LOG_WEIGHTS[j]
+    at = low + j * step
+    return (at if upper else -at), -0.5 * at * at + math.log(step) - _LOG_ROOT
+
+
+@njit(cache=True, nogil=True)
+def _nb_nearly_sure(o, mean, r, fixed, strength, upper, quick):
+    """Log mid tail averaged over a small error of the mean, from one tail and the slopes beside it.
+
+    By parts, E T(x) = T(0) + the integral over x > 0 of P(Z > x) (T'(x) - T'(-x)), and the mid tail of a negative
+    binomial has the derivative pmf (o / mean + (o + r) / (r + mean)) / 2 in its mean.
+    """
+    centre, scale = 1.0 - 1.0 / (9.0 * strength), 1.0 / (3.0 * math.sqrt(strength))
+    middle = mean * centre**-3.0
+    rise, log_mean = 0.0, math.log(mean / r)
+    for k in range(0 if quick else 2, 2 if quick else 6):
+        for way in (-1.0, 1.0):
+            root = centre - way * scale * _HALF_NODES[k]
+            at = mean / (root * root * root)
+            pmf = math.exp(fixed + o * (log_mean - 3.0 * math.log(root)) - (o + r) * math.log1p(at / r))
+            slope = 1.5 * scale / root * pmf * (o + (o + r) * at / (r + at))
+            rise += way * _HALF_WEIGHTS[k] * slope
+    return math.log(max(math.exp(_nb_log_mid(o, middle, r, fixed, upper)) + (rise if upper else -rise), _TINY))
+
+
+_SMALL_ERROR, _SMALL_TILT = 0.5, 1.0
+
+
+@njit(cache=True, nogil=True)
+def nb_tails(observed, mean, phi, strength, log_p, upper):
     """Log of the smaller mid tail of each count and its side, averaged over the mean's error."""
-    logs = np.empty(nodes.size)
     for i in range(observed.size):
         side = observed[i] > mean[i]
-        for j in range(nodes.size):
-            at = mean[i] * _error_factor(strength[i], nodes[j])
-            logs[j] = log_weights[j] + nb_log_mid(observed[i], at, phi[i], side)
-        log_p[i], upper[i] = _smaller(logs, side)
+        own = math.sqrt(phi[i] + 1.0 / mean[i])
+        away = abs(observed[i] / mean[i] - 1.0) / own
+        error = 1.0 / (math.sqrt(strength[i]) * own)
+        r = 1.0 / phi[i]
+        fixed = math.lgamma(observed[i] + r) - math.lgamma(r) - math.lgamma(observed[i] + 1.0)
+        quick = error < 0.15 and away * error < 0.25
+        if error < _SMALL_ERROR and away * error < _SMALL_TILT:
+            log_p[i], upper[i] = _smaller(
+                _nb_nearly_sure(observed[i], mean[i], r, fixed, strength[i], side, quick), side
+            )
+            continue
+        rule, top, total = _rule(away, error), -math.inf, 0.0
+        for j in range(rule[0]):
+            at, log_weight = _node(rule, j, side)
+            log_tail = _nb_log_mid(observed[i], mean[i] * _error_factor(strength[i], at), r, fixed, side)
+            top, total = _added(top, total, log_weight + log_tail)
+        log_p[i], upper[i] = _smaller(top + math.log(total), side)
 
 
 @njit(cache=True, nogil=True)
-def bb_tails(observed, mean, exposure, rho, strength, nodes, log_weights, log_p, upper):
+def bb_tails(observed, mean, exposure, rho, strength, log_p, upper):
     """As `nb_tails`, for counts out of an exposure; the error is one of the odds."""
-    logs = np.empty(nodes.size)
     for i in range(observed.size):
         side = observed[i] > mean[i]
-        odds = mean[i] / (exposure[i] - mean[i])
-        for j in range(nodes.size):
-            at = odds * _error_factor(strength[i], nodes[j])
-            share = at / (1.0 + at)
-            logs[j] = log_weights[j] + bb_log_mid(observed[i], exposure[i], share, rho[i], side)
-        log_p[i], upper[i] = _smaller(logs, side)
+        share = mean[i] / exposure[i]
+        # relative standard deviation of the odds
+        own = math.sqrt((1.0 + (exposure[i] - 1.0) * rho[i]) / (mean[i] * (1.0 - share)))
+        away = abs(observed[i] / mean[i] - 1.0) / ((1.0 - share) * own)
+        rule = _rule(away, 1.0 / (math.sqrt(strength[i]) * own))
+        odds = share / (1.0 - share)
+        top, total = -math.inf, 0.0
+        for j in range(rule[0]):
+            at, log_weight = _node(rule, j, side)
+            there = odds * _error_factor(strength[i], at)
+            log_tail = bb_log_mid(observed[i], exposure[i], there / (1.0 + there), rho[i], side)
+            top, total = _added(top, total, log_weight + log_tail)
+        log_p[i], upper[i] = _smaller(top + math.log(total), side)
 
 
 @njit(cache=True, nogil=True)
-def _smaller(logs, side):
-    """Log of the sum of exponentials; past one half the other side is the smaller one."""
-    top = logs.max()
-    total = top + math.log(np.exp(logs - top).sum())
-    if total > math.log(0.5):
-        return math.log(max(1.0 - math.exp(total), _TINY)), not side
-    return total, side
+def _added(top, total, log):
+    """Add an exponential to a running sum of exponentials, in units of the largest."""
+    if log > top:
+        return log, total * math.exp(top - log) + 1.0
+    return top, total + math.exp(log - top)
+
+
+@njit(cache=True, nogil=True)
+def _smaller(log, side):
+    """Log of the smaller tail and its side; past one half the other side is the smaller one."""
+    if log > _LOG_HALF:
+        return math.log(max(1.0 - math.exp(log), _TINY)), not side
+    return log, side
 
 
 @njit(cache=True, nogil=True)

@@ -1,0 +1,221 @@
+"""How the rate and the spread of counts depend on exposure, and how heavy the upper tail of true rates is.
+
+The exposure is often not quite what a figure depends on: visitors commit and suffer crimes too, and where few people
+live they are most of those present. Then the ratio of observed to expected counts, and its spread, depend on the
+number of residents. The response is estimated in classes of exposure by quantiles, which outliers hardly
+move, and taken only where it predicts better than a rate in proportion to exposure.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields, replace
+
+import numpy as np
+
+from zoo_geo.predictive import RARE, Poisson
+
+_CLASSES = np.array([0, 0.02, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 1.0])
+_FEWEST = 60
+"""Areas of a class of exposure."""
+_MOST = 600
+"""Areas of a class that are looked at: more would not change a figure's second digit."""
+_MARGIN = 2.0
+"""Log likelihood that one more number has to bring."""
+_HEAVY = (0.0, 0.3, 0.6)
+"""Parts of the spread that may belong to a heavy upper tail; near 0.5 the whole is like a lognormal variable."""
+_PLACES = np.array([0.05, 0.1, 0.25, 0.5, 0.75, 0.9])
+"""Edges between which the shape is judged; above the last one planted and true anomalies lie."""
+_LOG_LOW, _LOG_HIGH = np.log(1e-5), np.log(50.0)
+
+
+@dataclass(frozen=True, eq=False)
+class Counts:
+    """Counts of one column that are compared with their expectation; arrays of shape (n,).
+
+    ``error`` is the relative variance of the error of ``mean``; ``usual`` leaves out what is odd.
+    """
+
+    observed: np.ndarray
+    size: np.ndarray
+    mean: np.ndarray
+    error: np.ndarray
+    usual: np.ndarray
+
+    def at(self, rows: np.ndarray) -> Counts:
+        """Return some of the rows."""
+        return Counts(*(getattr(self, field.name)[rows] for field in fields(self)))
+
+    def calm(self) -> Counts:
+        """Return the rows that are not odd."""
+        return self.at(np.flatnonzero(self.usual))
+
+    def moved(self, shift: float) -> Counts:
+        """Return the same with other means."""
+        return replace(self, mean=self.mean * np.exp(shift))
+
+
+@dataclass(frozen=True, eq=False)
+class Response:
+    """Rate, spread and tail by exposure; arrays of shape (n_classes,).
+
+    Parameters
+    ----------
+    size
+        Middle exposure of each class, in the units of the exposure.
+    ratio
+        Expected count over that of a rate in proportion to exposure.
+    spread
+        Variance phi of true rates about their expectation.
+    heavy
+        Part of ``spread`` that belongs to a heavy upper tail, 0 to 1.
+    """
+
+    size: np.ndarray
+    ratio: np.ndarray
+    spread: np.ndarray
+    heavy: np.ndarray
+
+    def at(self, size: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Ratio, spread and heavy part at some exposures, each of their shape."""
+        where, known = np.log(np.maximum(size, 1e-12)), np.log(self.size)
+        ratio, spread = (
+            np.exp(np.interp(where, known, np.log(values))) for values in (self.ratio, self.spread)
+        )
+        return ratio, spread, np.interp(where, known, self.heavy)
+
+
+def respond(
+    counts: Counts, phi: np.ndarray, by_exposure: bool = True, heavy: bool = True, settled: bool = False
+) -> Response | None:
+    """Estimate the response of one column, or None where a common spread in proportion predicts as well.
+
+    Parameters
+    ----------
+    counts
+        Of all areas; the shape of the tail is judged with the odd ones, as without them it would be cut off.
+    phi
+        Spread to begin with, shape (n,).
+    by_exposure, heavy
+        Parts to look for: classes of exposure; a heavy upper tail.
+    settled
+        The means already depend on exposure: estimate anew, without asking whether that is better.
+    """
+    classes = [_some(rows) for rows in _classes(counts.size)] if by_exposure else []
+    parts = [counts.at(rows) for rows in classes]
+    calm = [(part.calm(), float(np.median(phi[rows]))) for part, rows in zip(parts, classes, strict=True)]
+    if len(parts) > 1 and (settled or any(_unusual(*part) for part in calm)):
+        found = [_fit(*part) for part in calm]
+        gain = sum(_gain(*part, *fit) for part, fit in zip(calm, found, strict=True))
+        if settled or gain > 2 * _MARGIN * len(parts):
+            return _smooth(parts, found, heavy)
+    if not heavy:
+        return None
+    tail = _tail(counts.at(_some(np.arange(phi.size), 10 * _MOST)), 0.0, float(np.median(phi)))
+    if tail[2] == 0.0:
+        return None
+    return Response(np.array([np.median(counts.size)]), *(np.array([value]) for value in (1.0, *tail[1:])))
+
+
+def _classes(size: np.ndarray) -> list[np.ndarray]:
+    """Rows of each class of exposure, smallest first; classes with few areas join the next one."""
+    edges = np.quantile(size, _CLASSES)
+    at = np.searchsorted(edges[1:-1], size, side="left")
+    order = np.argsort(at, kind="stable")
+    ends = np.cumsum(np.bincount(at, minlength=_CLASSES.size - 1))
+    found, start = [], 0
+    for end in ends:
+        if end - start >= _FEWEST and size.size - end >= _FEWEST or end == size.size:
+            found.append(order[start:end])
+            start = end
+    return [rows for rows in found if rows.size]
+
+
+def _some(rows: np.ndarray, most: int = _MOST) -> np.ndarray:
+    """Evenly spaced rows, where there are more than enough."""
+    return rows if rows.size <= most else rows[np.arange(most) * rows.size // most]
+
+
+def _weight(counts: Counts, phi: float) -> np.ndarray:
+    """How much each count tells about spread: the part of its variance that is not chance."""
+    spread = counts.mean * (phi + counts.error)
+    return spread / (1.0 + spread) + 1e-6
+
+
+def _shares(counts: Counts, phi: float, heavy: float, places: np.ndarray) -> tuple[np.ndarray, float]:
+    """Weighted shares of counts below places of their distribution functions, and how many counts they are worth."""
+    from zoo_geo.kernels.estimation import nb_shares
+
+    weight, shares = _weight(counts, phi), np.empty(places.size)
+    nb_shares(counts.observed, counts.mean, *_same(counts, phi, heavy), counts.error, weight, places, shares)
+    return shares, float(weight.sum() ** 2 / (weight**2).sum())
+
+
+def _same(counts: Counts, phi: float, heavy: float) -> tuple[np.ndarray, np.ndarray]:
+    return np.full(counts.mean.shape, phi), np.full(counts.mean.shape, heavy)
+
+
+def _unusual(counts: Counts, phi: float) -> bool:
+    """Say whether a class lies off the common middle or spread by more than chance."""
+    (low, middle, high), worth = _shares(counts, phi, 0.0, np.array([0.25, 0.5, 0.75]))
+    return worth * ((middle - 0.5) ** 2 + (high - low - 0.5) ** 2) / 0.25 > 14.0
+
+
+def _fit(counts: Counts, phi: float, heavy: float = 0.0, shift: float = 0.0) -> tuple[float, float]:
+    """Log of the ratio and spread that put the counts' middle in the middle, and half of them in the central half."""
+    from zoo_geo.kernels.estimation import SHIFT, SPREAD, nb_solve
+
+    if np.median(counts.mean) < RARE:
+        return _fit_rare(counts)
+    for _ in range(3):
+        weight, mean = _weight(counts, phi), counts.mean
+        rest = *_same(counts, phi, heavy), counts.error, mean, weight
+        shift = nb_solve(SHIFT, shift, 0.5, -4.0, 4.0, counts.observed, mean, *rest)
+        rest = *_same(counts, 1.0, heavy), counts.error, mean, weight
+        ends = np.log(phi), 1.4, _LOG_LOW, _LOG_HIGH
+        phi = float(np.exp(nb_solve(SPREAD, *ends, counts.observed, mean * np.exp(shift), *rest)))
+    return float(shift), float(phi)
+
+
+def _fit_rare(counts: Counts) -> tuple[float, float]:
+    """As `_fit`, where most counts are 0 and the central half says nothing: by sums and likelihood."""
+    shift = float(np.log(max(counts.observed.sum(), 0.5) / counts.mean.sum()))
+    mean = counts.mean * np.exp(shift)
+    return shift, Poisson().likeliest(counts.observed, mean, np.ones_like(mean), counts.error, 5.0)
+
+
+def _gain(counts: Counts, common: float, shift: float, phi: float) -> float:
+    """Log likelihood that an own ratio and spread bring."""
+    from zoo_geo.kernels.estimation import nb_log_likelihood
+
+    before, after = np.empty_like(counts.mean), np.empty_like(counts.mean)
+    nb_log_likelihood(counts.observed, counts.mean, common + counts.error, before)
+    nb_log_likelihood(counts.observed, counts.mean * np.exp(shift), phi + counts.error, after)
+    return float(after.sum() - before.sum())
+
+
+def _tail(counts: Counts, shift: float, phi: float) -> tuple[float, float, float]:
+    """Log of the ratio, spread and heavy part whose shape below the upper tenth is most like that of the counts."""
+    best, most = (shift, phi, 0.0), -np.inf
+    for heavy in _HEAVY:
+        at = _fit(counts, phi, heavy, shift)
+        shares, worth = _shares(counts.moved(at[0]), at[1], heavy, _PLACES)
+        seen = np.diff(np.concatenate([[0.0], shares])) / shares[-1]
+        usual = np.diff(np.concatenate([[0.0], _PLACES])) / _PLACES[-1]
+        score = worth * shares[-1] * -float(np.sum(seen * np.log(np.maximum(seen, 1e-9) / usual)))
+        if heavy == 0.0 and score > -_SHAPELESS:
+            return best
+        if score > most + (_SHAPELESS if best[2] == 0.0 and heavy else _MARGIN):
+            best, most = (*at, heavy), score
+    return best
+
+
+_SHAPELESS = 5.0
+"""Log likelihood that the shape of a gamma law has to lack before it is given up."""
+
+
+def _smooth(parts: list[Counts], found: list[tuple[float, float]], heavy: bool) -> Response:
+    """Put the classes together."""
+    whole = [_tail(part, *fit) if heavy else (*fit, 0.0) for part, fit in zip(parts, found, strict=True)]
+    shift, spread, tail = (np.array(column) for column in zip(*whole, strict=True))
+    size = np.array([np.median(part.size) for part in parts])
+    return Response(size, np.exp(shift), spread, tail)
