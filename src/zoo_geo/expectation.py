@@ -19,7 +19,7 @@ from scipy import sparse, special
 
 from zoo_geo.predictive import SMALLEST_SPREAD, Binomial, Family, Gaussian, Poisson
 from zoo_geo.references import Group, Reference, totals
-from zoo_geo.response import Counts, respond
+from zoo_geo.response import Counts, Law, respond
 
 ODD = 2.6
 """Absolute z above which an area leaves the expectation of others (1 % of a calm map)."""
@@ -45,10 +45,10 @@ class Expectation:
     spread
         Variance phi of true rates about the reference relative to its rate; binomial: correlation
         rho; gaussian: variance of a value of weight one. Shape (n_areas, n_columns).
-    heavy
-        Part of ``spread`` that belongs to a heavy upper tail, 0 to 1, same shape.
     ratio
         Expected rate over that of a rate in proportion to exposure, same shape.
+    laws
+        What each column does where it is not simply in proportion to exposure, or None.
     width
         Index of the surroundings that each column uses, shape (n_columns,).
     freedom
@@ -60,8 +60,8 @@ class Expectation:
     spread: np.ndarray
     width: np.ndarray
     freedom: np.ndarray
-    heavy: np.ndarray
     ratio: np.ndarray
+    laws: tuple[Law | None, ...]
 
 
 @dataclass(frozen=True)
@@ -141,7 +141,7 @@ def expect(
     phi = np.broadcast_to(family.first_spread(observed, size, valid), keep.shape)
     ratio = np.ones_like(keep)
     far = None if points is None else [_distance(reference, points) for reference in near]
-    chosen: Expectation | None = None
+    chosen = last = None
     for step in range(options.clean + 1):
         block = replace(whole, size=whole.size * ratio)
         damping = keep * _damping(block, keep, chosen, phi, options)
@@ -156,7 +156,7 @@ def expect(
             if far is not None:
                 steep.insert(0, np.stack([far[width] for width in chosen.width], axis=1))
             chosen = _steepened(block, keep, chosen, steep, options.groups)
-        chosen = _responsive(whole, block, keep, replace(chosen, ratio=ratio), options)
+        chosen = last = _responsive(whole, keep, chosen, last, options)
         phi, ratio = chosen.spread, chosen.ratio
         if step < options.clean:
             odd = _odd(whole, chosen)
@@ -189,24 +189,31 @@ def _steepened(
     return fit
 
 
-def _responsive(whole: _Block, block: _Block, keep: np.ndarray, fit: Expectation, options: Options) -> Expectation:
+def _responsive(
+    whole: _Block, keep: np.ndarray, fit: Expectation, before: Expectation | None, options: Options
+) -> Expectation:
     """Let rate, spread and tail depend on exposure in the columns where that predicts better."""
-    if not isinstance(block.family, Poisson) or isinstance(block.family, Binomial):
-        return replace(fit, rate=fit.rate * fit.ratio)
-    ratio, spread, heavy = fit.ratio.copy(), fit.spread.copy(), np.zeros_like(fit.spread)
+    if not isinstance(whole.family, Poisson) or isinstance(whole.family, Binomial):
+        return fit
+    ratio, spread = np.ones_like(fit.rate), fit.spread.copy()
+    laws: list[Law | None] = [None] * ratio.shape[1]
     for c in range(ratio.shape[1]):
-        rows = np.flatnonzero(block.valid[:, c] & usable(block.family, fit.rate[:, c], block.size[:, c]))
+        rows = np.flatnonzero(whole.valid[:, c] & usable(whole.family, fit.rate[:, c], whole.size[:, c]))
         if rows.size < _FEWEST_RESPONSIVE:
             continue
+        size = whole.size[rows, c]
         counts = Counts(
-            block.observed[rows, c], whole.size[rows, c], fit.rate[rows, c] * block.size[rows, c],
-            1.0 / fit.strength[rows, c], keep[rows, c] > 0,
-        )  # fmt: skip
-        found = respond(counts, fit.spread[rows, c], options.response, options.heavy, np.ptp(ratio[:, c]) > 0)
-        if found is not None:
-            more, spread[:, c], heavy[:, c] = found.at(whole.size[:, c])
-            ratio[:, c] *= more
-    return replace(fit, rate=fit.rate * ratio, ratio=ratio, spread=spread, heavy=heavy)
+            whole.observed[rows, c],
+            size,
+            fit.rate[rows, c] * size,
+            1.0 / fit.strength[rows, c],
+            keep[rows, c] > 0,
+        )
+        law = before.laws[c] if before is not None else None
+        laws[c] = law = respond(counts, fit.spread[rows, c], options.response, options.heavy, law)
+        if law is not None:
+            ratio[:, c], spread[:, c] = law.at(whole.size[:, c])
+    return replace(fit, rate=fit.rate * ratio, ratio=ratio, spread=spread, laws=tuple(laws))
 
 
 _FEWEST_RESPONSIVE = 200
@@ -283,8 +290,9 @@ def _surroundings(
     options: Options,
 ) -> Expectation:
     rate, strength = _pool(block, damping, phi, reference, centre, loose, options.shrink)
-    columns, none = rate.shape[1], np.zeros_like(rate)
-    return Expectation(rate, strength, phi, np.zeros(columns, int), np.full(columns, np.inf), none, none + 1.0)
+    columns = rate.shape[1]
+    freedom, laws = np.full(columns, np.inf), (None,) * columns
+    return Expectation(rate, strength, phi, np.zeros(columns, int), freedom, np.ones_like(rate), laws)
 
 
 def _pool(
@@ -539,17 +547,15 @@ def _between(away: np.ndarray, weight: np.ndarray) -> float:
     return float(np.exp(high if surplus(high) >= 0.0 else brentq(surplus, low, high, xtol=0.01)))
 
 
-def split(fit: Expectation, rows: np.ndarray, c: int) -> tuple[np.ndarray, np.ndarray]:
-    """Spread about the expectation, and strength behind it, as tails want them.
-
-    The heavy part of the spread joins the error of the expectation, whose inverse is a gamma variable.
-    """
-    heavy = fit.heavy[rows, c]
-    if not heavy.any():
-        return fit.spread[rows, c], fit.strength[rows, c]
-    spread = fit.spread[rows, c]
-    least = np.maximum((1.0 - heavy) * spread, SMALLEST_SPREAD)
-    return least, 1.0 / (1.0 / fit.strength[rows, c] + heavy * spread)
+def tails(
+    observed: np.ndarray, size: np.ndarray, family: Family, fit: Expectation, rows: np.ndarray, c: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Log of the smaller mid tail of some rows of a column, and whether it is the upper one."""
+    seen, size, rate = observed[rows, c], size[rows, c], fit.rate[rows, c]
+    strength, spread, law = fit.strength[rows, c], fit.spread[rows, c], fit.laws[c]
+    if law is not None:
+        return law.tails(seen, size, rate * size, strength, spread)
+    return family.tails(seen, size, rate, strength, spread, fit.freedom[c])
 
 
 def residuals(

@@ -184,7 +184,9 @@ class Binomial(Poisson):
 
         weight = ((size - 1.0) / (1.0 + (size - 1.0) * phi)) ** 2 + 1e-9
         mean = rate * size
-        return _match(lambda pace: bb_coverage(observed, mean, size, phi[0], error + pace * slope, weight), 0.3)
+        return _match(
+            lambda pace: bb_coverage(observed, mean, size, phi[0], error + pace * slope, weight), 0.3
+        )
 
     def log_likelihood(
         self, observed: np.ndarray, size: np.ndarray, rate: np.ndarray, phi: np.ndarray

@@ -12,7 +12,7 @@ from dataclasses import dataclass, fields, replace
 
 import numpy as np
 
-from zoo_geo.predictive import RARE, Poisson
+from zoo_geo.predictive import RARE, SMALLEST_SPREAD, Poisson
 
 _CLASSES = np.array([0, 0.02, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 1.0])
 _FEWEST = 60
@@ -55,6 +55,48 @@ class Counts:
 
 
 @dataclass(frozen=True, eq=False)
+class Hidden:
+    """An exposure that nobody counts: visitors, passers-by. Their number is lognormal and the same law everywhere.
+
+    Parameters
+    ----------
+    mean
+        Their mean number, in the units of the exposure.
+    sigma
+        Standard deviation of the log of their number.
+    level
+        Factor on the rate per unit of exposure, seen and unseen.
+    spread
+        Variance phi of true rates per unit of exposure, seen and unseen.
+    """
+
+    mean: float
+    sigma: float
+    level: float
+    spread: float
+
+    def share(self, size: np.ndarray) -> np.ndarray:
+        """Part of the mean exposure that is unseen, of the shape of the sizes."""
+        return self.mean / (size + self.mean)
+
+    def at(self, size: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Expected count over that of a rate in proportion to exposure, and spread in all."""
+        ratio = self.level * (size + self.mean) / np.maximum(size, 1e-12)
+        return ratio, self.spread + self.share(size) ** 2 * np.expm1(self.sigma**2)
+
+    def tails(
+        self, observed: np.ndarray, size: np.ndarray, mean: np.ndarray, strength: np.ndarray, phi: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Log of the smaller mid tail of each count, and whether it is the upper one."""
+        from zoo_geo.kernels.tails import nb_hidden_tails
+
+        log_p, upper = np.empty(observed.size), np.empty(observed.size, bool)
+        own = np.full(observed.size, self.spread)
+        nb_hidden_tails(observed, mean, self.share(size), self.sigma, own, strength, log_p, upper)
+        return log_p, upper
+
+
+@dataclass(frozen=True, eq=False)
 class Response:
     """Rate, spread and tail by exposure; arrays of shape (n_classes,).
 
@@ -75,45 +117,81 @@ class Response:
     spread: np.ndarray
     heavy: np.ndarray
 
-    def at(self, size: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Ratio, spread and heavy part at some exposures, each of their shape."""
-        where, known = np.log(np.maximum(size, 1e-12)), np.log(self.size)
-        ratio, spread = (
-            np.exp(np.interp(where, known, np.log(values))) for values in (self.ratio, self.spread)
+    def at(self, size: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Expected count over that of a rate in proportion to exposure, and spread in all."""
+        return np.exp(self._between(size, np.log(self.ratio))), np.exp(
+            self._between(size, np.log(self.spread))
         )
-        return ratio, spread, np.interp(where, known, self.heavy)
+
+    def tails(
+        self, observed: np.ndarray, size: np.ndarray, mean: np.ndarray, strength: np.ndarray, phi: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Log of the smaller mid tail of each count, and whether it is the upper one.
+
+        The heavy part of the spread joins the error of the mean, whose inverse is a gamma variable.
+        """
+        heavy = self._between(size, self.heavy)
+        own = np.maximum((1.0 - heavy) * phi, SMALLEST_SPREAD)
+        return Poisson().tails(
+            observed, mean, np.ones_like(mean), 1.0 / (1.0 / strength + heavy * phi), own, np.inf
+        )
+
+    def _between(self, size: np.ndarray, values: np.ndarray) -> np.ndarray:
+        return np.interp(np.log(np.maximum(size, 1e-12)), np.log(self.size), values)
+
+
+Law = Response | Hidden
+"""What a column of counts does where it is not simply in proportion to exposure."""
 
 
 def respond(
-    counts: Counts, phi: np.ndarray, by_exposure: bool = True, heavy: bool = True, settled: bool = False
-) -> Response | None:
+    counts: Counts, phi: np.ndarray, by_exposure: bool = True, heavy: bool = True, before: Law | None = None
+) -> Law | None:
     """Estimate the response of one column, or None where a common spread in proportion predicts as well.
 
     Parameters
     ----------
     counts
-        Of all areas; the shape of the tail is judged with the odd ones, as without them it would be cut off.
+        Of all areas, with means in proportion to exposure; the shape of the tail is judged with the odd ones, as
+        without them it would be cut off.
     phi
         Spread to begin with, shape (n,).
     by_exposure, heavy
         Parts to look for: classes of exposure; a heavy upper tail.
-    settled
-        The means already depend on exposure: estimate anew, without asking whether that is better.
+    before
+        What was found before: a response to exposure is estimated anew, without asking whether that is better.
     """
     classes = [_some(rows) for rows in _classes(counts.size)] if by_exposure else []
     parts = [counts.at(rows) for rows in classes]
     calm = [(part.calm(), float(np.median(phi[rows]))) for part, rows in zip(parts, classes, strict=True)]
+    if isinstance(before, Hidden):
+        return hide(parts, before, 120)[0]
+    settled = before is not None and before.size.size > 1
     if len(parts) > 1 and (settled or any(_unusual(*part) for part in calm)):
         found = [_fit(*part) for part in calm]
         gain = sum(_gain(*part, *fit) for part, fit in zip(calm, found, strict=True))
-        if settled or gain > 2 * _MARGIN * len(parts):
+        if settled:
             return _smooth(parts, found, heavy)
+        if gain > 2 * _MARGIN * len(parts):
+            return _simpler(parts, found, heavy)
     if not heavy:
         return None
     tail = _tail(counts.at(_some(np.arange(phi.size), 10 * _MOST)), 0.0, float(np.median(phi)))
     if tail[2] == 0.0:
         return None
     return Response(np.array([np.median(counts.size)]), *(np.array([value]) for value in (1.0, *tail[1:])))
+
+
+def _simpler(parts: list[Counts], found: list[tuple[float, float]], heavy: bool) -> Law:
+    """Take a hidden exposure, four numbers, where its shape is no worse than that of a ratio and spread a class."""
+    by_class = sum(
+        _lack(*_shares(part.moved(shift), phi, 0.0, _CELLS), _CELLS)
+        for part, (shift, phi) in zip(parts, found, strict=True)
+    )
+    extra = max(float(np.exp(found[0][0] - found[-1][0])) - 1.0, 0.1) * float(np.median(parts[0].size))
+    start = Hidden(extra, 1.0, float(np.exp(found[-1][0])), min(max(found[-1][1], 1e-3), 1.0))
+    hidden, lack = hide(parts, start, 160)
+    return hidden if lack + 4 < by_class + 2 * len(parts) else _smooth(parts, found, heavy)
 
 
 def _classes(size: np.ndarray) -> list[np.ndarray]:
@@ -191,6 +269,56 @@ def _gain(counts: Counts, common: float, shift: float, phi: float) -> float:
     nb_log_likelihood(counts.observed, counts.mean, common + counts.error, before)
     nb_log_likelihood(counts.observed, counts.mean * np.exp(shift), phi + counts.error, after)
     return float(after.sum() - before.sum())
+
+
+_FEW = 250
+_CELLS = np.array([0.1, 0.25, 0.5, 0.75, 0.9])
+
+
+def _lack(shares: np.ndarray, worth: float, places: np.ndarray) -> float:
+    """Log likelihood that the shares between places lack; what lies above the last place is one cell."""
+    seen, usual = (np.diff(np.concatenate([[0.0], at, [1.0]])) for at in (shares, places))
+    return worth * float(np.sum(seen * np.log(np.maximum(seen, 1e-9) / usual)))
+
+
+def hide(parts: list[Counts], start: Hidden, most: int) -> tuple[Hidden, float]:
+    """Fit a hidden exposure to classes of exposure, and what its shape lacks in log likelihood.
+
+    The middle of the small classes gives its middle, their width its width, and the large classes level and
+    spread; how far the upper tenth of each class lies out, where anomalies are, says nothing.
+    """
+    from scipy.optimize import minimize
+
+    from zoo_geo.kernels.estimation import nb_hidden_shares
+
+    few = [part.at(_some(np.arange(part.size.size), _FEW)) for part in parts]
+
+    def law(x: np.ndarray) -> Hidden:
+        return Hidden(*np.exp(np.clip(x, *_HIDDEN_BOUNDS)).tolist())
+
+    def lack(x: np.ndarray) -> float:
+        guess, total = law(x), float(np.sum((x - np.clip(x, *_HIDDEN_BOUNDS)) ** 2)) * 1e3
+        for part in few:
+            share, shares = guess.share(part.size), np.empty(_CELLS.size)
+            mean = part.mean * guess.at(part.size)[0]
+            total_spread = mean * (guess.spread + part.error + share**2 * guess.sigma**2)
+            weight = total_spread / (1.0 + total_spread) + 1e-6
+            nb_hidden_shares(
+                part.observed, mean, share, guess.sigma, guess.spread, part.error, weight, _CELLS, shares
+            )
+            total += _lack(shares, float(weight.sum() ** 2 / (weight**2).sum()), _CELLS)
+        return total
+
+    begin = np.log([start.mean, start.sigma, start.level, start.spread])
+    simplex = np.vstack([begin, begin + np.diag([0.7, 0.3, 0.2, 0.5])])
+    found = minimize(
+        lack, begin, method="Nelder-Mead",
+        options={"initial_simplex": simplex, "xatol": 0.02, "fatol": 0.1, "maxfev": most},
+    )  # fmt: skip
+    return law(found.x), float(found.fun)
+
+
+_HIDDEN_BOUNDS = (np.log([1e-3, 0.1, 0.05, 1e-5]), np.log([1e9, 3.0, 20.0, 20.0]))
 
 
 def _tail(counts: Counts, shift: float, phi: float) -> tuple[float, float, float]:

@@ -11,7 +11,17 @@ from scipy import sparse, special
 from zoo_geo import expectation as ex
 from zoo_geo import references
 from zoo_geo.detectors.base import Alternative, Detector, Scores, options, spread_out
-from zoo_geo.detectors.inputs import ISOLATED, OK, TOO_FEW, Inputs, blocks, column_status, matrix, parents, places
+from zoo_geo.detectors.inputs import (
+    ISOLATED,
+    OK,
+    TOO_FEW,
+    Inputs,
+    blocks,
+    column_status,
+    matrix,
+    parents,
+    places,
+)
 from zoo_geo.errors import InputError
 from zoo_geo.panel import Indicator
 from zoo_geo.predictive import FAMILIES, Family
@@ -128,9 +138,7 @@ class Deviation(Detector):
         z, p = np.full(valid.shape, np.nan), np.full(valid.shape, np.nan)
         for c in range(valid.shape[1]):
             rows = np.flatnonzero(valid[:, c])
-            spread, strength = ex.split(fit, rows, c)
-            given = seen[rows, c], size[rows, c], fit.rate[rows, c], strength
-            log_p, upper = family.tails(*given, spread, fit.freedom[c])
+            log_p, upper = ex.tails(seen, size, family, fit, rows, c)
             z[rows, c], p[rows, c] = signed(log_p, upper, self.alternative)
         expected = np.where(valid, fit.rate * (1.0 if family.name == "gaussian" else size), np.nan)
         low, high = ex.intervals(seen, size, valid, family, fit)

@@ -13,6 +13,8 @@ _SHORT = 24
 _SMALLEST, _WIDEST = 1e-5, 1.5
 _NODES, _weights = np.polynomial.hermite_e.hermegauss(7)
 _WEIGHTS = _weights / _weights.sum()
+_FINE = np.linspace(-3.5, 3.5, 15)
+_FINE_WEIGHTS = np.exp(-0.5 * _FINE**2) / np.exp(-0.5 * _FINE**2).sum()
 
 
 @njit(cache=True, nogil=True)
@@ -103,6 +105,30 @@ def nb_shares(observed, mean, phi, heavy, error, weight, edges, at):
     at /= max(total, 1e-300)
 
 
+@njit(cache=True, nogil=True)
+def hidden_factor(share, sigma, node):
+    """Exposure over its mean, if a part ``share`` of that mean is a lognormal variable."""
+    return 1.0 - share + share * math.exp(sigma * (node - 0.5 * sigma))
+
+
+@njit(cache=True, nogil=True)
+def nb_hidden_shares(observed, mean, share, sigma, phi, error, weight, edges, at):
+    """As `nb_shares`, where a part ``share`` of the exposure is unseen and lognormal with log-scale ``sigma``."""
+    at[:] = 0.0
+    total = 0.0
+    for i in range(observed.size):
+        low = high = 0.0
+        for j in range(_FINE.size):
+            there = mean[i] * hidden_factor(share[i], sigma, _FINE[j])
+            below, upto = nb_step(observed[i], there, phi + error[i])
+            low += _FINE_WEIGHTS[j] * below
+            high += _FINE_WEIGHTS[j] * upto
+        total += weight[i]
+        for k in range(edges.size):
+            at[k] += weight[i] * _part(low, high, edges[k])
+    at /= max(total, 1e-300)
+
+
 _HALF = np.array([0.25, 0.75])
 _MIDDLE = np.array([0.5])
 
@@ -177,4 +203,8 @@ def nb_log_likelihood(observed, mean, phi, at):
     """Log probability of counts, up to what depends on neither mean nor spread, into ``at``."""
     for i in range(observed.size):
         r = 1.0 / phi[i]
-        at[i] = _rise(observed[i], r) - r * math.log1p(mean[i] * phi[i]) - observed[i] * math.log(1.0 + r / mean[i])
+        at[i] = (
+            _rise(observed[i], r)
+            - r * math.log1p(mean[i] * phi[i])
+            - observed[i] * math.log(1.0 + r / mean[i])
+        )

@@ -36,7 +36,9 @@ def _half_range(count):
     return nodes, weight.sum() * vectors[0] ** 2
 
 
-_HALF_NODES, _HALF_WEIGHTS = (np.concatenate(parts) for parts in zip(_half_range(2), _half_range(4), strict=True))
+_HALF_NODES, _HALF_WEIGHTS = (
+    np.concatenate(parts) for parts in zip(_half_range(2), _half_range(4), strict=True)
+)
 
 
 @njit(cache=True, nogil=True)
@@ -208,7 +210,9 @@ def _nb_nearly_sure(o, mean, r, fixed, strength, upper, quick):
             pmf = math.exp(fixed + o * (log_mean - 3.0 * math.log(root)) - (o + r) * math.log1p(at / r))
             slope = 1.5 * scale / root * pmf * (o + (o + r) * at / (r + at))
             rise += way * _HALF_WEIGHTS[k] * slope
-    return math.log(max(math.exp(_nb_log_mid(o, middle, r, fixed, upper)) + (rise if upper else -rise), _TINY))
+    return math.log(
+        max(math.exp(_nb_log_mid(o, middle, r, fixed, upper)) + (rise if upper else -rise), _TINY)
+    )
 
 
 _SMALL_ERROR, _SMALL_TILT = 0.5, 1.0
@@ -236,6 +240,26 @@ def nb_tails(observed, mean, phi, strength, log_p, upper):
             log_tail = _nb_log_mid(observed[i], mean[i] * _error_factor(strength[i], at), r, fixed, side)
             top, total = _added(top, total, log_weight + log_tail)
         log_p[i], upper[i] = _smaller(top + math.log(total), side)
+
+
+@njit(cache=True, nogil=True)
+def nb_hidden_tails(observed, mean, share, sigma, phi, strength, log_p, upper):
+    """As `nb_tails`, where a part ``share`` of the exposure is unseen and lognormal with log-scale ``sigma``.
+
+    The error of the mean joins the spread, which it is small beside.
+    """
+    for i in range(observed.size):
+        side = observed[i] > mean[i]
+        r = 1.0 / (phi[i] + 1.0 / strength[i])
+        fixed = math.lgamma(observed[i] + r) - math.lgamma(r) - math.lgamma(observed[i] + 1.0)
+        step = min(0.4, 0.7 * math.sqrt(1.0 / r + 1.0 / mean[i]) / (share[i] * sigma))
+        top, total = -math.inf, 0.0
+        for j in range(int(min(math.ceil(15.0 / step), 300.0)) + 1):
+            at = -7.0 + j * max(step, 0.05)
+            factor = 1.0 - share[i] + share[i] * math.exp(sigma * (at - 0.5 * sigma))
+            log_tail = _nb_log_mid(observed[i], mean[i] * factor, r, fixed, side)
+            top, total = _added(top, total, log_tail - 0.5 * at * at)
+        log_p[i], upper[i] = _smaller(top + math.log(total * max(step, 0.05)) - _LOG_ROOT, side)
 
 
 @njit(cache=True, nogil=True)
