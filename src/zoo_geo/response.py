@@ -322,23 +322,30 @@ _HIDDEN_BOUNDS = (np.log([1e-3, 0.1, 0.05, 1e-5]), np.log([1e9, 3.0, 20.0, 20.0]
 
 
 def _tail(counts: Counts, shift: float, phi: float) -> tuple[float, float, float]:
-    """Log of the ratio, spread and heavy part whose shape below the upper tenth is most like that of the counts."""
-    best, most = (shift, phi, 0.0), -np.inf
-    for heavy in _HEAVY:
-        at = _fit(counts, phi, heavy, shift)
-        shares, worth = _shares(counts.moved(at[0]), at[1], heavy, _PLACES)
-        seen = np.diff(np.concatenate([[0.0], shares])) / shares[-1]
-        usual = np.diff(np.concatenate([[0.0], _PLACES])) / _PLACES[-1]
-        score = worth * shares[-1] * -float(np.sum(seen * np.log(np.maximum(seen, 1e-9) / usual)))
-        if heavy == 0.0 and score > -_SHAPELESS:
-            return best
-        if score > most + (_SHAPELESS if best[2] == 0.0 and heavy else _MARGIN):
-            best, most = (*at, heavy), score
-    return best
+    """Log of the ratio, spread and heavy part of the laws whose shape is like that of the counts.
+
+    The heavy part is the mean over three laws, each weighted by its likelihood; only the shape below the upper
+    tenth counts, and a gamma law has the benefit of the doubt.
+    """
+    fits = [_fit(counts, phi, heavy, shift) for heavy in _HEAVY]
+    scores = np.array([_likeness(counts, *fit, heavy) for fit, heavy in zip(fits, _HEAVY, strict=True)])
+    scores[0] += _DOUBT
+    weight = np.exp(scores - scores.max())
+    heavy = float(weight @ np.array(_HEAVY) / weight.sum())
+    if heavy < _LEAST_HEAVY:
+        return *fits[0], 0.0
+    return *_fit(counts, phi, heavy, shift), heavy
 
 
-_SHAPELESS = 5.0
-"""Log likelihood that the shape of a gamma law has to lack before it is given up."""
+_DOUBT, _LEAST_HEAVY = 2.0, 0.02
+
+
+def _likeness(counts: Counts, shift: float, phi: float, heavy: float) -> float:
+    """Log likelihood of the shape below the upper tenth."""
+    shares, worth = _shares(counts.moved(shift), phi, heavy, _PLACES)
+    seen = np.diff(np.concatenate([[0.0], shares])) / shares[-1]
+    usual = np.diff(np.concatenate([[0.0], _PLACES])) / _PLACES[-1]
+    return -worth * shares[-1] * float(np.sum(seen * np.log(np.maximum(seen, 1e-9) / usual)))
 
 
 def _smooth(parts: list[Counts], found: list[tuple[float, float]], heavy: bool) -> Response:
