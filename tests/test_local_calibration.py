@@ -73,11 +73,18 @@ def matrix(world):
     return sparse.csr_array(table)
 
 
+def expectation(rate, strength, spread):
+    columns = rate.shape[1]
+    strength, spread = (np.full(rate.shape, value) for value in (strength, spread))
+    none = np.zeros(columns, int), np.full(columns, np.inf)
+    return Expectation(rate, strength, spread, *none, np.ones_like(rate), (None,) * columns)
+
+
 def test_error_of_an_expectation_counts_once_for_every_area_of_the_group():
     world = lattice(4, 5)
     valid = np.ones((20, 2), bool)
     valid[[1, 7], 1] = False
-    fit = Expectation(np.ones((20, 2)), np.full((20, 2), 60.0), np.zeros(2), np.zeros(2, int), np.ones(2))
+    fit = expectation(np.ones((20, 2)), 60.0, 0.0)
     strength = ex.shared(fit, valid, matrix(world)).strength
     for c in range(2):
         for i in range(20):
@@ -91,10 +98,7 @@ def test_group_sums_of_residuals_that_share_an_error_have_the_variance_of_indepe
     members, strength, size = 7, 150.0, np.full((4_000, 7), 2_000.0)
     error = rng.gamma(strength, 1.0 / strength, (4_000, 1))
     seen = rng.poisson(size * 0.1 * error).astype(float)
-    fit = Expectation(
-        np.full(seen.shape, 0.1), np.full(seen.shape, strength), np.full(members, 1e-5),
-        np.zeros(members, int), np.full(members, np.inf),
-    )  # fmt: skip
+    fit = expectation(np.full(seen.shape, 0.1), strength, 1e-5)
     ring = sparse.csr_array(np.ones((members, members)) - np.eye(members))
     law, valid = FAMILIES["poisson"], np.ones(seen.shape, bool)
     together = ex.shared(replace(fit, strength=fit.strength.T), valid.T, ring).strength.T

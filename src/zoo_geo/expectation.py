@@ -175,8 +175,9 @@ def _distance(reference: Reference, points: np.ndarray) -> np.ndarray:
     with np.errstate(divide="ignore", invalid="ignore"):
         mean = near[:, 1:] / near[:, :1]
         square = mean[:, 2] - 2.0 * (points * mean[:, :2]).sum(1) + (points**2).sum(1)
-        square = np.nan_to_num(square / np.median(square[np.isfinite(square)]), posinf=0.0)
-    return np.clip(square, 0.0, 30.0)
+    known = np.isfinite(square)
+    unit = np.median(square[known]) if known.any() else 0.0
+    return np.clip(np.where(known, square, 0.0) / (unit or 1.0), 0.0, 30.0)
 
 
 def _steepened(
@@ -496,10 +497,10 @@ def _score(block: _Block, rows: np.ndarray, fit: Expectation) -> np.ndarray:
 
 def _total_spread(family: Poisson, fit: Expectation) -> np.ndarray:
     """Spread of the predictive distribution: of true rates, and of the error of the expectation."""
-    if isinstance(family, Binomial):
-        with np.errstate(divide="ignore", invalid="ignore"):
+    with np.errstate(divide="ignore", invalid="ignore"):
+        if isinstance(family, Binomial):
             return np.clip(fit.spread + fit.rate / (1.0 - fit.rate) / fit.strength, SMALLEST_SPREAD, 0.999)
-    return fit.spread + 1.0 / fit.strength
+        return fit.spread + 1.0 / fit.strength
 
 
 def steadied(

@@ -215,7 +215,7 @@ def _nb_nearly_sure(o, mean, r, fixed, strength, upper, quick):
     )
 
 
-_SMALL_ERROR, _SMALL_TILT = 0.5, 1.0
+_SURE, _SMALL_ERROR, _SMALL_TILT = 10.0, 0.5, 1.0
 
 
 @njit(cache=True, nogil=True)
@@ -229,7 +229,7 @@ def nb_tails(observed, mean, phi, strength, log_p, upper):
         r = 1.0 / phi[i]
         fixed = math.lgamma(observed[i] + r) - math.lgamma(r) - math.lgamma(observed[i] + 1.0)
         quick = error < 0.15 and away * error < 0.25
-        if error < _SMALL_ERROR and away * error < _SMALL_TILT:
+        if strength[i] > _SURE and error < _SMALL_ERROR and away * error < _SMALL_TILT:
             log_p[i], upper[i] = _smaller(
                 _nb_nearly_sure(observed[i], mean[i], r, fixed, strength[i], side, quick), side
             )
