@@ -183,28 +183,35 @@ def leave_one_out(
     (0.4, [20])
     """
     chosen = kind if parameters is None else parameters.kind
+    values = np.asarray(values, float)
     design = _design(values, covariates)
     precise = np.ones(len(values)) if weight is None else np.asarray(weight, float)
     _check(values, weights, design, precise, chosen, parameters)
     known = np.isfinite(values) & np.isfinite(design).all(axis=1)
     links = weights - sparse.diags_array(weights.diagonal())
-    cells = _Map(chosen, np.asarray(values, float), design, precise, sparse.csr_array(links)).among(known)
-    aside = np.zeros(known.sum(), bool)
+    cells = _Map(chosen, values, design, precise, sparse.csr_array(links)).among(known)
+    mean, precision = np.full((2, len(values)), np.nan)
+    aside = np.zeros(len(values), bool)
     fitted = parameters or _fit(cells)
-    nothing = np.full(len(values), np.nan)
     if fitted is None:
-        return Conditional(nothing, nothing.copy(), ~known & known, None, (_no_fit(cells),))
-    mean, precision = _conditional(cells, fitted, aside)
+        return Conditional(mean, precision, aside, None, (_no_fit(cells),))
     if outlier is not None:
-        aside = _odd(cells, mean, precision, outlier)
-        if parameters is None and aside.any():
-            fitted = _fit(cells.among(~aside)) or fitted
-        aside = _odd(cells, *_conditional(cells, fitted, aside), outlier)
-        mean, precision = _conditional(cells, fitted, aside)
-    out = [nothing, nothing.copy(), np.zeros(len(values), bool)]
-    for array, found in zip(out, (mean, precision, aside), strict=True):
-        array[known] = found
-    return Conditional(*out, fitted, tuple(_notices(cells, aside, values, known)))
+        fitted, aside[known] = _cleaned(cells, fitted, outlier, refit=parameters is None)
+    mean[known], precision[known] = _conditional(cells, fitted, aside[known])
+    return Conditional(mean, precision, aside, fitted, tuple(_notices(cells, aside[known], values, known)))
+
+
+def _cleaned(
+    cells: _Map, fitted: Parameters, outlier: float, *, refit: bool
+) -> tuple[Parameters, np.ndarray]:
+    """Set outliers aside, fit once more without them, and look again who is one."""
+    aside = np.zeros(cells.values.size, bool)
+    aside = _odd(cells, *_conditional(cells, fitted, aside), outlier)
+    if not aside.any():
+        return fitted, aside
+    if refit:
+        fitted = _fit(cells.among(~aside)) or fitted
+    return fitted, _odd(cells, *_conditional(cells, fitted, aside), outlier)
 
 
 def _design(values: np.ndarray, covariates: np.ndarray | None) -> np.ndarray:
