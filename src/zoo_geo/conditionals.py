@@ -447,9 +447,7 @@ def _precision(cells: _Map, parameters: Parameters) -> sparse.csr_array:
     return sparse.csr_array(scale @ step if cells.kind == "car" else step.T @ scale @ step)
 
 
-def _conditional(
-    cells: _Map, parameters: Parameters, aside: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
+def _conditional(cells: _Map, parameters: Parameters, aside: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Mean and precision of each value given all others but those set aside, whatever it is itself."""
     centre, linked = _centre(cells, parameters), cells.linked
     away = cells.values - centre
