@@ -256,8 +256,9 @@ def test_a_tenth_of_the_map_may_be_off_and_no_more_is_set_aside():
     values[odd] += 25
     found = leave_one_out(values, matrix(world))
     assert found.set_aside[odd].all()
-    mostly_alike = np.where(np.random.default_rng(8).random(625) < 0.7, 5.0, values)
-    assert leave_one_out(mostly_alike, matrix(world)).set_aside.sum() <= 63
+    half = np.where(np.arange(625) % 5 < 3, 0.0, np.random.default_rng(8).normal(0, 50, 625))
+    spiky = leave_one_out(half * (np.random.default_rng(9).random(625) < 0.7), matrix(world))
+    assert 55 <= spiky.set_aside.sum() <= 63
 
 
 # --- who takes part ---------------------------------------------------------------------------------
@@ -283,19 +284,34 @@ def test_missing_areas_are_as_if_they_were_not_there(kind):
 def test_isolates_have_the_regression_alone(kind):
     world = with_island(lattice(6, 7, seed=2))
     values, x = field(world, p=1, seed=2)
-    found = leave_one_out(values, matrix(world), x, kind, outlier=None)
-    inner = leave_one_out(values[:-1], matrix(world)[:-1][:, :-1], x[:-1], kind, outlier=None)
+    links, weight = matrix(world), np.random.default_rng(2).uniform(1, 2, 43)
+    found = leave_one_out(values, links, x, kind, weight=weight, outlier=None)
+    inner = leave_one_out(values[:-1], links[:-1][:, :-1], x[:-1], kind, weight=weight[:-1], outlier=None)
     np.testing.assert_allclose(found.mean[:-1], inner.mean, rtol=1e-12)
     own = found.parameters
     regression = own.beta @ [1, x[-1, 0]]
     mean = regression / (1 - own.rho) if kind == "sar_lag" else regression
     assert found.mean[-1] == pytest.approx(mean)
     design = np.column_stack([np.ones(42), x[:-1]])
-    middle = naive.centre(kind, matrix(world).toarray()[:-1, :-1], design, own.rho, own.beta)
-    assert 1 / found.precision[-1] == pytest.approx(np.mean((values[:-1] - middle) ** 2))
-    if kind != "car":  # there the weakly linked are even less certain
-        assert found.precision[-1] < found.precision[:-1].min()
+    middle = naive.centre(kind, links.toarray()[:-1, :-1], design, own.rho, own.beta)
+    spread = np.mean(weight[:-1] * (values[:-1] - middle) ** 2)
+    assert found.precision[-1] == pytest.approx(weight[-1] / spread)
     assert "1 of 43 areas have no neighbour" in found.notices[-1]
+
+
+@EVERY_KIND
+def test_an_area_that_is_only_named_by_others_takes_part(kind):
+    links, values, *_ = case(0, 0, False)
+    dense_links = links.toarray()
+    dense_links[8] = 0.0
+    found = leave_one_out(values, sparse.csr_array(dense_links), kind=kind, outlier=None)
+    own, design = found.parameters, np.ones((len(values), 1))
+    mean = naive.centre(kind, dense_links, design, own.rho, own.beta)
+    cov = naive.covariance(kind, dense_links, np.ones(len(values)), own.rho, own.variance)
+    np.testing.assert_allclose(found.mean, naive.given_others(values, mean, cov)[0], rtol=1e-9)
+    assert own.rho == pytest.approx(
+        naive.fit(kind, dense_links, np.ones(len(values)), design, values)[0], abs=1e-5
+    )
 
 
 @EVERY_KIND

@@ -217,6 +217,26 @@ def test_one_area_is_its_own_group():
     assert alone["smoothed"].isna().all()
 
 
+def test_shares_out_of_one_have_no_spread_of_their_own():
+    """Whatever rounding makes of nothing over nothing."""
+    for n in range(2, 60):
+        world = World([{(i + 1) % n: 1.0} for i in range(n)])
+        ones = [1.0] * (n // 3 + 1) + [0.0] * (n - n // 3 - 1)
+        frame = zg.smoothed_rates(world.panel(ones, [1.0] * n, "binomial", per=1))
+        assert (frame["own_weight"] == 0).all()
+        np.testing.assert_allclose(frame["smoothed"], (n // 3 + 1) / n, rtol=1e-12)
+
+
+def test_an_own_weight_in_the_graph_counts_an_area_once():
+    world = lattice(3, 4)
+    size, counts = counts_of(world)
+    panel = world.panel(counts, size)
+    own = World([{**near, i: 1.0} for i, near in enumerate(world.near)], world.codes)
+    for method in ("spatial_eb", "spatial"):
+        frames = [zg.smoothed_rates(panel, each.graph(), method=method) for each in (world, own)]
+        pd.testing.assert_frame_equal(*frames)
+
+
 def test_areas_that_only_the_map_or_the_graph_knows_are_missing():
     world = lattice(3, 4)
     size, counts = counts_of(world)

@@ -237,7 +237,7 @@ def _own_weight(
     """Share of the variance of a rate that lies between areas; 0 where chance alone would give more."""
     chance = np.where(shares, mean * (1.0 - mean), mean)
     between = spread - chance / typical
-    between = np.where(shares, between / (1.0 - 1.0 / typical), between)
-    between = np.where(between > 0, np.where(shares, np.minimum(between, chance), between), 0.0)
+    between = np.where(shares, np.minimum(between / (1.0 - 1.0 / typical), chance), between)
+    between = np.where(shares & (typical <= 1.0), 0.0, between)  # ones out of one say nothing of a spread
     own = np.where(shares, chance - between, chance) / size
     return np.where(between > 0, between / (between + own), 0.0)
