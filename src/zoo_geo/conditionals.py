@@ -127,7 +127,7 @@ def leave_one_out(
     mean, precision = np.full((2, len(values)), np.nan)
     aside = np.zeros(len(values), bool)
     fitted = parameters or fit(cells)
-    if fitted is None:
+    if fitted is None or not cells.linked.any():
         return Conditional(mean, precision, aside, None, (_no_fit(cells),))
     if outlier is not None:
         fitted, aside[known] = _cleaned(cells, fitted, outlier, refit=parameters is None)
