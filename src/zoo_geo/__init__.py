@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from zoo_geo.pipeline import run as run
     from zoo_geo.priorities import Priority as Priority
     from zoo_geo.priorities import priority as priority
+    from zoo_geo.rates import smoothed_rates as smoothed_rates
     from zoo_geo.structure import global_statistics as global_statistics
     from zoo_geo.study import load_study as load_study
     from zoo_geo.weights import build_weights as build_weights
@@ -49,6 +50,7 @@ _HOME = {
     "panel": ("Indicator", "Panel"),
     "pipeline": ("run",),
     "priorities": ("Priority", "priority"),
+    "rates": ("smoothed_rates",),
     "structure": ("global_statistics",),
     "study": ("load_study",),
     "weights": ("build_weights",),
