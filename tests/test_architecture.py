@@ -24,6 +24,7 @@ STOREYS = [
         "contiguity",
         "weights",
         "peers",
+        "features",
         "likeness",
         "tabular",
         "strict",

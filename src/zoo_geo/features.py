@@ -31,7 +31,7 @@ _SENSITIVE = re.compile(
 
 @dataclass(eq=False)
 class Features:
-    """A table of features, in the order of the codes.
+    """A table of features, which gives them in the order of the codes.
 
     Parameters
     ----------
@@ -40,7 +40,7 @@ class Features:
     order
         Positions of those rows in the order of the codes, shape (n_areas,).
     frame
-        The columns as given, in the order of the codes.
+        The columns as given, in the order of the rows.
     areas
         The map, or None.
     allow_sensitive
@@ -89,8 +89,8 @@ class Features:
         """
         self.check_sensitive(names)
         problems = Problems()
-        reader = FigureReader(self.frame, self.sorted_codes.to_numpy(), problems)
-        raw = {name: reader.read(name).numbers for name in names}
+        reader = FigureReader(self.frame, self.codes.to_numpy(), problems)
+        raw = {name: reader.read(name).numbers[self.order] for name in names}
         problems.raise_if_any()
         if coded := sum(sum(counts.values()) for counts in reader.coded.values()):
             self.notices.append(f"{coded:,} codes of CBS for secret or missing were read as missing.")
@@ -147,7 +147,7 @@ def read_features(table: pd.DataFrame, areas: Areas | None, *, allow_sensitive: 
     codes = _codes(frame.index, "features", problems)
     problems.raise_if_any()
     order = np.argsort(codes.to_numpy(dtype=str), kind="stable")
-    found = Features(codes, order, frame.iloc[order].reset_index(drop=True), areas, allow_sensitive)
+    found = Features(codes, order, frame.reset_index(drop=True), areas, allow_sensitive)
     _check_map(found)
     return found
 
@@ -198,7 +198,7 @@ def _classes(table: Features, given: Labels, what: str) -> pd.Series:
         raise InputError(f"{what} needs to be a name or a Series on the codes; got {type(given).__name__}.")
     levels = () if table.areas is None else table.areas.parents
     if given in table.frame:
-        return table.frame[given]
+        return table.frame[given].iloc[table.order]
     if table.areas is not None and given in levels:
         return table.areas.parent(given).reindex(table.sorted_codes)
     hint = nearest_name(given, [*table.frame, *levels])
