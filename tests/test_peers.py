@@ -223,7 +223,7 @@ def test_the_id_names_what_was_asked_and_found():
         zg.build_peers(table.assign(x=[0.0, 1, 5, 6, 0.5]), 2),
     ]
     assert len({alike.id for alike in variants}) == len(variants)
-    assert zg.build_peers(table * 1.0, 2).id == variants[0].id == "ffb8584611caf6c4"
+    assert zg.build_peers(table * 1.0, 2, seed=8).id == variants[0].id == "149747a48dab42c7"
 
 
 # --- who has no good peers --------------------------------------------------------------------------
@@ -410,7 +410,7 @@ def test_clusters_are_made_anew_without_a_feature(method):
     twice = zg.build_peers(table.assign(c=a, d=b), **options)
     assert (twice.quality["stability"] == 1).all()
     once = zg.build_peers(table, **options).quality["stability"]
-    assert 0.3 < once.mean() < 0.9
+    assert 0.3 < once.mean() < 0.95
 
 
 def test_noise_of_hdbscan_has_no_peers():
@@ -533,6 +533,7 @@ def test_options_need_to_make_sense():
     refused("weights need to be of features; got 'f9'", table, weights={"f9": 1})
     refused("weights need to be of features; got 'c'", table.assign(c="x"), within="c", weights={"c": 1})
     refused("exclude needs to be 'self'", table, exclude=[7])
+    refused("exclude needs to be 'self'", table, exclude=None)
     refused("within needs to be a name or a Series", table, within=7)
     refused("need to be a DataFrame", table["f0"])
     refused("got no rows", table.iloc[:0])

@@ -178,7 +178,7 @@ def build_peers(
     ['b']
     """
     options = _Options(k, method, scaling, missing, dict(weights or {}), groups, max_distance, seed)
-    excluded = (exclude,) if isinstance(exclude, str) or hasattr(exclude, "adjacency") else tuple(exclude)
+    excluded = tuple(exclude) if isinstance(exclude, (list, tuple)) else (exclude,)
     _check_options(options, within)
     table = read_features(features, areas, allow_sensitive=allow_sensitive)
     stratum = None if within is None else table.labels(within, "within")
@@ -423,7 +423,7 @@ def _parameters(
         "exclude": sorted({"self", *names}),
         "max_distance": None if options.max_distance is None else float(options.max_distance),
         "groups": None if options.groups is None else int(options.groups),
-        "seed": int(options.seed),
+        "seed": int(options.seed) if options.method == "kmeans" else None,
         "allow_sensitive": bool(allow_sensitive),
         "features": dict(scales),
         "too_far": bound,
