@@ -138,16 +138,20 @@ def test_a_search_tree_misses_nobody():
             same(links(alike), expected)
 
 
-@pytest.mark.parametrize("gaps", [1, 3])
+@pytest.mark.parametrize("gaps", [0, 1, 3])
 def test_trees_and_gaps_go_together(gaps):
+    """Those of the same band of f1 are near and barred, so that trees are often asked for too few."""
     rng = np.random.default_rng(gaps)
-    table = random_table(400, 4, gaps).round(1)
-    for name in list("0123")[:gaps]:
-        table.loc[rng.choice(table.index, 60, replace=False), f"f{name}"] = math.nan
+    table = random_table(240, 4, gaps).round(1)
+    band = (table["f1"] * 2).round().map("b{}".format).to_dict()
+    for name in list("023")[:gaps]:
+        table.loc[rng.choice(table.index, 40, replace=False), f"f{name}"] = math.nan
     points, _ = naive_points(table)
-    weights = [1.0, 2.0, 1.0, 1.0]
-    expected = naive.nearest(points, list(table.index), weights, 2, lambda i, j: i != j)
-    alike = zg.build_peers(table, 2, missing="partial", weights={"f1": 2}, max_distance=1e9)
+    expected = naive.nearest(
+        points, list(table.index), [1.0, 2.0, 1.0, 1.0], 1, lambda i, j: band[i] != band[j]
+    )
+    table["band"] = pd.Series(band)
+    alike = zg.build_peers(table, 1, exclude="band", missing="partial", weights={"f1": 2}, max_distance=1e9)
     same(links(alike), expected)
 
 
@@ -158,21 +162,32 @@ def test_many_features_need_no_tree():
     same(links(zg.build_peers(table, 3, max_distance=1e9)), expected)
 
 
-def test_blocks_do_not_matter(monkeypatch):
-    table = random_table(200, 3).round(1)
+def test_blocks_and_trees_do_not_matter(monkeypatch):
+    table = random_table(300, 3).round(1)
     gaps = table.mask(np.random.default_rng(1).random(table.shape) < 0.1)
-    before = [zg.build_peers(t, 4, missing="partial").id for t in (table, gaps)]
-    monkeypatch.setattr(likeness, "_CELLS", 300)
-    assert [zg.build_peers(t, 4, missing="partial").id for t in (table, gaps)] == before
-    monkeypatch.setattr(likeness, "_TREE_FEATURES", 0)
-    assert [zg.build_peers(t, 4, missing="partial").id for t in (table, gaps)] == before
+    band = pd.Series((table["f0"] * 2).round(), table.index, name="band")
+
+    def everything():
+        for given in (table, gaps):
+            for options in ({}, {"exclude": "band"}):
+                alike = zg.build_peers(given.assign(**{"band": band} if options else {}), 3,
+                                       missing="partial", **options)  # fmt: skip
+                yield alike.id, alike.quality
+
+    before = list(everything())
+    for name, value in {"_CELLS": 300, "_TREE_FEATURES": 0}.items():
+        monkeypatch.setattr(likeness, name, value)
+        for (one, quality), (other, again) in zip(before, everything(), strict=True):
+            assert one == other
+            pd.testing.assert_frame_equal(quality, again)
 
 
 def test_equally_distant_areas_come_in_the_order_of_their_codes():
     table = pd.DataFrame({"x": [1.0, 0.0, 2.0, 0.0, 2.0]}, index=["m", "z", "b", "a", "y"])
     alike = zg.build_peers(table, 2, scaling="z", max_distance=9)
     assert sorted(links(alike)["m"]) == ["a", "b"]
-    assert any("equally distant" in notice and "m" in notice for notice in alike.notices)
+    assert any("equally distant" in notice and "1 of 5; first: m." in notice for notice in alike.notices)
+    assert not any("equally" in notice for notice in zg.build_peers(random_table(20, 2), 3).notices)
 
 
 # --- what never matters -----------------------------------------------------------------------------
@@ -287,6 +302,12 @@ def test_areas_without_a_class_have_no_peers():
     without = alike.quality.index[alike.quality["reason"] == "no_candidates"]
     assert set(without) == set(table.index[:2])
     assert not set(table.index[:2]) & set(alike.distances.index.get_level_values("neighbor"))
+
+
+def test_areas_without_a_gemeente_are_not_all_in_one():
+    table = random_table(6, 2).assign(gemeente=["GM1", "GM1", None, "", math.nan, None])
+    alike = zg.build_peers(table, 5, exclude="gemeente", max_distance=99)
+    assert alike.quality["n_peers"].tolist() == [4, 4, 5, 5, 5, 5]
 
 
 # --- quality ----------------------------------------------------------------------------------------
