@@ -15,8 +15,14 @@ SOURCE = Path(zoo_geo.__file__).parent
 STOREYS = [
     {"errors", "schema", "checks", "_version"},
     {"kernels"},
-    {"cbs", "figures", "geometry", "areas", "panel", "contiguity", "weights", "tabular", "strict"},
-    {"predictive", "references", "expectation", "arrangements", "autoregression", "conditionals", "rates"},
+    {
+        "cbs", "figures", "geometry", "areas", "panel", "contiguity", "weights", "peers", "features", "likeness",
+        "tabular", "strict",
+    },
+    {
+        "predictive", "references", "response", "expectation", "arrangements", "autoregression", "conditionals",
+        "rates", "covariates", "blocks", "limits",
+    },
     {"detectors"},
     {"significance", "flags", "priorities", "structure"},
     set(),  # review, disclosure

@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from zoo_geo.flags import flag as flag
     from zoo_geo.panel import Indicator as Indicator
     from zoo_geo.panel import Panel as Panel
+    from zoo_geo.peers import Peers as Peers
+    from zoo_geo.peers import build_peers as build_peers
     from zoo_geo.pipeline import run as run
     from zoo_geo.priorities import Priority as Priority
     from zoo_geo.priorities import priority as priority
@@ -48,6 +50,7 @@ _HOME = {
     "explain": ("sentence",),
     "flags": ("Flags", "flag"),
     "panel": ("Indicator", "Panel"),
+    "peers": ("Peers", "build_peers"),
     "pipeline": ("run",),
     "priorities": ("Priority", "priority"),
     "rates": ("smoothed_rates",),

@@ -1,0 +1,286 @@
+"""Who is alike: areas as points in feature space, and the exact nearest of those that may be compared."""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Iterator
+from typing import NamedTuple
+
+import numpy as np
+from scipy import sparse
+from scipy.spatial import KDTree
+from scipy.spatial.distance import cdist
+
+DECIMALS = 9
+"""Distances are rounded to these decimals, so that float noise decides no tie."""
+LEAST_SHARED = 0.5
+"""Two areas can be compared where this share of the weight lies on features that both have."""
+MOST_WARD = 5_000
+"""Ward holds all distances at once: 100 MB for this many areas."""
+_SLACK = 1.5 * 10**-DECIMALS
+_CELLS = 4_000_000
+_TREE_FEATURES = 12
+"""With more features a search tree is slower than looking at everybody."""
+
+
+class Space(NamedTuple):
+    """Areas as points, in the order of their codes.
+
+    `x` holds standardised features times the root of their share of the weight, so that plain Euclidean
+    distance is the root of the weighted mean of squared differences; shape (n_areas, n_features), NaN where
+    a feature is not known. `share`, shape (n_features,), adds up to 1. Only areas with the same `group`,
+    shape (n_areas,), can be peers; a negative one has none.
+    """
+
+    x: np.ndarray
+    share: np.ndarray
+    group: np.ndarray
+
+    def without(self, left_out: np.ndarray) -> Space:
+        """Leave some features out."""
+        share = self.share[~left_out]
+        return Space(self.x[:, ~left_out] / np.sqrt(share.sum()), share / share.sum(), self.group)
+
+
+class Bars(NamedTuple):
+    """Which pairs may not be peers: those with the same label (negative: no label), and linked ones."""
+
+    labels: tuple[np.ndarray, ...] = ()
+    links: tuple[sparse.csr_array, ...] = ()
+
+    def between(self, rows: np.ndarray, columns: np.ndarray) -> np.ndarray:
+        """Say which pairs are barred, oneself included; rows (n,) with columns (n, m) give (n, m)."""
+        barred = columns == rows[:, None]
+        for label in self.labels:
+            own = label[rows][:, None]
+            barred |= (label[columns] == own) & (own >= 0)
+        for linked in self.links:
+            barred |= np.take_along_axis(linked[rows].toarray(), columns, axis=1)
+        return barred
+
+
+class Pairs(NamedTuple):
+    """Areas and their peers by position, sorted; `tied` are areas with more equals than they could take."""
+
+    focal: np.ndarray
+    neighbor: np.ndarray
+    distance: np.ndarray
+    tied: np.ndarray
+
+
+class _Block(NamedTuple):
+    """Some areas, shape (n,), and candidates that hold their peers, shape (n, m); barred ones are inf."""
+
+    rows: np.ndarray
+    columns: np.ndarray
+    distance: np.ndarray
+
+    def at(self, where: np.ndarray) -> _Block:
+        """Keep some of the areas."""
+        return _Block(*(part[where] for part in self))
+
+
+def nearest(space: Space, bars: Bars, k: int | None) -> Pairs:
+    """Find the k nearest of each area's group, or all of it; of equally distant ones the first by code."""
+    found = [_closest(block, k) for block in _blocks(space, bars, k, ties=True)]
+    if not found:
+        none = np.empty(0, np.intp)
+        return Pairs(none, none, np.empty(0), none)
+    focal, neighbor, distance, tied = (np.concatenate(parts) for parts in zip(*found, strict=True))
+    order = np.lexsort((neighbor, focal))
+    return Pairs(focal[order], neighbor[order], distance[order], np.sort(tied))
+
+
+def reach(space: Space, bars: Bars, k: int | None) -> np.ndarray:
+    """Distance to the k-th nearest, shape (n_areas,); infinite where there are fewer."""
+    far = np.full(len(space.x), np.inf)
+    if k is not None:
+        for block in _blocks(space, bars, k, ties=False):
+            far[block.rows] = _kth(block.distance, k)
+    return far
+
+
+def apart(space: Space, one: np.ndarray, other: np.ndarray) -> np.ndarray:
+    """Distances of pairs, shape (n_pairs,); infinite where too few features are shared."""
+    total, shared = np.zeros(len(one)), np.zeros(len(one))
+    for column, share in zip(space.x.T, space.share, strict=True):
+        step = column[one] - column[other]
+        known = ~np.isnan(step)
+        total[known] += step[known] ** 2
+        shared[known] += share
+    enough = shared >= LEAST_SHARED - _SLACK
+    return np.round(np.sqrt(np.divide(total, shared, out=np.full(len(one), np.inf), where=enough)), DECIMALS)
+
+
+def stability(
+    space: Space, bars: Bars, k: int | None, pairs: Pairs, groups: Iterator[tuple[np.ndarray, np.ndarray]]
+) -> np.ndarray:
+    """Share of an area's peers that stay, averaged over the features left out, shape (n_areas,).
+
+    `groups` gives for each turn the features to leave out, and the groups without them. A peer stays when
+    no k others are strictly nearer, so equals do not push each other out.
+    """
+    stays, turns = np.zeros(len(pairs.focal)), 0
+    for left_out, group in groups:
+        less = space.without(left_out)._replace(group=group)
+        distance = apart(less, pairs.focal, pairs.neighbor)
+        together = (group[pairs.focal] == group[pairs.neighbor]) & (group[pairs.focal] >= 0)
+        within = distance <= reach(less, bars, k)[pairs.focal] + _SLACK
+        stays += together & within & np.isfinite(distance)
+        turns += 1
+    count = np.bincount(pairs.focal, minlength=len(space.x))
+    kept = np.bincount(pairs.focal, stays, minlength=len(space.x))
+    return np.divide(kept, count * turns, out=np.full(len(count), np.nan), where=count * turns > 0)
+
+
+def clusters(space: Space, method: str, number: int, smallest: int, seed: int) -> np.ndarray:
+    """Group areas that have a group by k-means, Ward or HDBSCAN, shape (n_areas,); -1 for noise."""
+    from sklearn.cluster import HDBSCAN, AgglomerativeClustering, KMeans
+    from threadpoolctl import threadpool_limits
+
+    found = np.full(len(space.x), -1, np.intp)
+    members = np.flatnonzero(space.group >= 0)
+    x = space.x[members]
+    if len(members) < 2 or (method == "hdbscan" and len(members) < smallest):
+        return found
+    number = min(number, len(np.unique(x, axis=0)))
+    model = {
+        "kmeans": lambda: KMeans(number, n_init=1, random_state=seed),
+        "ward": lambda: AgglomerativeClustering(number, linkage="ward"),
+        "hdbscan": lambda: HDBSCAN(min_cluster_size=smallest, copy=True),
+    }[method]()
+    with threadpool_limits(limits=1):  # sums of several threads come in any order
+        found[members] = model.fit_predict(x)
+    return found
+
+
+def _closest(block: _Block, k: int | None) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """Pairs of the k nearest in a block, and the areas with more equals than they could take."""
+    near = np.isfinite(block.distance) & (block.distance <= _kth(block.distance, k)[:, None])
+    row, column = np.nonzero(near)
+    neighbor, distance = block.columns[row, column], block.distance[row, column]
+    order = np.lexsort((neighbor, distance, row))
+    count = near.sum(axis=1)
+    rank = np.arange(len(row)) - np.repeat(np.cumsum(count) - count, count)
+    taken = order if k is None else order[rank < k]
+    tied = block.rows[:0] if k is None else block.rows[count > k]
+    return block.rows[row[taken]], neighbor[taken], distance[taken], tied
+
+
+def _kth(distance: np.ndarray, k: int | None) -> np.ndarray:
+    """Distance of the k-th nearest of each row, shape (n,); infinite where there are fewer."""
+    if k is None or distance.shape[1] < k:
+        return np.full(len(distance), np.inf)
+    return np.partition(distance, k - 1, axis=1)[:, k - 1]
+
+
+def _blocks(space: Space, bars: Bars, k: int | None, *, ties: bool) -> Iterator[_Block]:
+    """Candidates of all areas: the nearest by a tree where they are sure to do, else the whole group."""
+    order = np.argsort(space.group, kind="stable")
+    labels, starts = np.unique(space.group[order], return_index=True)
+    for label, members in zip(labels, np.split(order, starts[1:]), strict=True):
+        rows = members
+        if label < 0:
+            continue
+        if k is not None and space.x.shape[1] <= _TREE_FEATURES:
+            rows = yield from _by_tree(space, bars, members, k, ties)
+        yield from _whole(space, bars, rows, members)
+
+
+def _by_tree(
+    space: Space, bars: Bars, members: np.ndarray, k: int, ties: bool
+) -> Generator[_Block, None, np.ndarray]:
+    """Ask trees for a few more than k; return the areas for whom that may miss a peer."""
+    width = k + 2 + (k if ties else k // 4)  # oneself, and some that may be barred or tied
+    patterns, rest = _patterns(space.x[members]), list[np.ndarray]()
+    if len(members) < 8 * width * len(patterns):
+        return members
+    for known, own in patterns:
+        trees = _trees(space, members, patterns, known)
+        for rows in _split(members[own], width * len(trees)) if trees else ():
+            asked = [tree.ask(space.x[rows], width) for tree in trees]
+            columns, distance, beyond = (np.concatenate(parts, 1) for parts in zip(*asked, strict=True))
+            block = _barred(_Block(rows, columns, distance), bars)
+            kth = _kth(block.distance, k)
+            seen = np.round(beyond.min(axis=1), DECIMALS)
+            sure = (kth < seen) if ties else (kth <= seen) & np.isfinite(kth)
+            rest.append(rows[~sure])
+            yield block.at(sure)
+    return np.concatenate([*rest, members[:0]])
+
+
+class _Tree(NamedTuple):
+    """Areas that lack the same features, on those that they share with some others."""
+
+    tree: KDTree
+    members: np.ndarray
+    both: np.ndarray
+    shared: float
+
+    def ask(self, x: np.ndarray, width: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Return the nearest, their distances, and beyond which distance all others lie, shape (n, 1)."""
+        width = min(width, len(self.members))
+        distance, at = self.tree.query(x[:, self.both], np.arange(1, width + 1), workers=-1)
+        distance /= np.sqrt(self.shared)
+        beyond = distance[:, -1:] if width < len(self.members) else np.full((len(x), 1), np.inf)
+        return self.members[at], distance, beyond
+
+
+def _trees(
+    space: Space, members: np.ndarray, patterns: list[tuple[np.ndarray, np.ndarray]], known: np.ndarray
+) -> list[_Tree]:
+    """Search trees of all that areas with these features can be compared with."""
+    found = []
+    for also, at in patterns:
+        both = known & also
+        shared = float(space.share[both].sum())
+        if shared >= LEAST_SHARED - _SLACK:
+            tree = KDTree(space.x[members[at]][:, both], leafsize=32)
+            found.append(_Tree(tree, members[at], both, shared))
+    return found
+
+
+def _whole(space: Space, bars: Bars, rows: np.ndarray, members: np.ndarray) -> Iterator[_Block]:
+    """Everybody in the group as a candidate."""
+    for some in _split(_by_pattern(space.x, rows), len(members)):
+        columns = np.broadcast_to(members, (len(some), len(members)))
+        yield _barred(_Block(some, columns, _all_distances(space, some, members)), bars)
+
+
+def _split(rows: np.ndarray, width: int) -> list[np.ndarray]:
+    """Cut rows so that a block of this width fits in memory."""
+    size = max(1, _CELLS // max(width, 1))
+    return [rows[start : start + size] for start in range(0, len(rows), size)]
+
+
+def _barred(block: _Block, bars: Bars) -> _Block:
+    """Round distances, and make those of barred pairs infinite."""
+    distance = np.round(block.distance, DECIMALS)
+    distance[bars.between(block.rows, block.columns)] = np.inf
+    return block._replace(distance=distance)
+
+
+def _by_pattern(x: np.ndarray, rows: np.ndarray) -> np.ndarray:
+    """Put areas that lack the same features together."""
+    return rows[np.lexsort(np.isnan(x[rows]).T)]
+
+
+def _all_distances(space: Space, rows: np.ndarray, columns: np.ndarray) -> np.ndarray:
+    """Distances over the features that both have, shape (n_rows, n_columns); infinite where these are few."""
+    out = np.full((len(rows), len(columns)), np.inf)
+    for known, at_row in _patterns(space.x[rows]):
+        for also, at_column in _patterns(space.x[columns]):
+            both = known & also
+            shared = space.share[both].sum()
+            if shared >= LEAST_SHARED - _SLACK:
+                one, other = space.x[rows[at_row]][:, both], space.x[columns[at_column]][:, both]
+                out[np.ix_(at_row, at_column)] = cdist(one, other) / np.sqrt(shared)
+    return out
+
+
+def _patterns(x: np.ndarray) -> list[tuple[np.ndarray, np.ndarray]]:
+    """Which features are known, each pattern once, and the rows that have it."""
+    known = ~np.isnan(x)
+    if known.all():
+        return [(np.ones(x.shape[1], bool), np.arange(len(x)))]
+    patterns, which = np.unique(known, axis=0, return_inverse=True)
+    return [(pattern, np.flatnonzero(which.ravel() == at)) for at, pattern in enumerate(patterns)]
