@@ -16,7 +16,7 @@ STOREYS = [
     {"errors", "schema", "checks", "_version"},
     {"kernels"},
     {"cbs", "figures", "geometry", "areas", "panel", "contiguity", "weights", "tabular", "strict"},
-    {"predictive", "references", "expectation", "arrangements"},
+    {"predictive", "references", "expectation", "arrangements", "blocks", "covariates"},
     {"detectors"},
     {"significance", "flags", "priorities", "structure"},
     set(),  # review, disclosure
