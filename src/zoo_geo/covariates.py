@@ -283,7 +283,8 @@ def _spread(column: _Column, kept: np.ndarray, rate: np.ndarray, start: float) -
     information = column.size[kept] * column.family.information(rate[kept])
     rows = kept[np.argsort(-information, kind="stable")[:_TELLING]]
     given = column.observed[rows], column.size[rows], rate[rows], np.zeros(rows.size)
-    return max(float(column.family.spread(*given, start)[0]), float(np.finfo(float).tiny))
+    times, _ = column.family.spread(*given, np.full(rows.size, start))
+    return max(float(start * times), float(np.finfo(float).tiny))
 
 
 def _residual(column: _Column, rows: np.ndarray, rate: np.ndarray, spread: float) -> np.ndarray:

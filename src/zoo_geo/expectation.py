@@ -19,7 +19,7 @@ from scipy import sparse, special
 
 from zoo_geo.predictive import SMALLEST_SPREAD, Binomial, Family, Gaussian, Poisson
 from zoo_geo.references import Group, Reference, totals
-from zoo_geo.response import Counts, Law, respond
+from zoo_geo.response import Counts, Hidden, Law, respond
 
 ODD = 2.6
 """Absolute z above which an area leaves the expectation of others (1 % of a calm map)."""
@@ -166,6 +166,39 @@ def expect(
             keep = (valid & ~odd).astype(float)
     assert chosen is not None
     return chosen
+
+
+def given(
+    observed: np.ndarray,
+    size: np.ndarray,
+    valid: np.ndarray,
+    family: Family,
+    rate: np.ndarray,
+    strength: np.ndarray,
+    options: Options = Options(),
+) -> Expectation:
+    """Estimate spread, response and tail about rates that come from elsewhere.
+
+    Parameters
+    ----------
+    observed, size, valid, family, options
+        As in `expect`.
+    rate, strength
+        Expected rates and the effective number of events (gaussian: weight) behind them, shape
+        (n_areas, n_columns).
+    """
+    block = _Block(np.where(valid, observed, 0.0), np.where(valid, size, 0.0), valid, family)
+    keep = valid.astype(float)
+    phi = np.broadcast_to(family.first_spread(observed, size, valid), keep.shape)
+    columns = rate.shape[1]
+    none = np.zeros(columns, int), np.full(columns, np.inf), np.ones_like(rate), (None,) * columns
+    fit, last = Expectation(rate, strength, phi, *none), None
+    for step in range(options.clean + 1):
+        last = _responsive(block, keep, _with_spread(block, keep, fit, phi), last, options)
+        if step < options.clean:
+            keep = (valid & ~_odd(block, last)).astype(float)
+    assert last is not None
+    return last
 
 
 def _distance(reference: Reference, points: np.ndarray) -> np.ndarray:
@@ -546,6 +579,18 @@ def _between(away: np.ndarray, weight: np.ndarray) -> float:
     if surplus(low) <= 0.0:
         return 0.0
     return float(np.exp(high if surplus(high) >= 0.0 else brentq(surplus, low, high, xtol=0.01)))
+
+
+def typical(fit: Expectation, size: np.ndarray) -> np.ndarray:
+    """Median of an area's expected rate over its mean: below 1 where an unseen exposure is often small and rarely huge.
+
+    The mean is what rates are pooled by; the median is what a reader calls expected.
+    """
+    times = np.ones_like(fit.rate)
+    for c, law in enumerate(fit.laws):
+        if isinstance(law, Hidden):
+            times[:, c] = (size[:, c] + law.typical) / (size[:, c] + law.mean)
+    return times
 
 
 def tails(

@@ -75,6 +75,11 @@ class Hidden:
     level: float
     spread: float
 
+    @property
+    def typical(self) -> float:
+        """Their median number."""
+        return self.mean * float(np.exp(-0.5 * self.sigma**2))
+
     def share(self, size: np.ndarray) -> np.ndarray:
         """Part of the mean exposure that is unseen, of the shape of the sizes."""
         return self.mean / (size + self.mean)
@@ -337,7 +342,7 @@ def _tail(counts: Counts, shift: float, phi: float) -> tuple[float, float, float
     return *_fit(counts, phi, heavy, shift), heavy
 
 
-_DOUBT, _LEAST_HEAVY = 2.0, 0.02
+_DOUBT, _LEAST_HEAVY = 3.0, 0.1
 
 
 def _likeness(counts: Counts, shift: float, phi: float, heavy: float) -> float:

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     from zoo_geo.areas import Areas
     from zoo_geo.panel import Panel
+    from zoo_geo.peers import Peers
 
 Alternative = Literal["two-sided", "greater", "less"]
 T = TypeVar("T")
@@ -116,9 +117,10 @@ class Detector(ABC):
     def detect(
         self,
         panel: Panel,
-        neighbors: Graph | None = None,
+        neighbors: Graph | Peers | None = None,
         *,
         areas: Areas | None = None,
+        features: pd.DataFrame | None = None,
         seed: int = 0,
         n_jobs: int | None = None,
     ) -> Detection:
@@ -129,9 +131,11 @@ class Detector(ABC):
         panel
             Observed figures and exposures.
         neighbors
-            Weights on the areas' codes; areas of the graph that the panel lacks are ``missing``.
+            Weights on the areas' codes, or `Peers`; areas of the graph that the panel lacks are ``missing``.
         areas
             Hierarchy, for parent references and for shrinking to the parent.
+        features
+            Numbers and classes by area code, one column a feature: for strata, covariates and adjusting.
         seed
             Of the permutations; the same seed gives the same result on any machine.
         n_jobs
@@ -147,7 +151,7 @@ class Detector(ABC):
             Areas of the panel are not in the graph, or an option does not fit.
         """
         check_seed(seed)
-        inputs, jobs = prepare(panel, neighbors, areas), threads(n_jobs)
+        inputs, jobs = prepare(panel, neighbors, areas, features), threads(n_jobs)
         return assemble(self, inputs, self._score(inputs, seed, jobs), seed, jobs)
 
     @abstractmethod

@@ -2,32 +2,24 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import ClassVar
+from dataclasses import dataclass, replace
+from typing import ClassVar, get_args
 
 import numpy as np
 from scipy import sparse, special
 
 from zoo_geo import expectation as ex
 from zoo_geo import references
+from zoo_geo.covariates import Method
+from zoo_geo.detectors import sources
 from zoo_geo.detectors.base import Alternative, Detector, Scores, options, spread_out
-from zoo_geo.detectors.inputs import (
-    ISOLATED,
-    OK,
-    TOO_FEW,
-    Inputs,
-    blocks,
-    column_status,
-    matrix,
-    parents,
-    places,
-)
-from zoo_geo.errors import InputError
+from zoo_geo.detectors.inputs import ISOLATED, OK, TOO_FEW, Inputs, blocks, column_status, matrix
+from zoo_geo.errors import InputError, examples
 from zoo_geo.panel import Indicator
-from zoo_geo.predictive import FAMILIES, Family
+from zoo_geo.predictive import FAMILIES
+from zoo_geo.response import Hidden
 from zoo_geo.schema import SMALL_EXPOSURE
 
-_GRAPHS = ("neighbours", "peers")
 _IMPLAUSIBLE = 0.03
 
 
@@ -43,8 +35,10 @@ class Deviation(Detector):
     Parameters
     ----------
     reference
-        ``neighbours``, ``peers`` (a graph of areas that are alike), ``national`` or ``parent:LEVEL`` with a
-        level of ``areas``.
+        ``neighbours``; ``peers`` (areas that are alike; taken when `Peers` are given); ``national``;
+        ``parent:LEVEL`` with a level of ``areas``; ``stratum:FEATURE``, areas of the same class; ``model``, what
+        covariates lead to expect; for values also ``sar``, ``sar_lag`` and ``car``, the mean given all other
+        areas under an autoregression.
     rings
         Widest surroundings tried for ``neighbours``; the width with the best leave-one-out
         predictive likelihood is taken for each column.
@@ -52,6 +46,11 @@ class Deviation(Detector):
         ``two-sided``, ``greater`` or ``less``.
     clean, precision, shrink, steep, response, heavy
         Parts of the estimation, see `expectation.Options`.
+    adjust
+        Columns of the features that make areas comparable before they are compared: place and class
+        together. With ``model`` the covariates, all features where none is named.
+    method
+        Of regressing on covariates: ``poisson``, ``tweedie`` or ``boosting``.
 
     References
     ----------
@@ -67,7 +66,9 @@ class Deviation(Detector):
 
     name: ClassVar[str] = "deviation"
     evidence: ClassVar[str] = "own figure"
-    own: ClassVar[tuple[str, ...]] = ("spread", "n_neighbors", "neighbors_value", "reference_value")
+    own: ClassVar[tuple[str, ...]] = (
+        "spread", "n_neighbors", "neighbors_value", "reference_value", "ratio_before", "explained",
+    )  # fmt: skip
 
     reference: str = "neighbours"
     rings: int = 3
@@ -78,77 +79,116 @@ class Deviation(Detector):
     steep: bool = True
     response: bool = True
     heavy: bool = True
+    adjust: tuple[str, ...] = ()
+    method: Method = "poisson"
 
     def __post_init__(self) -> None:
         options(alternative=(self.alternative, ("two-sided", "greater", "less")))
-        if self.reference not in (*_GRAPHS, "national") and not self.reference.startswith("parent:"):
+        options(method=(self.method, get_args(Method)))
+        kind, _, level = self.reference.partition(":")
+        if self.reference not in (*sources.GRAPHS, *sources.WHOLES, *sources.VALUES_ONLY) and not (
+            kind in sources.PARTS and level
+        ):
             raise InputError(
-                "reference needs to be 'neighbours', 'peers', 'national' or 'parent:LEVEL'; got "
-                f"{self.reference!r}."
+                "reference needs to be 'neighbours', 'peers', 'national', 'parent:LEVEL', 'stratum:FEATURE', "
+                f"'model', 'sar', 'sar_lag' or 'car'; got {self.reference!r}."
             )
+        object.__setattr__(
+            self, "adjust", (self.adjust,) if isinstance(self.adjust, str) else tuple(self.adjust)
+        )
         if not 1 <= self.rings <= 5:
             raise InputError(f"rings needs to be between 1 and 5; got {self.rings}.")
 
     def _score(self, inputs: Inputs, seed: int, n_jobs: int) -> Scores:
-        near, wider = self._references(inputs)
-        touching = matrix(inputs) if self.reference in _GRAPHS else None
-        parts = ex.Options(
+        reference = "peers" if inputs.peers is not None and self.reference == "neighbours" else self.reference
+        if reference in sources.VALUES_ONLY:
+            _check_values(reference, inputs)
+        options = ex.Options(
             self.clean, self.precision, self.shrink, self.steep, response=self.response, heavy=self.heavy
         )
-        points = places(inputs) if touching is not None and self.steep else None
+        source = sources.find(reference, inputs, self.rings, options, self.adjust, self.method)
         shape = inputs.observed.shape
         status = column_status(inputs)
-        per = inputs.per()
         arrays = {name: np.full(shape, np.nan) for name in (*_RESULTS, *self.own)}
+        told: dict[int, tuple[str, ...]] = {}
 
         def block(work: tuple[str, np.ndarray]) -> None:
             family, columns = FAMILIES[work[0]], work[1]
             valid = status[:, columns] == OK
-            figures = inputs.observed[:, columns], inputs.exposure[:, columns]
-            figures = figures[0], ex.steadied(*figures, valid, family, near[0])
-            fit = ex.expect(*figures, valid, family, near, wider, parts, touching, points)
-            known, usable = inputs.status[:, columns] == OK, ex.usable(family, fit.rate, figures[1])
-            status[:, columns] = _lonely(status[:, columns], known, near, fit, usable)
-            found = self._results(*figures, status[:, columns] == OK, family, fit)
-            found["reference_value"] = (
-                found["reference_rate"] * np.where(inputs.is_value(), 1.0, per)[columns]
+            given = sources.Block(inputs.observed[:, columns], inputs.exposure[:, columns], valid, family)
+            fitted = source.fit(given)
+            known, usable = (
+                inputs.status[:, columns] == OK,
+                ex.usable(family, fitted.fit.rate, fitted.block.size),
             )
-            for name in (*_RESULTS, "spread", "reference_value"):
-                arrays[name][:, columns] = found[name]
+            status[:, columns] = _lonely(status[:, columns], known, source.near, fitted.fit, usable)
+            found = self._results(fitted, given, status[:, columns] == OK)
+            for name, array in found.items():
+                arrays[name][:, columns] = array
+            told.update({int(c): _words(fitted, k) for k, c in enumerate(columns)})
 
         spread_out(block, blocks(inputs, n_jobs), n_jobs)
+        arrays["reference_value"] *= np.where(inputs.is_value(), 1.0, inputs.per())
         arrays |= _next_door(inputs)
-        notices = _doubts(inputs, status, arrays["p_value"], self.reference)
+        notices = [*_told(told, inputs, reference), *_doubts(inputs, status, arrays["p_value"], reference)]
+        notices += [] if inputs.peers is None else [f"Peers are those of set {inputs.peers}."]
         z = arrays["z"]
-        return Scores(self.reference, status, arrays, _CLASSES, _classes(z), z, notices)
-
-    def _references(self, inputs: Inputs) -> tuple[list[references.Reference], list[references.Reference]]:
-        nation: list[references.Reference] = [references.everybody(inputs.codes.size)]
-        if self.reference == "national":
-            return nation, []
-        if self.reference not in _GRAPHS:
-            return [references.group(inputs.labels(self.reference.removeprefix("parent:")))], nation
-        if self.reference == "peers":  # those alike of those alike are alike no more
-            return [matrix(inputs)], nation
-        return references.rings(matrix(inputs), self.rings), nation + parents(inputs)
+        return Scores(reference, status, arrays, _CLASSES, _classes(z), z, notices)
 
     def _results(
-        self, seen: np.ndarray, size: np.ndarray, valid: np.ndarray, family: Family, fit: ex.Expectation
+        self, fitted: sources.Fitted, given: sources.Block, valid: np.ndarray
     ) -> dict[str, np.ndarray]:
+        """Compare figures with their expectation."""
+        fit, block = fitted.fit, fitted.block
         z, p = np.full(valid.shape, np.nan), np.full(valid.shape, np.nan)
         for c in range(valid.shape[1]):
             rows = np.flatnonzero(valid[:, c])
-            log_p, upper = ex.tails(seen, size, family, fit, rows, c)
+            log_p, upper = ex.tails(block.observed, block.size, block.family, fit, rows, c)
             z[rows, c], p[rows, c] = signed(log_p, upper, self.alternative)
-        expected = np.where(valid, fit.rate * (1.0 if family.name == "gaussian" else size), np.nan)
-        low, high = ex.intervals(seen, size, valid, family, fit)
+        is_value = block.family.name == "gaussian"
+        if fitted.added is not None and is_value:
+            fit = replace(fit, rate=fit.rate + fitted.added)
+        fit = replace(fit, rate=fit.rate * ex.typical(fit, block.size))
+        expected = np.where(valid, fit.rate * (1.0 if is_value else block.size), np.nan)
+        low, high = ex.intervals(given.observed, block.size, valid, block.family, fit)
         with np.errstate(divide="ignore", invalid="ignore"):
-            ratio = np.where(np.isfinite(high), seen / expected, np.nan)
-        found = dict(zip(_RESULTS, (expected, ratio, low, high, z, z, p), strict=True))
-        return found | {
+            ratio = np.where(np.isfinite(high), given.observed / expected, np.nan)
+            rate = expected / (1.0 if is_value else given.size)
+            before = given.observed / (_overall(given) * (1.0 if is_value else given.size))
+        explains = valid & np.isfinite(ratio) & bool(fitted.skill)
+        return dict(zip(_RESULTS, (expected, ratio, low, high, z, z, p), strict=True)) | {
             "spread": np.where(valid, fit.spread, np.nan),
-            "reference_rate": np.where(valid, fit.rate, np.nan),
+            "reference_value": np.where(valid, rate, np.nan),
+            "ratio_before": np.where(explains, before, np.nan),
+            "explained": np.where(explains, _explained(before, ratio), np.nan),
         }
+
+
+def _check_values(reference: str, inputs: Inputs) -> None:
+    counts = [indicator.id for indicator in inputs.indicators if indicator.family != "gaussian"]
+    if counts:
+        raise InputError(
+            f"reference={reference!r} needs values (gaussian); got counts ({examples(counts, len(inputs.indicators))})."
+        )
+
+
+def _overall(block: sources.Block) -> np.ndarray:
+    """Rate (mean value) of all areas together, shape (n_columns,)."""
+    size = np.where(block.valid, block.size, 0.0)
+    events = np.where(block.valid, block.observed, 0.0) * (size if block.family.name == "gaussian" else 1.0)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return references.totals(events) / references.totals(size)
+
+
+def _explained(before: np.ndarray, after: np.ndarray) -> np.ndarray:
+    """Share of the deviation from all areas together that covariates explain; NaN where there is hardly one."""
+    with np.errstate(divide="ignore", invalid="ignore"):
+        gone = 1.0 - np.log(after) / np.log(before)
+    return np.where(np.isfinite(gone) & (np.abs(np.log(np.maximum(before, 1e-300))) > _HARDLY), gone, np.nan)
+
+
+_HARDLY = 0.1
+"""Log ratio of an area that hardly deviates, so that a share of it says nothing."""
 
 
 _RESULTS = ("expected", "ratio", "ratio_low", "ratio_high", "statistic", "z", "p_value")
@@ -162,6 +202,8 @@ def _lonely(
     usable: np.ndarray,
 ) -> np.ndarray:
     """Mark areas whose reference holds no other figure, and those it leads to expect nothing of."""
+    if not near:
+        return np.where((status == OK) & ~usable, TOO_FEW, status)
     company = np.zeros(status.shape)
     for width in np.unique(fit.width):
         chosen = fit.width == width
@@ -204,6 +246,40 @@ def _next_door(inputs: Inputs) -> dict[str, np.ndarray]:
         together = (weights @ events) / (weights @ size)
     per = np.where(inputs.is_value(), 1.0, inputs.per())
     return {"n_neighbors": weights @ ok.astype(float), "neighbors_value": together * per}
+
+
+def _words(fitted: sources.Fitted, k: int) -> tuple[str, ...]:
+    """Say of one column what was found beside the expectation."""
+    law = fitted.fit.laws[k]
+    found = []
+    if isinstance(law, Hidden):
+        found.append(
+            f"counts behave as if about {law.typical:,.0f} people nobody counted were in a typical area, beside its "
+            "exposure; expectation and spread allow for them"
+        )
+    elif law is not None and law.size.size > 1:
+        found.append(
+            "rate and spread depend on the size of the exposure; expectation and spread allow for it"
+        )
+    elif law is not None:
+        found.append("true rates have a heavier upper tail than a gamma law; p allows for it")
+    if fitted.skill:
+        found.append(
+            f"covariates explain {max(fitted.skill[k], 0.0):.0%} of the differences between areas elsewhere"
+        )
+    return tuple(found)
+
+
+def _told(told: dict[int, tuple[str, ...]], inputs: Inputs, reference: str) -> list[str]:
+    """One sentence an indicator and finding, with the periods that it holds for."""
+    periods: dict[tuple[str, str], list[str]] = {}
+    for c in sorted(told):
+        indicator, period = inputs.columns[c]
+        for words in told[c]:
+            periods.setdefault((indicator.id, words), []).append(period)
+    return [
+        f"{id} ({', '.join(when)}) against {reference}: {words}." for (id, words), when in periods.items()
+    ]
 
 
 def _doubts(inputs: Inputs, status: np.ndarray, p: np.ndarray, reference: str) -> list[str]:

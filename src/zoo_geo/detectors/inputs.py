@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import weakref
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -12,7 +12,9 @@ from scipy import sparse
 
 from zoo_geo import references
 from zoo_geo.errors import InputError, examples
+from zoo_geo.features import read_features
 from zoo_geo.panel import Indicator, Panel
+from zoo_geo.peers import Peers
 from zoo_geo.schema import STATUSES
 from zoo_geo.weights import Csr, aligned
 
@@ -47,6 +49,10 @@ class Inputs:
         The graph on ``codes``, or None.
     areas
         Hierarchy and geometry, or None.
+    features
+        Features of the areas on ``codes``, or None.
+    peers
+        Name of the peer set that the graph is of, or None.
     kept
         What detectors work out and the next one can use; lives as long as these inputs.
     """
@@ -59,6 +65,8 @@ class Inputs:
     status: np.ndarray
     csr: Csr | None
     areas: Areas | None
+    features: pd.DataFrame | None = None
+    peers: str | None = None
     kept: dict[Any, Any] = field(default_factory=dict)
 
     def labels(self, level: str) -> np.ndarray:
@@ -99,19 +107,34 @@ class Inputs:
 _kept: tuple[tuple[weakref.ref[Any] | None, ...], Inputs] | None = None
 
 
-def prepare(panel: Panel, neighbors: Graph | None, areas: Areas | None) -> Inputs:
+def prepare(
+    panel: Panel, neighbors: Graph | Peers | None, areas: Areas | None, features: pd.DataFrame | None = None
+) -> Inputs:
     """Put panel and graph on one list of areas; the last ones are kept for the next detector."""
     global _kept
+    given = (panel, neighbors, areas, features)
+    peers = neighbors.id if isinstance(neighbors, Peers) else None
+    neighbors = neighbors.graph if isinstance(neighbors, Peers) else neighbors
     _check_kinds(panel, neighbors, areas)
-    given = (panel, neighbors, areas)
     if _kept is not None and all(
         each is None if ref is None else each is ref() is not None
         for each, ref in zip(given, _kept[0], strict=True)
     ):
         return _kept[1]
     inputs = _prepare(panel, neighbors, areas)
+    inputs = replace(inputs, features=_on_codes(features, inputs, areas), peers=peers)
     _kept = tuple(None if each is None else weakref.ref(each, _forget) for each in given), inputs
     return inputs
+
+
+def _on_codes(features: pd.DataFrame | None, inputs: Inputs, areas: Areas | None) -> pd.DataFrame | None:
+    """Features of each area, rows of areas without any empty."""
+    if features is None:
+        return None
+    checked = read_features(features, areas, allow_sensitive=False)
+    checked.check_sensitive(map(str, features.columns))
+    table = features.set_axis(pd.Index(features.index.astype(str).str.strip(), dtype=object), axis=0)
+    return table.reindex(inputs.codes)
 
 
 def _check_kinds(panel: object, neighbors: object, areas: object) -> None:

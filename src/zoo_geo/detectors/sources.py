@@ -1,0 +1,238 @@
+"""Where expectations come from: surroundings, people who are alike, a whole, covariates, or an autoregression."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from scipy import sparse
+
+from zoo_geo import expectation as ex
+from zoo_geo import references
+from zoo_geo.blocks import spatial_blocks
+from zoo_geo.conditionals import leave_one_out
+from zoo_geo.covariates import Method, cross_fitted
+from zoo_geo.detectors.inputs import Inputs, matrix, parents, places
+from zoo_geo.errors import InputError, examples
+from zoo_geo.predictive import Binomial, Family, Gaussian
+
+GRAPHS = ("neighbours", "peers")
+WHOLES = ("national", "model")
+VALUES_ONLY = ("sar", "sar_lag", "car")
+PARTS = ("parent", "stratum")
+
+
+@dataclass(frozen=True, eq=False)
+class Block:
+    """Columns of one family, arrays of shape (n_areas, n_columns)."""
+
+    observed: np.ndarray
+    size: np.ndarray
+    valid: np.ndarray
+    family: Family
+
+    def column(self, c: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Figures, exposures and where both are known, of one column."""
+        return self.observed[:, c], self.size[:, c], self.valid[:, c]
+
+
+@dataclass(frozen=True, eq=False)
+class Fitted:
+    """An expectation, and the figures and sizes that it is an expectation of.
+
+    ``added`` is what was taken from values before they were compared; ``skill`` says how much covariates explain.
+    """
+
+    fit: ex.Expectation
+    block: Block
+    added: np.ndarray | None = None
+    skill: list[float] = field(default_factory=list)
+
+
+@dataclass(frozen=True, eq=False)
+class Source:
+    """What leads to expect something of every area of a block of columns."""
+
+    fit: Callable[[Block], Fitted]
+    near: list[references.Reference]
+    """Candidate references, of which each column uses one; empty where every area has an expectation."""
+
+
+def surroundings(
+    near: list[references.Reference],
+    wider: list[references.Reference],
+    options: ex.Options,
+    touching: sparse.csr_array | None = None,
+    points: np.ndarray | None = None,
+    adjust: Adjust | None = None,
+) -> Source:
+    """Rates of other areas, pooled; with `adjust`, relative to what covariates lead to expect of them."""
+
+    def fit(block: Block) -> Fitted:
+        found = Fitted(None, block) if adjust is None else adjust(block)  # type: ignore[arg-type]
+        given = found.block
+        size = ex.steadied(given.observed, given.size, given.valid, given.family, near[0])
+        given = replace(given, size=size)
+        led = ex.expect(
+            given.observed, size, given.valid, given.family, near, wider, options, touching, points
+        )
+        return replace(found, fit=led, block=given)
+
+    return Source(fit, near)
+
+
+Adjust = Callable[[Block], Fitted]
+
+
+def adjusted(covariates: Covariates) -> Adjust:
+    """Make exposures (values) comparable first: in units of what covariates lead to expect."""
+
+    def adjust(block: Block) -> Fitted:
+        if isinstance(block.family, Binomial):
+            raise InputError(
+                "adjust needs counts per exposure or values; got shares (binomial). Use reference='model'."
+            )
+        size, added, skill = block.size.astype(float).copy(), np.zeros(block.size.shape), []
+        for c in range(size.shape[1]):
+            found = covariates.fitted(block, c)
+            skill.append(found.skill)
+            if isinstance(block.family, Gaussian):
+                added[:, c] = found.rate
+            else:
+                known = block.valid[:, c]
+                total = references.totals(np.where(known, block.size[:, c] * found.rate, 0.0)[:, None])[0]
+                size[:, c] *= found.rate * (
+                    np.where(known, block.size[:, c], 0.0).sum() / total if total else 1.0
+                )
+        return Fitted(None, replace(block, observed=block.observed - added, size=size), added, skill)  # type: ignore[arg-type]
+
+    return adjust
+
+
+def modelled(covariates: Covariates, options: ex.Options) -> Source:
+    """Rates that covariates lead to expect, fitted to other places."""
+
+    def fit(block: Block) -> Fitted:
+        found = [covariates.fitted(block, c) for c in range(block.size.shape[1])]
+        rate, strength = (
+            np.column_stack([getattr(each, name) for each in found]) for name in ("rate", "strength")
+        )
+        led = ex.given(block.observed, block.size, block.valid, block.family, rate, strength, options)
+        return Fitted(led, block, skill=[each.skill for each in found])
+
+    return Source(fit, [])
+
+
+def autoregression(
+    kind: str, weights: sparse.csr_array, covariates: Covariates | None, options: ex.Options
+) -> Source:
+    """Mean of each value given all others under a simultaneous or conditional autoregression."""
+
+    def fit(block: Block) -> Fitted:
+        rate, size = (np.full(block.size.shape, np.nan) for _ in range(2))
+        design = None if covariates is None else covariates.values
+        for c in range(rate.shape[1]):
+            values = np.where(block.valid[:, c], block.observed[:, c], np.nan)
+            weight = np.where(block.valid[:, c], block.size[:, c], np.nan)
+            found = leave_one_out(
+                values, weights, design, "sar_error" if kind == "sar" else kind, weight=weight
+            )
+            rate[:, c], size[:, c] = found.mean, found.precision
+        valid = block.valid & np.isfinite(rate) & (size > 0)
+        sure = np.full(rate.shape, 1e12)
+        led = ex.given(block.observed, size, valid, block.family, rate, sure, options)
+        return Fitted(led, replace(block, size=size))
+
+    return Source(fit, [])
+
+
+@dataclass(frozen=True, eq=False)
+class Covariates:
+    """Columns of the features that expectations are regressed on, areas in code order."""
+
+    values: np.ndarray
+    folds: np.ndarray
+    method: Method
+
+    def fitted(self, block: Block, c: int) -> Any:  # noqa: ANN401
+        """Rates of one column, each fitted without the area's own block."""
+        return cross_fitted(*block.column(c), block.family, self.values, self.folds, method=self.method)
+
+
+def covariates(inputs: Inputs, names: tuple[str, ...], method: Method) -> Covariates:
+    """Take columns of the features, all where none is named, and blocks that lie together.
+
+    Raises
+    ------
+    InputError
+        No features, unknown ones, ones that are no numbers, or names that tell origin, nationality or religion.
+    """
+    table = features(inputs)
+    unknown = [name for name in names if name not in table]
+    if unknown:
+        raise InputError(
+            f"covariates need to be columns of the features; got others ({examples(unknown, len(names))}). "
+            f"Known: {', '.join(map(str, table.columns))}."
+        )
+    table = table[list(names)] if names else table
+    text = [name for name in table if not pd.api.types.is_numeric_dtype(table[name])]
+    if text:
+        raise InputError(f"covariates need to be numbers; got text ({examples(text, table.shape[1])}).")
+    return Covariates(table.to_numpy(float, na_value=np.nan), _folds(inputs), method)
+
+
+def features(inputs: Inputs) -> pd.DataFrame:
+    """Return the features of each area, which this comparison cannot do without."""
+    if inputs.features is None:
+        raise InputError(
+            "features need to be given; got None. Pass detect(..., features=) a table on the area code."
+        )
+    return inputs.features
+
+
+def _folds(inputs: Inputs) -> np.ndarray:
+    """Blocks of areas: whole parents, else by place, else by neighbourhood."""
+    if inputs.areas is not None and inputs.areas.parents:
+        labels = inputs.labels(inputs.areas.parents[-1])
+        if np.unique(labels[labels >= 0]).size > 1:
+            return spatial_blocks(labels)
+    at = places(inputs)
+    return spatial_blocks(matrix(inputs) if at is None else at)
+
+
+def stratum(inputs: Inputs, name: str) -> np.ndarray:
+    """Number of each area's class in a column of the features, -1 for none; shape (n,)."""
+    table = features(inputs)
+    if name not in table:
+        known = ", ".join(map(str, table.columns))
+        raise InputError(f"reference needs a column of the features; got {name!r} (known: {known}).")
+    return pd.factorize(table[name], sort=True)[0]
+
+
+def find(
+    reference: str, inputs: Inputs, rings: int, options: ex.Options, adjust: tuple[str, ...], method: Method
+) -> Source:
+    """Return the source of a reference."""
+    nation: list[references.Reference] = [references.everybody(inputs.codes.size)]
+    taken = covariates(inputs, adjust, method) if adjust or reference == "model" else None
+    if reference == "model":
+        assert taken is not None
+        return modelled(taken, options)
+    if reference in VALUES_ONLY:
+        return autoregression(reference, matrix(inputs), taken, options)
+    change = None if taken is None else adjusted(taken)
+    if reference == "national":
+        return surroundings(nation, [], options, adjust=change)
+    kind, _, level = reference.partition(":")
+    if kind in PARTS:
+        labels = inputs.labels(level) if kind == "parent" else stratum(inputs, level)
+        return surroundings([references.group(labels)], nation, options, adjust=change)
+    touching = matrix(inputs)
+    points = places(inputs) if options.steep and reference == "neighbours" else None
+    if reference == "peers":  # those alike of those alike are alike no more
+        return surroundings([touching], nation, options, touching, points, change)
+    near: list[references.Reference] = list(references.rings(touching, rings))
+    return surroundings(near, nation + parents(inputs), options, touching, points, change)
