@@ -136,8 +136,10 @@ def _count(score: _Score, level: float, mean: np.ndarray, most: np.ndarray) -> n
     turn = 0
     while (rows := np.flatnonzero((high - low > 1.0) & (above >= level))).size:
         width = high[rows] - low[rows]
-        share = (level - below[rows]) / (above[rows] - below[rows])
-        share = np.where(np.isfinite(below[rows]) & (turn % 3 < 2), share, 0.5)  # halved at times, to be sure
+        share = np.full(rows.size, 0.5)
+        if turn % 3 < 2:  # the straight line is quick, halving is sure
+            with np.errstate(invalid="ignore"):
+                share = np.nan_to_num((level - below[rows]) / (above[rows] - below[rows]), nan=0.5)
         middle = low[rows] + np.clip(np.floor(share * width), 1.0, width - 1.0)
         there = score(middle, rows)
         beyond = there >= level
