@@ -31,7 +31,7 @@ _NEEDED = ("expected", "spread", "label", "z")
 _WORDS: dict[str, dict[str, str]] = {
     "en": {
         "mark": "INTERNAL: not for publication",
-        "funnel": "Funnel plot: what was seen against {reference}",
+        "funnel": "Funnel plot: each area against {reference}",
         "against": "Observed against expected, going by {reference}",
         "expected": "Expected count, going by {reference} (log scale)",
         "observed": "Observed count (log scale)",
@@ -63,13 +63,14 @@ _WORDS: dict[str, dict[str, str]] = {
         "named_flagged": "flagged areas",
         "named_outside": "areas outside the 99.8% limits",
         "middling": "Lines: limits of an area of middling certainty. Colour and marker go by each area's own limits.",
+        "scaled": "Deviations are scaled to what chance does to each area, given its weight and the error of its expectation.",
         "own": "Colour and marker go by each area's own limits, which depend on its weight.",
         "one_95": "About 1 area in 20 lies outside the 95% limits, and 1 in 500 outside the 99.8% limits, by chance alone.",
         "empty": "No area has a figure to compare.",
     },
     "nl": {
         "mark": "INTERN: niet voor publicatie",
-        "funnel": "Trechterdiagram: wat is gezien tegenover {reference}",
+        "funnel": "Trechterdiagram: elk gebied tegenover {reference}",
         "against": "Gezien tegenover verwacht, afgaand op {reference}",
         "expected": "Verwacht aantal, afgaand op {reference} (logaritmische schaal)",
         "observed": "Gezien aantal (logaritmische schaal)",
@@ -101,6 +102,7 @@ _WORDS: dict[str, dict[str, str]] = {
         "named_flagged": "gebieden met vlag",
         "named_outside": "gebieden buiten de 99,8%-grenzen",
         "middling": "Lijnen: grenzen van een gebied met middelmatige zekerheid. Kleur en teken volgen de eigen grenzen van elk gebied.",
+        "scaled": "Afwijkingen zijn geschaald naar wat toeval met elk gebied doet, gegeven zijn gewicht en de fout van de verwachting.",
         "own": "Kleur en teken volgen de eigen grenzen van elk gebied, die van zijn gewicht afhangen.",
         "one_95": "Door toeval alleen ligt ongeveer 1 op de 20 gebieden buiten de 95%-grenzen, en 1 op de 500 buiten de 99,8%-grenzen.",
         "empty": "Geen gebied heeft een cijfer om te vergelijken.",
@@ -174,14 +176,22 @@ class Picture:
         rows = self.rows.iloc[chosen]
         return chosen[np.lexsort((rows["area"], -rows["z"].abs(), rows["order"]))]
 
-    def limits(self, expected: np.ndarray) -> Limits:
-        """Control limits of counts of a typical area at each expected count."""
+    def limits(self, expected: np.ndarray) -> tuple[np.ndarray, Limits]:
+        """Control limits of counts of a typical area at some expected counts.
+
+        Shares are out of whole numbers, so there the expected counts are the nearest ones possible.
+        """
+        family = self.indicator.family
         known = self.known[self.known["expected"] > 0]
         at = known["expected"].to_numpy()
         share = _local_median(at, at / known["exposure"].to_numpy(), expected)
+        if family == "binomial":
+            size, first = np.unique(np.maximum(np.rint(expected / share), 1.0), return_index=True)
+            expected = size * share[first]
+            share = share[first]
         spread = _local_median(at, known["spread"].to_numpy(), expected)
-        strength = _middling_strength(self.indicator.family, known)
-        return control_limits(self.indicator.family, expected / share, share, strength, spread)
+        strength = _middling_strength(family, known)
+        return expected, control_limits(family, expected / share, share, strength, spread)
 
 
 def make_picture(
@@ -230,9 +240,9 @@ def _indicator(detection: Detection, id: str) -> Indicator:
 
 def _period(frame: pd.DataFrame, period: str | None) -> str:
     """Return the period asked for, or the last one with figures."""
-    periods = list(dict.fromkeys(frame["period"].astype(str)))
+    periods = [str(each) for each in frame["period"].unique()]
     if period is None:
-        told = set(frame.loc[frame["status"] == "ok", "period"].astype(str))
+        told = {str(each) for each in frame.loc[frame["status"] == "ok", "period"].unique()}
         return max(told or periods)
     if str(period) not in periods:
         raise InputError(f"period needs to be one of {', '.join(periods)}; got {period!r}.")
@@ -279,7 +289,7 @@ def _local_median(x: np.ndarray, y: np.ndarray, at: np.ndarray) -> np.ndarray:
     return np.interp(np.log(at), centres, [np.median(y[part]) for part in parts])
 
 
-_TELLING = 500
+_TELLING = 100
 _LEAST, _MOST = np.log(0.5), np.log(1e12)
 
 
@@ -297,7 +307,7 @@ def _middling_strength(family: str, known: pd.DataFrame) -> float:
         return float(np.median(-special.ndtri_exp(tails(seen, size, rate, strength, phi, np.inf)[0]) - np.abs(z))) > 0
 
     low, high = _LEAST, _MOST
-    for _ in range(40):
+    for _ in range(20):
         middle = (low + high) / 2.0
         low, high = (low, middle) if too_strong(middle) else (middle, high)
     return float(np.exp((low + high) / 2.0))

@@ -15,22 +15,28 @@ NAME = "name"
 """Group id of the names in a plot."""
 
 _ANGLES = np.deg2rad([20, -20, 160, -160, 60, -60, 120, -120, 90, -90, 0, 180])
-_DISTANCES = (12.0, 24.0, 40.0, 60.0, 84.0, 112.0, 150.0, 200.0)
+_DISTANCES = (12.0, 22.0, 34.0, 48.0, 64.0, 84.0, 108.0, 136.0, 170.0)
 """Pixels from the point to the near edge of the name."""
 _LEADER = 16.0
 """Distance from which a line leads to the point."""
 _ROOM = 3.0
 _COVERED = 60.0
-"""Pixels that a name goes farther to cover one point less."""
+"""Pixels that a name goes farther to cover one point of importance 1 less."""
 
 
 def place_names(
-    ax: Axes, x: np.ndarray, y: np.ndarray, names: Sequence[str], *, avoid: np.ndarray, size: float = 8.5
+    ax: Axes,
+    x: np.ndarray,
+    y: np.ndarray,
+    names: Sequence[str],
+    obstacles: np.ndarray,
+    importance: np.ndarray,
+    size: float = 8.5,
 ) -> int:
     """Write names beside their points, the first ones nearest, and return how many found a place.
 
-    A name stays inside the axes and off other names, and goes where it covers few of the points in `avoid`
-    without being far from its own.
+    A name stays inside the axes and off other names, and goes where it covers little of importance without
+    being far from its point.
 
     Parameters
     ----------
@@ -40,24 +46,27 @@ def place_names(
         Points to name, in the units of the data; shape (n,).
     names
         Shape (n,).
-    avoid
-        Points better not covered, in the units of the data; shape (m, 2).
+    obstacles, importance
+        Points better not covered, in the units of the data, shape (m, 2); how much each matters, shape (m,).
     size
         Of the letters, in points.
     """
-    marks = ax.transData.transform(np.asarray(avoid, float).reshape(-1, 2))
+    with np.errstate(invalid="ignore"):
+        marks = ax.transData.transform(obstacles)
     frame = np.asarray(ax.get_window_extent().extents)
-    taken = np.empty((0, 4))
     pixels = ax.transData.transform(np.column_stack([x, y]).reshape(-1, 2))
+    taken, lines = np.empty((0, 4)), np.empty((0, 2, 2))
     for point, xy, name in zip(pixels, zip(x, y, strict=True), names, strict=True):
         boxes, distances = _candidates(point, *_measured(ax, name, size))
-        free = _inside(boxes, frame) & ~_overlapping(boxes, taken)
+        leaders = np.stack([(boxes[:, :2] + boxes[:, 2:]) / 2, np.broadcast_to(point, (len(boxes), 2))], 1)
+        free = _inside(boxes, frame) & ~_overlapping(boxes, taken) & ~_tangled(boxes, leaders, taken, lines)
         if not free.any():
             continue
-        cost = distances + _COVERED * _covered(boxes, marks)
+        near = _holding(np.hstack([boxes[:, :2].min(0), boxes[:, 2:].max(0)])[None], marks)[0]
+        cost = distances + _COVERED * (_holding(boxes, marks[near]) @ importance[near])
         chosen = int(np.argmin(np.where(free, cost, np.inf)))
-        taken = np.vstack([taken, boxes[chosen]])
-        _write(ax, xy, point, boxes[chosen], name, size, leader=distances[chosen] >= _LEADER)
+        taken, lines = np.vstack([taken, boxes[chosen]]), np.vstack([lines, leaders[chosen][None]])
+        _write(ax, xy, leaders[chosen], name, size, led=distances[chosen] >= _LEADER)
     return len(taken)
 
 
@@ -91,29 +100,48 @@ def _overlapping(boxes: np.ndarray, taken: np.ndarray) -> np.ndarray:
     return ~apart.all(1)
 
 
-def _covered(boxes: np.ndarray, marks: np.ndarray) -> np.ndarray:
-    """How many marks each box covers."""
+def _holding(boxes: np.ndarray, marks: np.ndarray) -> np.ndarray:
+    """Which boxes cover which marks, shape (n_boxes, n_marks)."""
     inside = (marks[None] >= boxes[:, None, :2] - _ROOM) & (marks[None] <= boxes[:, None, 2:] + _ROOM)
-    return inside.all(2).sum(1)
+    return inside.all(2)
+
+
+def _tangled(boxes: np.ndarray, leaders: np.ndarray, taken: np.ndarray, lines: np.ndarray) -> np.ndarray:
+    """Boxes that lie on a line to another name, or whose own line runs through a name or such a line."""
+    on_line = _holding(boxes, _along(lines).reshape(-1, 2)).any(1)
+    through = _holding(taken, _along(leaders).reshape(-1, 2)).any(0).reshape(len(leaders), -1).any(1)
+    return on_line | through | _crossing(leaders, lines).any(1)
+
+
+def _along(segments: np.ndarray) -> np.ndarray:
+    """Points along segments, shape (n_segments, n_points, 2)."""
+    share = np.linspace(0.0, 1.0, 24)[:, None]
+    return segments[:, :1] * (1.0 - share) + segments[:, 1:] * share
+
+
+def _crossing(some: np.ndarray, others: np.ndarray) -> np.ndarray:
+    """Which segments cross which, shape (n_some, n_others)."""
+
+    def sides(ends: np.ndarray, of: np.ndarray) -> np.ndarray:
+        """Whether the ends of one segment lie on two sides of another."""
+        along, away = of[..., 1:, :] - of[..., :1, :], ends - of[..., :1, :]
+        cross = along[..., 0] * away[..., 1] - along[..., 1] * away[..., 0]
+        return cross[..., 0] * cross[..., 1] < 0
+
+    a, b = some[:, None], others[None]
+    return sides(a, b) & sides(b, a)
 
 
 def _write(
-    ax: Axes,
-    xy: tuple[float, float],
-    point: np.ndarray,
-    box: np.ndarray,
-    name: str,
-    size: float,
-    *,
-    leader: bool,
+    ax: Axes, xy: tuple[float, float], leader: np.ndarray, name: str, size: float, *, led: bool
 ) -> None:
-    """Write a name in its box, with a line to its point where that is not next to it."""
+    """Write a name where its leader starts, with the line to its point where that is not next to it."""
     from matplotlib.patheffects import withStroke
 
-    offset = ((box[:2] + box[2:]) / 2 - point) * 72.0 / ax.figure.dpi
+    offset = (leader[0] - leader[1]) * 72.0 / ax.figure.dpi
     line = {"arrowstyle": "-", "color": "#444444", "lw": 0.6, "shrinkA": 0, "shrinkB": 3}
     ax.annotate(
         name, xy, xytext=tuple(offset), textcoords="offset points", ha="center", va="center", fontsize=size,
-        parse_math=False, zorder=8, gid=NAME, arrowprops=line if leader else None,
+        parse_math=False, zorder=8, gid=NAME, arrowprops=line if led else None,
         path_effects=[withStroke(linewidth=2.5, foreground="white", alpha=0.85)],
     )  # fmt: skip

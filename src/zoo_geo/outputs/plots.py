@@ -92,8 +92,10 @@ def funnel_plot(
     picture = make_picture(detection, indicator, period, flags, areas, lang)
     ax, rows = _axes() if ax is None else ax, picture.rows
     if picture.is_value:
-        x, y = rows["exposure"].to_numpy(), rows["z"].to_numpy()
-        _frame_values(ax, picture, x, y, ("weight", "z"))
+        across = "weight" if rows["exposure"].nunique() > 1 else "expected_value"
+        x = rows["exposure" if across == "weight" else "expected"].to_numpy()
+        y = rows["z"].to_numpy()
+        _frame_values(ax, picture, x, y, (across, "z"))
         _draw_levels(ax, picture)
     else:
         x, y = rows["expected"].to_numpy(), rows["ratio"].to_numpy()
@@ -134,7 +136,7 @@ def observed_expected_plot(
     if picture.is_value:
         _frame_values(ax, picture, x, y, ("expected_value", "observed_value"))
         if x.size:
-            ax.axline((x[0], x[0]), slope=1.0, color=_INK, lw=1.0, label=picture.say("line_expected"))
+            ax.plot(ax.get_xlim(), ax.get_xlim(), **_line(picture, "expected"))
     else:
         y = _frame_counts(ax, picture, x, y, ("expected", "observed"))
         _draw_limits(ax, picture, as_ratio=False)
@@ -196,10 +198,8 @@ def _frame_counts(ax: Axes, picture: Picture, x: np.ndarray, y: np.ndarray, word
     """Set log axes around counts; return y with nothing seen on a line at the bottom."""
     ax.set(xscale="log", yscale="log")
     _say_axes(ax, picture, words)
-    some = y[y > 0]
-    centre = np.ones(1) if words[1] == "ratio" else x
-    low = min([*some, *centre / 2.0], default=0.5)
-    high = max([*some, *centre * 2.0], default=2.0)
+    some = np.append(y[y > 0], [0.5, 2.0] if words[1] == "ratio" else x[:0])
+    low, high = min(some, default=0.5), max(some, default=2.0)
     floor = low / 1.7
     none = y <= 0
     ax.set_ylim(floor / 1.25 if none.any() else low / 1.25, high * 1.3)
@@ -255,27 +255,29 @@ def _draw_limits(ax: Axes, picture: Picture, *, as_ratio: bool) -> None:
     """Draw the limits of counts, and the line on which an area is as expected."""
     if picture.rows.empty:
         return
-    expected = np.geomspace(*ax.get_xlim(), _CURVE)
-    limits = picture.limits(expected)
-    ax.plot(expected, expected**0 if as_ratio else expected, color=_INK, lw=1.0, zorder=3,
-            label=picture.say("line_expected"), gid="expected")  # fmt: skip
-    bottom = ax.get_ylim()[0]
+    across = np.array(ax.get_xlim())
+    ax.plot(across, across**0 if as_ratio else across, **_line(picture, "expected"))
+    expected, limits = picture.limits(np.geomspace(*across, _CURVE))
+    below = ax.get_ylim()[0] / 2.0
     for level, curve in zip(LEVELS, limits.ratio if as_ratio else limits.observed, strict=True):
-        ax.plot(expected, np.maximum(curve, bottom), zorder=3, gid=level, **_line(picture, level))
+        if level.startswith("low"):
+            curve = np.fmax(curve, below)  # where no count is that low, the line has left at the bottom
+        ax.plot(expected, curve, **_line(picture, level))
 
 
 def _draw_levels(ax: Axes, picture: Picture) -> None:
     """Draw the limits of values in standard deviations."""
-    ax.axhline(0.0, color=_INK, lw=1.0, zorder=3, label=picture.say("line_expected"), gid="expected")
-    for level, z in LEVELS.items():
-        ax.axhline(z, zorder=3, gid=level, **_line(picture, level))
+    for level, z in {"expected": 0.0, **LEVELS}.items():
+        ax.plot(ax.get_xlim(), [z, z], **_line(picture, level))
 
 
 def _line(picture: Picture, level: str) -> dict[str, Any]:
-    """How the line of a limit looks; one of each two is in the legend."""
+    """How the line of a limit looks; those below are not in the legend once more."""
+    if level == "expected":
+        return {"color": _PALE, "lw": 1.6, "zorder": 3, "label": picture.say("line_expected"), "gid": "line_expected"}
     outer = level.endswith("998")
     label = picture.say("line_998" if outer else "line_95") if level.startswith("high") else "_"
-    return {"color": _INK, "lw": 1.1, "ls": "-" if outer else "--", "label": label}
+    return {"color": _INK, "lw": 1.1, "ls": "-" if outer else "--", "zorder": 3, "label": label, "gid": f"line_{level}"}
 
 
 def _finish(ax: Axes, picture: Picture, x: np.ndarray, y: np.ndarray, words: str, name: int) -> Axes:
@@ -287,14 +289,21 @@ def _finish(ax: Axes, picture: Picture, x: np.ndarray, y: np.ndarray, words: str
     _legend(ax)
     chosen = picture.nameable()
     first = chosen[: max(name, 0)]
-    odd = (picture.rows["label"] != "as_expected").to_numpy() | picture.rows["flagged"].to_numpy()
     names = picture.rows["name"].to_numpy()[first]
-    named = place_names(ax, x[first], y[first], names, avoid=np.column_stack([x[odd], y[odd]]))
-    text = _caption(picture, named, chosen.size)
+    named = place_names(ax, x[first], y[first], names, *_obstacles(ax, picture, x, y))
+    text = _caption(picture, words, named, chosen.size)
     ax.annotate("\n".join(textwrap.wrap(text, int(wide * 1.25))), (0, 0), xycoords="axes fraction", xytext=(0, -44),
                 textcoords="offset points", va="top", fontsize=8.5, color="#444444", parse_math=False,
                 gid="caption")  # fmt: skip
     return ax
+
+
+def _obstacles(ax: Axes, picture: Picture, x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """What names had better not cover, and how much each matters: areas that stand out, others, lines."""
+    calm = (picture.rows["label"] == "as_expected").to_numpy() & ~picture.rows["flagged"].to_numpy()
+    lines = [np.column_stack(line.get_data()) for line in ax.get_lines() if line.get_gid() != "floor"]
+    points = np.vstack([np.column_stack([x, y]), *lines])
+    return points, np.concatenate([np.where(calm, 0.05, 1.0), np.full(len(points) - x.size, 0.1)])
 
 
 def _letters(ax: Axes) -> int:
@@ -305,11 +314,9 @@ def _letters(ax: Axes) -> int:
 def _draw_areas(ax: Axes, picture: Picture, x: np.ndarray, y: np.ndarray) -> None:
     """Draw the areas class by class, those farthest out on top, and rings around the flagged ones."""
     crowd = x.size >= _CROWD
-    label = picture.rows["label"].to_numpy()
+    label, flagged = picture.rows["label"].to_numpy(), picture.rows["flagged"].to_numpy()
     for place, each in enumerate(CLASSES):
         here = label == each
-        if not here.any():
-            continue
         calm = each == "as_expected"
         ax.scatter(
             x[here], y[here], s=(5 if crowd else 14) if calm else (16 if crowd else 34), **STYLES[each],
@@ -317,23 +324,31 @@ def _draw_areas(ax: Axes, picture: Picture, x: np.ndarray, y: np.ndarray) -> Non
             edgecolors="none" if calm else _INK, zorder=2 if calm else 4 + place / 10, rasterized=True,
             label=f"{picture.say(each)} ({picture.number(here.sum())})", gid=each,
         )  # fmt: skip
-    flagged = picture.rows["flagged"].to_numpy()
     if flagged.any():
-        ax.scatter(x[flagged], y[flagged], s=70 if crowd else 110, facecolors="none", edgecolors="#111111", linewidths=1.1,
-                   zorder=6, label=f"{picture.say('flagged')} ({picture.number(flagged.sum())})", gid="flagged")  # fmt: skip
+        ax.scatter(
+            x[flagged], y[flagged], s=60 if crowd else 110, facecolors="none", edgecolors="#111111",
+            linewidths=1.1, zorder=6, label=f"{picture.say('flagged')} ({picture.number(flagged.sum())})", gid="flagged",
+        )  # fmt: skip
 
 
 def _legend(ax: Axes) -> None:
-    """Write the legend above the axes, lines last."""
-    handles, labels = ax.get_legend_handles_labels()
-    place = {name: k for k, name in enumerate((*_LEGEND, "flagged"))}
-    order = sorted(range(len(handles)), key=lambda k: place.get(str(handles[k].get_gid()), 9))
-    if handles:
-        ax.legend([handles[k] for k in order], [labels[k] for k in order], loc="lower left", ncols=5,
-                  bbox_to_anchor=(-0.01, 1.0), frameon=False, fontsize=9, columnspacing=1.4, handletextpad=0.5)  # fmt: skip
+    """Write the legend above the axes: classes in one row, everything else in the row below."""
+    handles = dict(zip(*reversed(ax.get_legend_handles_labels()), strict=True))
+    place = {each: k for k, each in enumerate((*_LEGEND, "flagged", "line_high_998", "line_high_95"))}
+    order = sorted(handles, key=lambda label: place.get(str(handles[label].get_gid()), len(place)))
+    for height, labels in ((1.035, order[: len(_LEGEND)]), (0.995, order[len(_LEGEND) :])):
+        legend = ax.legend(
+            [handles[label] for label in labels], labels, loc="lower left", bbox_to_anchor=(-0.01, height),
+            ncols=len(_LEGEND), frameon=False, fontsize=9, columnspacing=1.6, handletextpad=0.5,
+        )  # fmt: skip
+        for marker in legend.legend_handles:
+            if marker is not None:
+                marker.set_alpha(1.0)
+        if height > 1.0:
+            ax.add_artist(legend)  # stays when the next one comes
 
 
-def _caption(picture: Picture, named: int, nameable: int) -> str:
+def _caption(picture: Picture, words: str, named: int, nameable: int) -> str:
     """Say how many areas are drawn, named and left out, how to read the lines, and the caveat."""
     rows = picture.rows
     parts = [picture.say("drawn", n=len(rows))]
@@ -343,5 +358,6 @@ def _caption(picture: Picture, named: int, nameable: int) -> str:
     parts += [picture.say("nothing", n=none)] if none else []
     what = picture.say("named_flagged" if picture.flagging else "named_outside")
     parts += [picture.say("named", k=named, n=nameable, what=what)] if nameable else []
-    reading = [picture.say("own" if picture.is_value else "middling"), picture.say("one_95")]
+    lines = ("scaled" if words == "funnel" else "own") if picture.is_value else "middling"
+    reading = [picture.say(lines), picture.say("one_95")]
     return " ".join(["; ".join(parts) + ".", *(reading if len(rows) else [picture.say("empty")]), CAVEAT[picture.lang]])
