@@ -83,7 +83,7 @@ def control_limits(
     >>> import numpy as np
     >>> limits = control_limits("poisson", np.array([1000.0]), np.array([0.02]), np.inf, 1e-5)
     >>> limits.observed.T.round(2)
-    array([[ 8.28, 12.25, 29.76, 36.34]])
+    array([[ 7.64, 11.69, 29.26, 35.22]])
     """
     if family not in FAMILIES:
         raise InputError(f"family needs to be one of {', '.join(FAMILIES)}; got {family!r}.")
@@ -131,7 +131,7 @@ def _scorer(family: str, given: tuple[np.ndarray, ...], freedom: float) -> _Scor
 
 
 def _count(score: _Score, level: float, mean: np.ndarray, most: np.ndarray) -> np.ndarray:
-    """Where the score of counts reaches a level, on the line between two whole counts; NaN where none does."""
+    """Where the score of counts reaches a level, on the line between two counts; NaN where none does."""
     low, high, below, above = _bracket(score, level, mean, most)
     turn = 0
     while (rows := np.flatnonzero((high - low > 1.0) & (above >= level))).size:

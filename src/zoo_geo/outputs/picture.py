@@ -14,7 +14,7 @@ from zoo_geo.checks import nearest_name
 from zoo_geo.detectors.base import Detection, options
 from zoo_geo.errors import InputError
 from zoo_geo.explain import Language, number, reference_name
-from zoo_geo.limits import LEVELS, Limits, control_limits
+from zoo_geo.limits import Limits, control_limits
 from zoo_geo.panel import ALL, Indicator
 from zoo_geo.predictive import FAMILIES
 
@@ -62,10 +62,18 @@ _WORDS: dict[str, dict[str, str]] = {
         "named": "named: {k} of {n} {what}",
         "named_flagged": "flagged areas",
         "named_outside": "areas outside the 99.8% limits",
-        "middling": "Lines: limits of an area of middling certainty. Colour and marker go by each area's own limits.",
-        "scaled": "Deviations are scaled to what chance does to each area, given its weight and the error of its expectation.",
+        "middling": (
+            "Lines: limits of an area of middling certainty. Colour and marker go by each area's own limits."
+        ),
+        "scaled": (
+            "Deviations are scaled to what chance does to each area, given its weight and the error of its "
+            "expectation."
+        ),
         "own": "Colour and marker go by each area's own limits, which depend on its weight.",
-        "one_95": "About 1 area in 20 lies outside the 95% limits, and 1 in 500 outside the 99.8% limits, by chance alone.",
+        "one_95": (
+            "About 1 area in 20 lies outside the 95% limits, and 1 in 500 outside the 99.8% limits, by "
+            "chance alone."
+        ),
         "empty": "No area has a figure to compare.",
     },
     "nl": {
@@ -101,10 +109,19 @@ _WORDS: dict[str, dict[str, str]] = {
         "named": "met naam: {k} van {n} {what}",
         "named_flagged": "gebieden met vlag",
         "named_outside": "gebieden buiten de 99,8%-grenzen",
-        "middling": "Lijnen: grenzen van een gebied met middelmatige zekerheid. Kleur en teken volgen de eigen grenzen van elk gebied.",
-        "scaled": "Afwijkingen zijn geschaald naar wat toeval met elk gebied doet, gegeven zijn gewicht en de fout van de verwachting.",
+        "middling": (
+            "Lijnen: grenzen van een gebied met middelmatige zekerheid. Kleur en teken volgen de eigen "
+            "grenzen van elk gebied."
+        ),
+        "scaled": (
+            "Afwijkingen zijn geschaald naar wat toeval met elk gebied doet, gegeven zijn gewicht en de fout"
+            " van de verwachting."
+        ),
         "own": "Kleur en teken volgen de eigen grenzen van elk gebied, die van zijn gewicht afhangen.",
-        "one_95": "Door toeval alleen ligt ongeveer 1 op de 20 gebieden buiten de 95%-grenzen, en 1 op de 500 buiten de 99,8%-grenzen.",
+        "one_95": (
+            "Door toeval alleen ligt ongeveer 1 op de 20 gebieden buiten de 95%-grenzen, en 1 op de 500 "
+            "buiten de 99,8%-grenzen."
+        ),
         "empty": "Geen gebied heeft een cijfer om te vergelijken.",
     },
 }  # fmt: skip
@@ -170,7 +187,7 @@ class Picture:
         return title if self.period == ALL else f"{title}, {self.period}"
 
     def nameable(self) -> np.ndarray:
-        """Positions of the areas to name, the first ones first: flagged, or without flags the farthest out."""
+        """Positions of the areas to name, in order: flagged ones, or without flags the farthest out."""
         outside = self.rows["label"].isin(("low_998", "high_998"))
         chosen = np.flatnonzero(self.rows["flagged"] if self.flagging else outside)
         rows = self.rows.iloc[chosen]
@@ -217,24 +234,31 @@ def make_picture(
     rows = rows.assign(area=rows["area"].astype(str), label=rows["label"].astype(str)).sort_values("area")
     rows = _with_flags(rows, flags, indicator, period)
     rows["name"] = _names(rows, areas)
-    has = (rows["status"] == "ok") & np.isfinite(rows["z"])
-    few = has & rows.pop("few")
+    has = ((rows["status"] == "ok") & np.isfinite(rows["z"])).to_numpy()
+    few = has & rows.pop("few").to_numpy()
     reasons = rows["status"].astype(str).where(~has, "too_few")[~has | few].value_counts()
-    known = rows[has].assign(ratio=rows["observed"] / rows["expected"])
     left_out = {str(reason): int(n) for reason, n in reasons.items()}
+    known = rows.assign(ratio=rows["observed"] / rows["expected"])[has]
     drawn = known[~few[has]].reset_index(drop=True)
     return Picture(chosen, period, detection.reference, drawn, known, left_out, flags is not None, lang)
 
 
+def can_draw(detection: Detection) -> bool:
+    """Whether a detection compares each area's own figure with control limits."""
+    return detection.evidence == "own figure" and set(_NEEDED) <= set(detection.frame)
+
+
 def _indicator(detection: Detection, id: str) -> Indicator:
     """Return the indicator that is asked for, of a detection that can be drawn."""
-    if detection.evidence != "own figure" or not set(_NEEDED) <= set(detection.frame):
+    if not can_draw(detection):
         raise InputError(
             f"detection needs to compare each area's own figure, as Deviation does; got {detection.name}."
         )
     known = {each.id: each for each in detection.indicators}
     if id not in known:
-        raise InputError(f"indicator needs to be one of {', '.join(known)}; got {id!r}.{nearest_name(id, known)}")
+        raise InputError(
+            f"indicator needs to be one of {', '.join(known)}; got {id!r}.{nearest_name(id, known)}"
+        )
     return known[id]
 
 
@@ -254,10 +278,11 @@ def _with_flags(rows: pd.DataFrame, flags: Flags | None, indicator: str, period:
     if flags is None:
         return rows.assign(flagged=False, order=0.0, few=False)
     raised, cells = (
-        each[(each["indicator"] == indicator) & (each["period"] == period)] for each in (flags.frame, flags.cells)
+        each[(each["indicator"] == indicator) & (each["period"] == period)]
+        for each in (flags.frame, flags.cells)
     )
-    rank = raised["rank"].astype(float) if "rank" in raised else pd.Series(np.inf, raised.index)
-    order = rank.fillna(np.inf).set_axis(raised["area"].astype(str))
+    rank = raised.get("rank", pd.Series(np.nan, raised.index)).astype("Float64")
+    order = pd.Series(rank.to_numpy(float, na_value=np.inf), raised["area"].astype(str))
     few = cells.loc[cells["class"] == "too_few", "area"].astype(str)
     return rows.assign(
         flagged=rows["area"].isin(order.index),
@@ -304,7 +329,12 @@ def _middling_strength(family: str, known: pd.DataFrame) -> float:
 
     def too_strong(log_strength: float) -> bool:
         strength = np.full(seen.size, np.exp(log_strength))
-        return float(np.median(-special.ndtri_exp(tails(seen, size, rate, strength, phi, np.inf)[0]) - np.abs(z))) > 0
+        return (
+            float(
+                np.median(-special.ndtri_exp(tails(seen, size, rate, strength, phi, np.inf)[0]) - np.abs(z))
+            )
+            > 0
+        )
 
     low, high = _LEAST, _MOST
     for _ in range(20):

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 NAME = "name"
 """Group id of the names in a plot."""
 
-_ANGLES = np.deg2rad([20, -20, 160, -160, 60, -60, 120, -120, 90, -90, 0, 180])
+_ANGLES = np.deg2rad([20, -20, 160, -160, 45, 135, -45, -135, 70, 110, -70, -110, 90, -90, 0, 180])
 _DISTANCES = (12.0, 22.0, 34.0, 48.0, 64.0, 84.0, 108.0, 136.0, 170.0)
 """Pixels from the point to the near edge of the name."""
 _LEADER = 16.0

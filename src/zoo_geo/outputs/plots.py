@@ -17,8 +17,10 @@ from zoo_geo.detectors.base import Detection
 from zoo_geo.explain import CAVEAT, Language
 from zoo_geo.limits import LEVELS
 from zoo_geo.outputs.folder import marked
-from zoo_geo.outputs.picture import CLASSES, Picture, make_picture
+from zoo_geo.outputs.picture import CLASSES, Picture, can_draw, make_picture
 from zoo_geo.outputs.placement import place_names
+
+__all__ = ["can_draw", "funnel_plot", "observed_expected_plot", "write_plot", "write_plots"]
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -44,6 +46,7 @@ _CURVE = 200
 """Points of a curve."""
 _CROWD = 2_000
 """From so many areas on points are small, and those that are as expected faint."""
+
 
 def funnel_plot(
     detection: Detection,
@@ -160,7 +163,9 @@ def write_plot(ax: Axes, folder: Path, stem: str) -> Path:
     return path
 
 
-def write_plots(detection: Detection, folder: Path, *, flags: Flags, areas: Areas, lang: Language) -> list[Path]:
+def write_plots(
+    detection: Detection, folder: Path, *, flags: Flags, areas: Areas, lang: Language
+) -> list[Path]:
     """Write both plots of every indicator of a detection, for the last period that has figures.
 
     Returns
@@ -194,7 +199,9 @@ def _room(figure: Figure) -> Axes:
     return figure.add_axes((0.075, 0.185, 0.905, 0.635))
 
 
-def _frame_counts(ax: Axes, picture: Picture, x: np.ndarray, y: np.ndarray, words: tuple[str, str]) -> np.ndarray:
+def _frame_counts(
+    ax: Axes, picture: Picture, x: np.ndarray, y: np.ndarray, words: tuple[str, str]
+) -> np.ndarray:
     """Set log axes around counts; return y with nothing seen on a line at the bottom."""
     ax.set(xscale="log", yscale="log")
     _say_axes(ax, picture, words)
@@ -202,7 +209,7 @@ def _frame_counts(ax: Axes, picture: Picture, x: np.ndarray, y: np.ndarray, word
     low, high = min(some, default=0.5), max(some, default=2.0)
     floor = low / 1.7
     none = y <= 0
-    ax.set_ylim(floor / 1.25 if none.any() else low / 1.25, high * 1.3)
+    ax.set_ylim(floor / 1.25 if none.any() else low / 1.25, high * 1.8)
     ax.set_xlim(min(x, default=1.0) / 1.25, max(x, default=10.0) * 1.25)
     if none.any():
         ax.axhline(floor, color=_PALE, lw=0.8, ls=":", zorder=1, gid="floor")
@@ -274,27 +281,45 @@ def _draw_levels(ax: Axes, picture: Picture) -> None:
 def _line(picture: Picture, level: str) -> dict[str, Any]:
     """How the line of a limit looks; those below are not in the legend once more."""
     if level == "expected":
-        return {"color": _PALE, "lw": 1.6, "zorder": 3, "label": picture.say("line_expected"), "gid": "line_expected"}
+        return {
+            "color": _PALE,
+            "lw": 1.6,
+            "zorder": 3,
+            "label": picture.say("line_expected"),
+            "gid": "line_expected",
+        }
     outer = level.endswith("998")
     label = picture.say("line_998" if outer else "line_95") if level.startswith("high") else "_"
-    return {"color": _INK, "lw": 1.1, "ls": "-" if outer else "--", "zorder": 3, "label": label, "gid": f"line_{level}"}
+    return {
+        "color": _INK,
+        "lw": 1.1,
+        "ls": "-" if outer else "--",
+        "zorder": 3,
+        "label": label,
+        "gid": f"line_{level}",
+    }
 
 
 def _finish(ax: Axes, picture: Picture, x: np.ndarray, y: np.ndarray, words: str, name: int) -> Axes:
     """Draw the areas, name some, and say what the picture shows."""
     _draw_areas(ax, picture, x, y)
     wide = _letters(ax)
-    lines = [picture.say("mark"), *textwrap.wrap(picture.title, wide), picture.say(words, reference=picture.against)]
+    lines = [
+        picture.say("mark"),
+        *textwrap.wrap(picture.title, wide),
+        picture.say(words, reference=picture.against),
+    ]
     ax.set_title("\n".join(lines), loc="left", fontsize=11, pad=44, parse_math=False)
     _legend(ax)
     chosen = picture.nameable()
     first = chosen[: max(name, 0)]
     names = picture.rows["name"].to_numpy()[first]
     named = place_names(ax, x[first], y[first], names, *_obstacles(ax, picture, x, y))
-    text = _caption(picture, words, named, chosen.size)
-    ax.annotate("\n".join(textwrap.wrap(text, int(wide * 1.25))), (0, 0), xycoords="axes fraction", xytext=(0, -44),
-                textcoords="offset points", va="top", fontsize=8.5, color="#444444", parse_math=False,
-                gid="caption")  # fmt: skip
+    caption = textwrap.wrap(_caption(picture, words, named, chosen.size), int(wide * 1.25))
+    ax.annotate(
+        "\n".join(caption), (0, 0), xycoords="axes fraction", xytext=(0, -44), textcoords="offset points",
+        va="top", fontsize=8.5, color="#444444", parse_math=False, gid="caption",
+    )  # fmt: skip
     return ax
 
 
@@ -327,7 +352,8 @@ def _draw_areas(ax: Axes, picture: Picture, x: np.ndarray, y: np.ndarray) -> Non
     if flagged.any():
         ax.scatter(
             x[flagged], y[flagged], s=60 if crowd else 110, facecolors="none", edgecolors="#111111",
-            linewidths=1.1, zorder=6, label=f"{picture.say('flagged')} ({picture.number(flagged.sum())})", gid="flagged",
+            linewidths=1.1, zorder=6, gid="flagged",
+            label=f"{picture.say('flagged')} ({picture.number(flagged.sum())})",
         )  # fmt: skip
 
 
@@ -360,4 +386,6 @@ def _caption(picture: Picture, words: str, named: int, nameable: int) -> str:
     parts += [picture.say("named", k=named, n=nameable, what=what)] if nameable else []
     lines = ("scaled" if words == "funnel" else "own") if picture.is_value else "middling"
     reading = [picture.say(lines), picture.say("one_95")]
-    return " ".join(["; ".join(parts) + ".", *(reading if len(rows) else [picture.say("empty")]), CAVEAT[picture.lang]])
+    return " ".join(
+        ["; ".join(parts) + ".", *(reading if len(rows) else [picture.say("empty")]), CAVEAT[picture.lang]]
+    )
