@@ -6,11 +6,15 @@ import matplotlib as mpl
 
 mpl.use("Agg")
 
+from dataclasses import replace
+
 import geopandas as gpd
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import pytest
+import shapely
+from scipy import special
 from shapely import Point
 
 import panels
@@ -19,6 +23,7 @@ from zoo_geo.errors import InputError
 from zoo_geo.explain import CAVEAT
 from zoo_geo.limits import LEVELS, control_limits
 from zoo_geo.outputs import page, placement, plots
+from zoo_geo.predictive import FAMILIES
 
 BOTH = pytest.mark.parametrize("plot", [zg.funnel_plot, zg.observed_expected_plot])
 HIGH, LOW, NONE = 40, 100, 17
@@ -124,6 +129,8 @@ def test_limits_are_drawn_where_they_are(found):
             ]
             known = np.isfinite(right) & (right > ax.get_ylim()[0])
             assert known.sum() > 50
+            if level == "low_998":  # leaves the picture where no count is that low
+                assert curve[0] < ax.get_ylim()[0]
             assert curve[known] == pytest.approx(right[known], rel=0.01)
     assert np.array_equal(*line(zg.observed_expected_plot(found, "y"), "expected").get_data())
     assert (line(zg.funnel_plot(found, "y"), "expected").get_ydata() == 1).all()
@@ -144,6 +151,26 @@ def test_drawn_limits_part_the_classes_of_most_areas(world, family, reference):
         outside = frame["label"].isin([level, level.replace("95", "998")])
         assert outside.sum() >= 2
         assert (beyond != outside).sum() <= 3
+
+
+@pytest.mark.parametrize("family", ["poisson", "binomial"])
+def test_drawn_limits_hold_the_error_of_the_expectation(world, counts, family):
+    """A detection does not tell how sure its expectation is; its z do, and the lines go by them."""
+    found = detected(world, np.minimum(counts[1], counts[0]), counts[0], family=family)
+    frame, phi, strength = found.frame, 0.03 if family == "poisson" else 0.001, 12.0
+    size = frame["exposure"].to_numpy()
+    rate, n = (frame["expected"] / frame["exposure"]).to_numpy(), len(frame)
+    given = frame["observed"].to_numpy(), size, rate, np.full(n, strength), np.full(n, phi), np.inf
+    log_p, upper = FAMILIES[family].tails(*given)
+    z = np.where(upper, -1.0, 1.0) * special.ndtri_exp(log_p)
+    ax = zg.funnel_plot(replace(found, frame=frame.assign(z=z, spread=phi)), "y")
+    for place, level in enumerate(LEVELS):
+        expected, curve = line(ax, level).get_data()
+        share = np.full(expected.size, np.median(rate))
+        right = control_limits(family, expected / share, share, strength, phi).ratio[place]
+        known = np.isfinite(right) & (right > ax.get_ylim()[0])
+        assert known.sum() > 30
+        assert curve[known] == pytest.approx(right[known], rel=0.01)
 
 
 @BOTH
@@ -178,6 +205,13 @@ def test_rank_comes_before_how_far_out(found):
     assert names(zg.funnel_plot(found, "y", flags=flags, name=1)) == [last]
 
 
+def test_signs_in_titles_are_no_formulas(world, counts):
+    panel = world.panel({"costs $x_$ more": counts[1]}, counts[0])
+    ax = zg.funnel_plot(zg.Deviation(reference="national").detect(panel), "costs $x_$ more")
+    ax.figure.canvas.draw()
+    assert "costs $x_$ more" in ax.get_title(loc="left")
+
+
 def test_names_are_safe_short_and_told_apart(world, areas, found):
     ax = zg.funnel_plot(found, "y", areas=areas)
     ax.figure.savefig("/dev/null", format="png")
@@ -202,6 +236,26 @@ def test_names_do_not_overlap_and_stay_inside(plot, world, counts):
     assert all(not a.overlaps(b) for k, a in enumerate(boxes) for b in boxes[:k])
     assert all(frame.x0 <= box.x0 and box.x1 <= frame.x1 for box in boxes)
     assert all(frame.y0 <= box.y0 and box.y1 <= frame.y1 for box in boxes)
+
+
+def test_lines_to_names_cross_neither_each_other_nor_a_name():
+    _, ax = plt.subplots(figsize=(12, 8))
+    ax.set(xlim=(0, 1), ylim=(0, 1))
+    x, y = np.random.default_rng(3).uniform(0.44, 0.56, (2, 40))
+    points = np.column_stack([x, y])
+    written = placement.place_names(ax, x, y, [f"BU{i:08d}" for i in range(40)], points, np.ones(40))
+    ax.figure.canvas.draw()
+    texts = [each for each in ax.texts if each.get_gid() == placement.NAME]
+    assert len(texts) == written > 10
+    boxes = [shapely.box(*mpl.text.Text.get_window_extent(each).extents) for each in texts]
+    leaders = [
+        shapely.LineString([box.centroid.coords[0], ax.transData.transform(each.xy)])
+        for each, box in zip(texts, boxes, strict=True)
+    ]
+    assert sum(each.arrow_patch is not None for each in texts) > 5
+    for k, leader in enumerate(leaders):
+        assert not any(leader.crosses(other) for other in leaders[:k])
+        assert not any(leader.crosses(box.buffer(-2)) for other, box in enumerate(boxes) if other != k)
 
 
 @BOTH

@@ -95,8 +95,7 @@ def control_limits(
     observed = np.full((len(LEVELS), size.size), np.nan)
     for limit, level in zip(observed, LEVELS.values(), strict=True):
         if family == "gaussian":
-            unit = np.sqrt(phi[known] * (1.0 / size[known] + 1.0 / strength[known]))
-            limit[known] = _value(score, level, rate[known], unit)
+            limit[known] = _value(score, level, rate[known], np.sqrt(phi[known] / size[known]))
         else:
             most = np.floor(size[known]) if family == "binomial" else np.full(known.sum(), np.inf)
             limit[known] = _count(score, level, size[known] * rate[known], most)
@@ -146,9 +145,8 @@ def _count(score: _Score, level: float, mean: np.ndarray, most: np.ndarray) -> n
         low[rows], below[rows] = np.where(beyond, [low[rows], below[rows]], [middle, there])
         high[rows], above[rows] = np.where(beyond, [middle, there], [high[rows], above[rows]])
         turn += 1
-    reached = (low >= 0.0) & (above >= level)
-    with np.errstate(invalid="ignore"):
-        return np.where(reached, low + (level - below) / (above - below), np.nan)
+    with np.errstate(invalid="ignore"):  # below zero nothing is known, so a limit there is NaN
+        return np.where(above >= level, low + (level - below) / (above - below), np.nan)
 
 
 def _bracket(
@@ -169,7 +167,7 @@ _HALVINGS = 60
 
 
 def _value(score: _Score, level: float, centre: np.ndarray, unit: np.ndarray) -> np.ndarray:
-    """Where the score of values reaches a level, by bisection outward from the centre."""
+    """Where the score of values reaches a level, by steps outward from the centre and halving."""
     side, rows = np.sign(level), np.arange(centre.size)
     near, far = np.zeros(centre.size), unit.copy()
     for _ in range(_HALVINGS):
