@@ -131,7 +131,7 @@ def test_limits_are_drawn_where_they_are(found):
             assert known.sum() > 50
             if level == "low_998":  # leaves the picture where no count is that low
                 assert curve[0] < ax.get_ylim()[0]
-            assert curve[known] == pytest.approx(right[known], rel=0.01)
+            assert curve[known] == pytest.approx(right[known], rel=0.05)
     assert np.array_equal(*line(zg.observed_expected_plot(found, "y"), "expected").get_data())
     assert (line(zg.funnel_plot(found, "y"), "expected").get_ydata() == 1).all()
 
@@ -153,21 +153,21 @@ def test_drawn_limits_part_the_classes_of_most_areas(world, family, reference):
         assert (beyond != outside).sum() <= 3
 
 
-@pytest.mark.parametrize("family", ["poisson", "binomial"])
-def test_drawn_limits_hold_the_error_of_the_expectation(world, counts, family):
+@pytest.mark.parametrize(("family", "part"), [("poisson", 1.0), ("poisson", 0.6), ("binomial", 1.0)])
+def test_drawn_limits_hold_the_error_of_the_expectation(world, counts, family, part):
     """A detection does not tell how sure its expectation is; its z do, and the lines go by them."""
     found = detected(world, np.minimum(counts[1], counts[0]), counts[0], family=family)
-    frame, phi, strength = found.frame, 0.03 if family == "poisson" else 0.001, 12.0
+    frame, phi, strength = found.frame, 0.2 if family == "poisson" else 0.001, 12.0
     size = frame["exposure"].to_numpy()
     rate, n = (frame["expected"] / frame["exposure"]).to_numpy(), len(frame)
-    given = frame["observed"].to_numpy(), size, rate, np.full(n, strength), np.full(n, phi), np.inf
+    given = frame["observed"].to_numpy(), size, rate, np.full(n, strength), np.full(n, part * phi), np.inf
     log_p, upper = FAMILIES[family].tails(*given)
     z = np.where(upper, -1.0, 1.0) * special.ndtri_exp(log_p)
     ax = zg.funnel_plot(replace(found, frame=frame.assign(z=z, spread=phi)), "y")
     for place, level in enumerate(LEVELS):
         expected, curve = line(ax, level).get_data()
         share = np.full(expected.size, np.median(rate))
-        right = control_limits(family, expected / share, share, strength, phi).ratio[place]
+        right = control_limits(family, expected / share, share, strength, part * phi).ratio[place]
         known = np.isfinite(right) & (right > ax.get_ylim()[0])
         assert known.sum() > 30
         assert curve[known] == pytest.approx(right[known], rel=0.01)

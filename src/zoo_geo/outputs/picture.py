@@ -207,8 +207,8 @@ class Picture:
             expected = size * share[first]
             share = share[first]
         spread = _local_median(at, known["spread"].to_numpy(), expected)
-        strength = _middling_strength(family, known)
-        return expected, control_limits(family, expected / share, share, strength, spread)
+        part, strength = _certainty(family, known)
+        return expected, control_limits(family, expected / share, share, strength, part * spread)
 
 
 def make_picture(
@@ -316,28 +316,36 @@ def _local_median(x: np.ndarray, y: np.ndarray, at: np.ndarray) -> np.ndarray:
 
 _TELLING = 100
 _LEAST, _MOST = np.log(0.5), np.log(1e12)
+_PARTS = {"poisson": (1.0, 0.9, 0.8, 0.7, 0.6, 0.5, 0.4, 0.3), "binomial": (1.0,)}
+"""Parts of the spread that may belong to a gamma (beta) law; the rest has a heavier tail, like the error."""
 
 
-def _middling_strength(family: str, known: pd.DataFrame) -> float:
-    """Strength for which half of the areas would lie farther out than they do: the median of their own."""
+def _certainty(family: str, known: pd.DataFrame) -> tuple[float, float]:
+    """Part of the spread, and strength of the expectation, by which the z of the areas are as they are.
+
+    For each part the strength is the one for which half of the areas would lie farther out than they do, the
+    median of their own.
+    """
     known = known[known["z"].abs() > 0.5].sort_values(["expected", "area"]).tail(_TELLING)
     if known.empty:
-        return float(np.exp(_MOST))
+        return 1.0, float(np.exp(_MOST))
     seen, size, z = (known[name].to_numpy(float) for name in ("observed", "exposure", "z"))
     rate, phi = known["expected"].to_numpy(float) / size, known["spread"].to_numpy(float)
     tails: Callable[..., tuple[np.ndarray, np.ndarray]] = FAMILIES[family].tails
 
-    def too_strong(log_strength: float) -> bool:
+    def surplus(part: float, log_strength: float) -> np.ndarray:
+        """How much farther out the areas would lie."""
         strength = np.full(seen.size, np.exp(log_strength))
-        return (
-            float(
-                np.median(-special.ndtri_exp(tails(seen, size, rate, strength, phi, np.inf)[0]) - np.abs(z))
-            )
-            > 0
-        )
+        return -special.ndtri_exp(tails(seen, size, rate, strength, part * phi, np.inf)[0]) - np.abs(z)
 
-    low, high = _LEAST, _MOST
-    for _ in range(20):
-        middle = (low + high) / 2.0
-        low, high = (low, middle) if too_strong(middle) else (middle, high)
-    return float(np.exp((low + high) / 2.0))
+    def middling(part: float) -> float:
+        low, high = _LEAST, _MOST
+        for _ in range(20):
+            middle = (low + high) / 2.0
+            low, high = (low, middle) if np.median(surplus(part, middle)) > 0 else (middle, high)
+        return (low + high) / 2.0
+
+    strengths = [middling(part) for part in _PARTS[family]]
+    lack = [np.abs(surplus(*pair)).mean() for pair in zip(_PARTS[family], strengths, strict=True)]
+    best = int(np.argmin(np.round(lack, 4)))
+    return _PARTS[family][best], float(np.exp(strengths[best]))
