@@ -144,6 +144,7 @@ def test_kernels_know_arrays_and_nothing_else(path):
     [
         ("pyspark", {"pipeline"}),
         ("plotly", {"outputs"}),
+        ("matplotlib", {"outputs"}),
         ("tqdm", {"pipeline", "cli"}),
         ("argparse", {"cli"}),
     ],
@@ -179,9 +180,10 @@ def test_front_door_imports_nothing_and_names_everything():
     }
     code = (
         "import importlib, pathlib, pkgutil, sys, zoo_geo\n"
-        "assert not {'pandas', 'numpy', 'numba', 'geopandas'} & set(sys.modules), 'not lazy'\n"
+        "assert not {'pandas', 'numpy', 'numba', 'geopandas', 'matplotlib'} & set(sys.modules), 'not lazy'\n"
         "for found in pkgutil.walk_packages(zoo_geo.__path__, 'zoo_geo.'):\n"
         "    importlib.import_module(found.name)\n"
+        "assert 'matplotlib' not in sys.modules, 'only a plot needs it'\n"
         "for name in zoo_geo.__all__:\n"
         "    value = getattr(zoo_geo, name)\n"
         "    assert not isinstance(value, type(sys)), f'{name} is hidden by a module'\n"

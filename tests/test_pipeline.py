@@ -170,6 +170,27 @@ def test_outputs_can_be_chosen(tmp_path):
     assert (tmp_path / "out" / "flags_internal.csv").read_bytes().startswith(b"\xef\xbb\xbfinternal;flag_id;")
 
 
+def test_plots_are_drawn_where_the_study_asks(tmp_path):
+    extra = "\n[outputs]\nformats = []\npage = false\nplots = {}\n"
+    study = small_study.write_study(tmp_path / "study", extra=extra.format("true"))
+    told = []
+    result = run(study, tmp_path / "out", lambda name, done, total: told.append((name, done, total)))
+    drawn = {path.name for path in result.paths if path.suffix == ".png"}
+    assert drawn == {
+        f"{kind}_{indicator}_neighbours_internal.png"
+        for kind in ("funnel", "observed_expected")
+        for indicator in ("thefts", "houses")
+    }
+    assert all((tmp_path / "out" / name).stat().st_size > 10_000 for name in drawn)
+    assert [done for _, done, _ in told] == list(range(len(told)))
+    assert "plots" in [name for name, _, _ in told]
+    listed = json.loads((tmp_path / "out" / "manifest_internal.json").read_text(encoding="utf-8"))["files"]
+    assert drawn <= set(listed)
+    study.write_text(study.read_text(encoding="utf-8").replace("plots = true", "plots = false"))
+    assert not [path for path in run(study, tmp_path / "out").paths if path.suffix == ".png"]
+    assert not list((tmp_path / "out").glob("*.png"))
+
+
 def test_a_run_that_fails_leaves_nothing(tmp_path):
     study = small_study.write_study(tmp_path / "study")
 

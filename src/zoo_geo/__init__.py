@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from zoo_geo.explain import sentence as sentence
     from zoo_geo.flags import Flags as Flags
     from zoo_geo.flags import flag as flag
+    from zoo_geo.outputs.plots import funnel_plot as funnel_plot
+    from zoo_geo.outputs.plots import observed_expected_plot as observed_expected_plot
     from zoo_geo.panel import Indicator as Indicator
     from zoo_geo.panel import Panel as Panel
     from zoo_geo.peers import Peers as Peers
@@ -49,6 +51,7 @@ _HOME = {
     "errors": ("DisclosureError", "InputError", "ReviewError", "StudyError", "ZooGeoError"),
     "explain": ("sentence",),
     "flags": ("Flags", "flag"),
+    "outputs.plots": ("funnel_plot", "observed_expected_plot"),
     "panel": ("Indicator", "Panel"),
     "peers": ("Peers", "build_peers"),
     "pipeline": ("run",),

@@ -198,6 +198,17 @@ def number(value: float, lang: Language = "en", digits: int = 3) -> str:
     return text.translate(str.maketrans(",.", ".,")) if lang == "nl" else text
 
 
+def reference_name(reference: str, lang: Language = "en") -> str:
+    """Say in words what a detection compares with.
+
+    Examples
+    --------
+    >>> reference_name("neighbours"), reference_name("parent:gemeente", "nl")
+    ('its neighbours', 'de eigen gemeente')
+    """
+    return _reference(reference, _Facts({}, lang))
+
+
 class _Facts:
     """The values of a row that are there, and the words of the language."""
 

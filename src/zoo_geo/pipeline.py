@@ -18,6 +18,7 @@ from zoo_geo.flags import Flags, flag
 from zoo_geo.inputs import Inputs, read_inputs
 from zoo_geo.outputs.folder import results_folder
 from zoo_geo.outputs.page import write_page
+from zoo_geo.outputs.plots import can_draw, write_plots
 from zoo_geo.outputs.report import make_report, small_exposure_line, write_report
 from zoo_geo.outputs.tables import write_table
 from zoo_geo.panel import Panel
@@ -90,7 +91,7 @@ def run(study: str | Path | Study, out: str | Path, progress: Progress | None = 
         The study file or its data are wrong: one line per problem, all together.
     """
     study = study if isinstance(study, Study) else load_study(study)
-    steps = _Steps(progress, 6 + len(study.detectors) + study.outputs.page)
+    steps = _Steps(progress, 6 + len(study.detectors) + study.outputs.page + study.outputs.plots)
     with results_folder(out) as folder:
         inputs = read_inputs(study, steps.begin)
         detections = tuple(_detect(inputs, steps))
@@ -101,6 +102,9 @@ def run(study: str | Path | Study, out: str | Path, progress: Progress | None = 
         structure = _structure(inputs)
         report = _report(inputs, detections, flags, order, structure)
         names = _write(inputs, flags, report, folder, steps)
+        if study.outputs.plots:
+            steps.begin("plots")
+            names += _drawn(inputs, detections, flags, folder)
         steps.begin("results in place")
     paths = tuple(Path(out) / name for name in names)
     steps.end()
@@ -230,6 +234,19 @@ def _write(inputs: Inputs, flags: Flags, report: dict[str, Any], folder: Path, s
                 notices=[*filter(None, [small_exposure_line(report, language)]), *report["notices"]],
             )
         )
+    return [path.name for path in paths]
+
+
+def _drawn(inputs: Inputs, detections: Sequence[Detection], flags: Flags, folder: Path) -> list[str]:
+    """Draw each detection of an area's own figure and return the names of the files."""
+    paths = [
+        path
+        for detection in detections
+        if can_draw(detection)
+        for path in write_plots(
+            detection, folder, flags=flags, areas=inputs.areas, lang=inputs.study.language
+        )
+    ]
     return [path.name for path in paths]
 
 

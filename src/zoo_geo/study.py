@@ -155,6 +155,7 @@ class Outputs:
         "Commas and decimal points, or semicolons and decimal commas.", "international"
     )
     page: bool = key("Whether the map page is made.", True)
+    plots: bool = key("Whether funnel plots are drawn, of the last period of each indicator.", False)
 
 
 @dataclass(frozen=True)

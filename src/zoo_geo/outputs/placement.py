@@ -1,0 +1,147 @@
+"""Names beside points of a plot, placed one by one where they cover nothing that matters."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from matplotlib.axes import Axes
+
+NAME = "name"
+"""Group id of the names in a plot."""
+
+_ANGLES = np.deg2rad([20, -20, 160, -160, 45, 135, -45, -135, 70, 110, -70, -110, 90, -90, 0, 180])
+_DISTANCES = (12.0, 22.0, 34.0, 48.0, 64.0, 84.0, 108.0, 136.0, 170.0)
+"""Pixels from the point to the near edge of the name."""
+_LEADER = 16.0
+"""Distance from which a line leads to the point."""
+_ROOM = 3.0
+_COVERED = 60.0
+"""Pixels that a name goes farther to cover one point of importance 1 less."""
+
+
+def place_names(
+    ax: Axes,
+    x: np.ndarray,
+    y: np.ndarray,
+    names: Sequence[str],
+    obstacles: np.ndarray,
+    importance: np.ndarray,
+    size: float = 8.5,
+) -> int:
+    """Write names beside their points, the first ones nearest, and return how many found a place.
+
+    A name stays inside the axes and off other names, and goes where it covers little of importance without
+    being far from its point.
+
+    Parameters
+    ----------
+    ax
+        Axes whose limits stand.
+    x, y
+        Points to name, in the units of the data; shape (n,).
+    names
+        Shape (n,).
+    obstacles, importance
+        Points better not covered, in the units of the data, shape (m, 2); how much each matters, shape (m,).
+    size
+        Of the letters, in points.
+    """
+    with np.errstate(invalid="ignore"):
+        marks = ax.transData.transform(obstacles)
+    frame = np.asarray(ax.get_window_extent().extents)
+    pixels = ax.transData.transform(np.column_stack([x, y]).reshape(-1, 2))
+    taken, lines = np.empty((0, 4)), np.empty((0, 2, 2))
+    for point, xy, name in zip(pixels, zip(x, y, strict=True), names, strict=True):
+        boxes, distances = _candidates(point, *_measured(ax, name, size))
+        leaders = np.stack([(boxes[:, :2] + boxes[:, 2:]) / 2, np.broadcast_to(point, (len(boxes), 2))], 1)
+        free = _inside(boxes, frame) & ~_overlapping(boxes, taken) & ~_tangled(boxes, leaders, taken, lines)
+        if not free.any():
+            continue
+        near = _holding(np.hstack([boxes[:, :2].min(0), boxes[:, 2:].max(0)])[None], marks)[0]
+        cost = distances + _COVERED * (_holding(boxes, marks[near]) @ importance[near])
+        chosen = int(np.argmin(np.where(free, cost, np.inf)))
+        taken, lines = np.vstack([taken, boxes[chosen]]), np.vstack([lines, leaders[chosen][None]])
+        _write(ax, xy, leaders[chosen], name, size, led=distances[chosen] >= _LEADER)
+    return len(taken)
+
+
+def _measured(ax: Axes, name: str, size: float) -> tuple[float, float]:
+    """Width and height of a name in pixels."""
+    text = ax.text(0, 0, name, fontsize=size, transform=None, parse_math=False)
+    extent = text.get_window_extent()
+    text.remove()
+    return extent.width + 2 * _ROOM, extent.height + 2 * _ROOM
+
+
+def _candidates(point: np.ndarray, width: float, height: float) -> tuple[np.ndarray, np.ndarray]:
+    """Boxes (left, bottom, right, top) around a point, the nearest first, and how far off each is."""
+    distances = np.repeat(_DISTANCES, len(_ANGLES))
+    angles = np.tile(_ANGLES, len(_DISTANCES))
+    across, up = np.cos(angles), np.sin(angles)
+    x = point[0] + across * distances + (np.sign(np.round(across, 6)) - 1.0) * width / 2
+    y = point[1] + up * distances + (np.round(up, 6) - 1.0) * height / 2
+    return np.column_stack([x, y, x + width, y + height]), distances
+
+
+def _inside(boxes: np.ndarray, frame: np.ndarray) -> np.ndarray:
+    return (boxes[:, :2] >= frame[:2]).all(1) & (boxes[:, 2:] <= frame[2:]).all(1)
+
+
+def _overlapping(boxes: np.ndarray, taken: np.ndarray) -> np.ndarray:
+    """Boxes that overlap one that is taken."""
+    apart = (boxes[:, None, :2] >= taken[None, :, 2:]).any(2) | (
+        boxes[:, None, 2:] <= taken[None, :, :2]
+    ).any(2)
+    return ~apart.all(1)
+
+
+def _holding(boxes: np.ndarray, marks: np.ndarray) -> np.ndarray:
+    """Which boxes cover which marks, shape (n_boxes, n_marks)."""
+    inside = (marks[None] >= boxes[:, None, :2] - _ROOM) & (marks[None] <= boxes[:, None, 2:] + _ROOM)
+    return inside.all(2)
+
+
+def _tangled(boxes: np.ndarray, leaders: np.ndarray, taken: np.ndarray, lines: np.ndarray) -> np.ndarray:
+    """Boxes that lie on a line to another name, or whose own line runs through a name or such a line."""
+    on_line = _holding(boxes, _along(lines).reshape(-1, 2)).any(1)
+    through = _holding(taken, _along(leaders).reshape(-1, 2)).any(0).reshape(len(leaders), -1).any(1)
+    return on_line | through | _crossing(leaders, lines).any(1)
+
+
+def _along(segments: np.ndarray) -> np.ndarray:
+    """Points along segments, shape (n_segments, n_points, 2)."""
+    share = np.linspace(0.0, 1.0, 24)[:, None]
+    return segments[:, :1] * (1.0 - share) + segments[:, 1:] * share
+
+
+def _crossing(some: np.ndarray, others: np.ndarray) -> np.ndarray:
+    """Which segments cross which, shape (n_some, n_others)."""
+
+    def sides(ends: np.ndarray, of: np.ndarray) -> np.ndarray:
+        """Whether the ends of one segment lie on two sides of another."""
+        along, away = of[..., 1:, :] - of[..., :1, :], ends - of[..., :1, :]
+        cross = along[..., 0] * away[..., 1] - along[..., 1] * away[..., 0]
+        return cross[..., 0] * cross[..., 1] < 0
+
+    a, b = some[:, None], others[None]
+    return sides(a, b) & sides(b, a)
+
+
+def _write(
+    ax: Axes, xy: tuple[float, float], leader: np.ndarray, name: str, size: float, *, led: bool
+) -> None:
+    """Write a name where its leader starts, with the line to its point where that is not next to it."""
+    from matplotlib.patheffects import withStroke
+
+    offset = (leader[0] - leader[1]) * 72.0 / ax.figure.dpi
+    line = {"arrowstyle": "-", "color": "#444444", "lw": 0.6, "shrinkA": 0, "shrinkB": 3}
+    ax.annotate(
+        name, xy, xytext=tuple(offset), textcoords="offset points", ha="center", va="center", fontsize=size,
+        parse_math=False, zorder=8, gid=NAME, arrowprops=line if led else None,
+        path_effects=[withStroke(linewidth=2.5, foreground="white", alpha=0.85)],
+    )  # fmt: skip
