@@ -305,7 +305,7 @@ def test_areas_without_a_class_have_no_peers():
 
 
 def test_areas_without_a_gemeente_are_not_all_in_one():
-    table = random_table(6, 2).assign(gemeente=["GM1", "GM1", None, "", math.nan, None])
+    table = random_table(6, 2).assign(gemeente=["GM1", "GM1", "", "", math.nan, None])
     alike = zg.build_peers(table, 5, exclude="gemeente", max_distance=99)
     assert alike.quality["n_peers"].tolist() == [4, 4, 5, 5, 5, 5]
 

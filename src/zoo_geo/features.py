@@ -61,6 +61,11 @@ class Features:
         """Codes in their own order, as objects."""
         return self.codes[self.order].astype(object)
 
+    @property
+    def names(self) -> list[str]:
+        """Names of the columns."""
+        return [str(name) for name in self.frame]
+
     def labels(self, given: Labels, what: str) -> np.ndarray:
         """Number each area's class in the order of the codes, -1 for none, shape (n_areas,).
 

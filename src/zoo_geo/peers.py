@@ -184,7 +184,7 @@ def build_peers(
     stratum = None if within is None else table.labels(within, "within")
     bars = _bars(table, excluded)
     classes = {name for name in (within, *excluded) if isinstance(name, str)}
-    scaled, scales = table.standardised([name for name in table.frame if name not in classes], scaling)
+    scaled, scales = table.standardised([name for name in table.names if name not in classes], scaling)
     _check_used(table, scaled, classes, options)
     space = _space(scaled, stratum, options)
     whole = space._replace(group=_groups(space, options))
@@ -273,7 +273,7 @@ def _check_used(table: Features, scaled: pd.DataFrame, classes: set[str], option
     problems = Problems()
     if not scaled.shape[1] and not (options.method == "strata" and options.k is None):
         problems.add("features need to have one that differs between areas; got none.")
-    names = [name for name in table.frame if name not in classes]
+    names = [name for name in table.names if name not in classes]
     for name in options.weights:
         if name not in names:
             problems.add(f"weights need to be of features; got {name!r}.{nearest_name(name, names)}")
@@ -282,7 +282,7 @@ def _check_used(table: Features, scaled: pd.DataFrame, classes: set[str], option
 
 def _space(scaled: pd.DataFrame, stratum: np.ndarray | None, options: _Options) -> Space:
     """Lay areas out as points, features in the order of their names; all in one place without features."""
-    names = sorted(scaled)
+    names = sorted(map(str, scaled))
     weight = np.array([float(options.weights.get(name, 1.0)) for name in names] or [1.0])
     share = weight / weight.sum()
     z = scaled[names].to_numpy(np.float64) if names else np.zeros((len(scaled), 1))
@@ -445,7 +445,7 @@ def _finished(
     distance = pairs.distance[kept] if scaled.shape[1] else np.full(len(focal), np.nan)
     order = np.lexsort((neighbor, focal))
     codes, links = table.codes, [focal[order], neighbor[order]]
-    index = pd.MultiIndex([codes, codes], links, names=["focal", "neighbor"])  # type: ignore[arg-type]
+    index = pd.MultiIndex([codes, codes], links, names=["focal", "neighbor"])  # type: ignore[list-item]
     by_code = zip(codes[focal].tolist(), codes[neighbor].tolist(), strict=True)
     back = np.argsort(table.order)
     return Peers(
