@@ -252,7 +252,7 @@ def _scaled(known: np.ndarray, gap: np.ndarray) -> np.ndarray | None:
         return None
     low, middle, high = np.quantile(known, [0.25, 0.5, 0.75])
     scale = (high - low) / 1.349
-    if scale <= 1e-9 * np.ptp(known):  # more than half of all areas have the same value
+    if high - low <= 1e-12 * max(abs(low), abs(high)):  # half of all areas or more have the same value
         middle, scale = known.mean(), known.std()
     found = np.zeros(gap.size)
     found[~gap] = np.clip((known - middle) / scale, -_CAP, _CAP)
