@@ -88,14 +88,14 @@ def control_limits(
     if family not in FAMILIES:
         raise InputError(f"family needs to be one of {', '.join(FAMILIES)}; got {family!r}.")
     given = np.broadcast_arrays(*np.atleast_1d(size, rate, strength, phi))
-    size, rate, strength, phi = (np.array(each, float) for each in given)
-    strength = np.minimum(strength, _KNOWN)
-    known = _known(family, size, rate, strength, phi)
-    score = _scorer(family, (size[known], rate[known], strength[known], phi[known]), freedom)
+    size, rate, sure, spread = (np.array(each, float) for each in given)
+    sure = np.minimum(sure, _KNOWN)
+    known = _known(family, size, rate, sure, spread)
+    score = _scorer(family, (size[known], rate[known], sure[known], spread[known]), freedom)
     observed = np.full((len(LEVELS), size.size), np.nan)
     for limit, level in zip(observed, LEVELS.values(), strict=True):
         if family == "gaussian":
-            limit[known] = _value(score, level, rate[known], np.sqrt(phi[known] / size[known]))
+            limit[known] = _value(score, level, rate[known], np.sqrt(spread[known] / size[known]))
         else:
             most = np.floor(size[known]) if family == "binomial" else np.full(known.sum(), np.inf)
             limit[known] = _count(score, level, size[known] * rate[known], most)

@@ -158,7 +158,7 @@ class Picture:
 
     def say(self, words: str, **values: object) -> str:
         """Fill in a phrase; whole numbers are written in the language."""
-        told = {k: self.number(v) if isinstance(v, (int, np.integer)) else v for k, v in values.items()}
+        told = {k: self.number(int(v)) if isinstance(v, (int, np.integer)) else v for k, v in values.items()}
         return _WORDS[self.lang][words].format(**told)
 
     def number(self, value: float) -> str:

@@ -89,28 +89,28 @@ def _candidates(point: np.ndarray, width: float, height: float) -> tuple[np.ndar
 
 
 def _inside(boxes: np.ndarray, frame: np.ndarray) -> np.ndarray:
-    return (boxes[:, :2] >= frame[:2]).all(1) & (boxes[:, 2:] <= frame[2:]).all(1)
+    return np.all(np.hstack([boxes[:, :2] >= frame[:2], boxes[:, 2:] <= frame[2:]]), axis=1)
 
 
 def _overlapping(boxes: np.ndarray, taken: np.ndarray) -> np.ndarray:
     """Boxes that overlap one that is taken."""
-    apart = (boxes[:, None, :2] >= taken[None, :, 2:]).any(2) | (
-        boxes[:, None, 2:] <= taken[None, :, :2]
-    ).any(2)
-    return ~apart.all(1)
+    right_of: np.ndarray = boxes[:, None, :2] >= taken[None, :, 2:]
+    left_of: np.ndarray = boxes[:, None, 2:] <= taken[None, :, :2]
+    apart = np.any(np.concatenate([right_of, left_of], 2), axis=2)
+    return ~np.all(apart, axis=1)
 
 
 def _holding(boxes: np.ndarray, marks: np.ndarray) -> np.ndarray:
     """Which boxes cover which marks, shape (n_boxes, n_marks)."""
-    inside = (marks[None] >= boxes[:, None, :2] - _ROOM) & (marks[None] <= boxes[:, None, 2:] + _ROOM)
-    return inside.all(2)
+    inside: np.ndarray = (marks >= boxes[:, None, :2] - _ROOM) & (marks <= boxes[:, None, 2:] + _ROOM)
+    return np.all(inside, axis=2)
 
 
 def _tangled(boxes: np.ndarray, leaders: np.ndarray, taken: np.ndarray, lines: np.ndarray) -> np.ndarray:
     """Boxes that lie on a line to another name, or whose own line runs through a name or such a line."""
-    on_line = _holding(boxes, _along(lines).reshape(-1, 2)).any(1)
-    through = _holding(taken, _along(leaders).reshape(-1, 2)).any(0).reshape(len(leaders), -1).any(1)
-    return on_line | through | _crossing(leaders, lines).any(1)
+    on_line = np.any(_holding(boxes, _along(lines).reshape(-1, 2)), axis=1)
+    touched = np.any(_holding(taken, _along(leaders).reshape(-1, 2)), axis=0).reshape(len(leaders), -1)
+    return on_line | np.any(touched, axis=1) | np.any(_crossing(leaders, lines), axis=1)
 
 
 def _along(segments: np.ndarray) -> np.ndarray:

@@ -159,7 +159,7 @@ def write_plot(ax: Axes, folder: Path, stem: str) -> Path:
         Name without mark and ending; signs other than letters, digits, ``_ . -`` become ``-``.
     """
     path = folder / marked(re.sub(r"[^A-Za-z0-9_.-]", "-", stem), ".png")
-    ax.figure.savefig(path, metadata={"Software": None})  # type: ignore[arg-type]
+    ax.figure.savefig(path, metadata={"Software": None})  # type: ignore[union-attr]
     return path
 
 
@@ -252,9 +252,9 @@ def _frame_values(ax: Axes, picture: Picture, x: np.ndarray, y: np.ndarray, word
 
 
 def _say_axes(ax: Axes, picture: Picture, words: tuple[str, str]) -> None:
-    said = (picture.say(each, reference=picture.against, unit=picture.unit) for each in words)
-    for text, label in zip(said, (ax.set_xlabel, ax.set_ylabel), strict=True):
-        label(text, parse_math=False)
+    across, up = (picture.say(each, reference=picture.against, unit=picture.unit) for each in words)
+    ax.set_xlabel(across, parse_math=False)
+    ax.set_ylabel(up, parse_math=False)
     ax.spines[["top", "right"]].set_visible(False)
 
 
@@ -264,7 +264,7 @@ def _draw_limits(ax: Axes, picture: Picture, *, as_ratio: bool) -> None:
         return
     across = np.array(ax.get_xlim())
     ax.plot(across, across**0 if as_ratio else across, **_line(picture, "expected"))
-    expected, limits = picture.limits(np.geomspace(*across, _CURVE))
+    expected, limits = picture.limits(np.geomspace(across[0], across[1], _CURVE))
     below = ax.get_ylim()[0] / 2.0
     for level, curve in zip(LEVELS, limits.ratio if as_ratio else limits.observed, strict=True):
         if level.startswith("low"):
