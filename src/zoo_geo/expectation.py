@@ -27,7 +27,7 @@ ODD = 2.6
 ODD_GROUP = 3.2
 """The same for a group: an area with its neighbours."""
 
-_SPREAD_SAMPLE = 4_000
+_SPREAD_SAMPLE = 3_000
 _MARGIN = 2.0
 """Log likelihood that one more number has to bring."""
 
@@ -151,12 +151,12 @@ def expect(
         ]
         fits = [_with_spread(block, keep, fit, phi) for fit in candidates]
         chosen = _best(block, keep, fits)
-        if touching is not None and options.steep:
+        if touching is not None and options.steep and (step > 0 or options.clean == 0):
             steep = [_steepness(block, damping, touching, near, chosen)]
             if far is not None:
                 steep.insert(0, np.stack([far[width] for width in chosen.width], axis=1))
             chosen = _steepened(block, keep, chosen, steep, options.groups)
-        chosen = last = _responsive(whole, keep, chosen, last, options)
+        chosen = last = _responsive(whole, keep, chosen, last, options, step == options.clean)
         phi, ratio = chosen.spread, chosen.ratio
         if step < options.clean:
             odd = _odd(whole, chosen)
@@ -194,7 +194,9 @@ def given(
     none = np.zeros(columns, int), np.full(columns, np.inf), np.ones_like(rate), (None,) * columns
     fit, last = Expectation(rate, strength, phi, *none), None
     for step in range(options.clean + 1):
-        last = _responsive(block, keep, _with_spread(block, keep, fit, phi), last, options)
+        last = _responsive(
+            block, keep, _with_spread(block, keep, fit, phi), last, options, step == options.clean
+        )
         if step < options.clean:
             keep = (valid & ~_odd(block, last)).astype(float)
     assert last is not None
@@ -224,7 +226,7 @@ def _steepened(
 
 
 def _responsive(
-    whole: _Block, keep: np.ndarray, fit: Expectation, before: Expectation | None, options: Options
+    whole: _Block, keep: np.ndarray, fit: Expectation, before: Expectation | None, options: Options, end: bool
 ) -> Expectation:
     """Let rate, spread and tail depend on exposure in the columns where that predicts better."""
     if not isinstance(whole.family, Poisson) or isinstance(whole.family, Binomial):
@@ -244,7 +246,7 @@ def _responsive(
             keep[rows, c] > 0,
         )
         law = before.laws[c] if before is not None else None
-        laws[c] = law = respond(counts, fit.spread[rows, c], options.response, options.heavy, law)
+        laws[c] = law = respond(counts, fit.spread[rows, c], options.response, options.heavy and end, law)
         if law is not None:
             ratio[:, c], spread[:, c] = law.at(whole.size[:, c])
     return replace(fit, rate=fit.rate * ratio, ratio=ratio, spread=spread, laws=tuple(laws))
@@ -377,16 +379,14 @@ _CAPPED_MEAN = float(special.chdtr(3, _CAP) + _CAP * (1.0 - special.chdtr(1, _CA
 
 def _scatter(departure: np.ndarray, error: np.ndarray, valid: np.ndarray, unit: np.ndarray) -> np.ndarray:
     """Variance of surroundings about their centre, by Huber's proposal 2: outliers count as two sigma."""
+    from zoo_geo.kernels.estimation import scatter
+
     known = valid & np.isfinite(departure) & (error < 1e9)
     square = np.where(known, departure, 0.0) ** 2
-    scatter = 0.05 * unit
-    for _ in range(8):
-        variance = error + scatter
-        weight = known / variance**2
-        surplus = np.minimum(square, _CAP * variance) - _CAPPED_MEAN * variance
-        scatter = scatter + totals(weight * surplus) / np.maximum(totals(weight), 1e-300)
-        scatter = np.maximum(scatter, 1e-4 * unit)
-    return scatter
+    columns = zip(square.T, error.T, known.T, unit, strict=True)
+    return np.array([
+        scatter(*map(np.ascontiguousarray, each), float(one), _CAP, _CAPPED_MEAN) for *each, one in columns
+    ])  # fmt: skip
 
 
 def _with_spread(block: _Block, keep: np.ndarray, fit: Expectation, phi: np.ndarray) -> Expectation:
@@ -416,36 +416,28 @@ def _steepness(
     fit: Expectation,
 ) -> np.ndarray:
     """Mean squared step of the surroundings' rate from an area to its neighbours, itself left out of both."""
+    from zoo_geo.kernels.estimation import steepness
+
     family = block.family
     rows = np.repeat(np.arange(touching.shape[0]), np.diff(touching.indptr))
-    cols = touching.indices
     steep = np.zeros(fit.rate.shape)
     if rows.size == 0:
         return steep
+    events, size = damping * family.events(block.observed, block.size), damping * block.size
     for width in np.unique(fit.width):
-        c, reference = fit.width == width, near[width]
-        events, size = (
-            damping[:, c] * family.events(block.observed, block.size)[:, c],
-            (damping * block.size)[:, c],
-        )
-        pooled_events, pooled_size = reference @ events, reference @ size
-        holds = np.asarray(reference[cols, rows]).ravel()[:, None]
-        with np.errstate(divide="ignore", invalid="ignore"):
-            here = (pooled_events / pooled_size)[rows]
-            there = (pooled_events[cols] - holds * events[rows]) / (pooled_size[cols] - holds * size[rows])
-            step = family.departure(there, here, fit.spread[rows][:, c]) ** 2
-        known = np.isfinite(step)
-        count = _summed(known.astype(float), rows, touching.shape[0])
-        steep[:, c] = _summed(np.where(known, step, 0.0), rows, touching.shape[0]) / np.maximum(count, 1.0)
-    return np.minimum(steep, 1.0)
+        columns, reference = np.flatnonzero(fit.width == width), near[width]
+        holds = np.asarray(reference[touching.indices, rows], float).ravel()
+        for c in columns:
+            mine = np.ascontiguousarray(events[:, c]), np.ascontiguousarray(size[:, c])
+            phi = np.ascontiguousarray(fit.spread[:, c])
+            steep[:, c] = steepness(
+                touching.indptr, touching.indices, holds, *mine, reference @ mine[0], reference @ mine[1], phi,
+                not isinstance(family, Gaussian),
+            )  # fmt: skip
+    return steep
 
 
-def _summed(values: np.ndarray, rows: np.ndarray, n: int) -> np.ndarray:
-    add = sparse.csr_array((np.ones(rows.size), (rows, np.arange(rows.size))), (n, rows.size))
-    return add @ values
-
-
-_ROUNDS = 3
+_ROUNDS = 2
 
 
 def _with_steepness(block: _Block, keep: np.ndarray, fit: Expectation, steep: np.ndarray) -> Expectation:
@@ -487,7 +479,8 @@ def _telling(block: _Block, fit: Expectation, rows: np.ndarray, c: int) -> np.nd
     if rows.size <= _SPREAD_SAMPLE:
         return rows
     information = block.size[rows, c] * block.family.information(fit.rate[rows, c])
-    return rows[np.argsort(-information, kind="stable")[:_SPREAD_SAMPLE]]
+    least = np.partition(information, rows.size - _SPREAD_SAMPLE)[rows.size - _SPREAD_SAMPLE]
+    return rows[information >= least]
 
 
 def usable(family: Family, rate: np.ndarray, size: np.ndarray) -> np.ndarray:
@@ -517,15 +510,23 @@ def _best(block: _Block, keep: np.ndarray, fits: Sequence[Expectation]) -> Expec
 
 
 def _score(block: _Block, rows: np.ndarray, fit: Expectation) -> np.ndarray:
-    """Log predictive likelihood of some rows of each column."""
-    family, score = block.family, np.zeros(rows.shape)
-    seen, rate = block.observed[rows], fit.rate[rows]
-    if isinstance(family, Gaussian):
-        size = 1.0 / (1.0 / block.size[rows] + 1.0 / fit.strength[rows])
-        score[rows] = family.log_likelihood(seen, size, rate, fit.spread[rows])
-    else:
-        score[rows] = family.log_likelihood(seen, block.size[rows], rate, _total_spread(family, fit)[rows])
-    return totals(score)
+    """Log predictive likelihood of some rows of each column: of evenly spaced ones where there are many."""
+    family, score = block.family, np.zeros(rows.shape[1])
+    total = fit.spread if isinstance(family, Gaussian) else _total_spread(family, fit)
+    for c in range(score.size):
+        known = np.flatnonzero(rows[:, c])
+        times = max(known.size // _SCORE_SAMPLE, 1)
+        at = known[::times]
+        size = block.size[at, c]
+        if isinstance(family, Gaussian):
+            size = 1.0 / (1.0 / size + 1.0 / fit.strength[at, c])
+        score[c] = (
+            times * family.log_likelihood(block.observed[at, c], size, fit.rate[at, c], total[at, c]).sum()
+        )
+    return score
+
+
+_SCORE_SAMPLE = 4_000
 
 
 def _total_spread(family: Poisson, fit: Expectation) -> np.ndarray:

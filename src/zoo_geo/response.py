@@ -243,13 +243,15 @@ def _unusual(counts: Counts, phi: float) -> bool:
     return worth * ((middle - 0.5) ** 2 + (high - low - 0.5) ** 2) / 0.25 > 14.0
 
 
-def _fit(counts: Counts, phi: float, heavy: float = 0.0, shift: float = 0.0) -> tuple[float, float]:
+def _fit(
+    counts: Counts, phi: float, heavy: float = 0.0, shift: float = 0.0, rounds: int = 3
+) -> tuple[float, float]:
     """Log of the ratio and spread that put the counts' middle in the middle, and half of them in the central half."""
     from zoo_geo.kernels.estimation import SHIFT, SPREAD, nb_solve
 
     if np.median(counts.mean) < RARE:
         return _fit_rare(counts)
-    for _ in range(3):
+    for _ in range(rounds):
         weight, mean = _weight(counts, phi), counts.mean
         rest = *_same(counts, phi, heavy), counts.error, mean, weight
         shift = nb_solve(SHIFT, shift, 0.5, -4.0, 4.0, counts.observed, mean, *rest)
@@ -332,14 +334,20 @@ def _tail(counts: Counts, shift: float, phi: float) -> tuple[float, float, float
     The heavy part is the mean over three laws, each weighted by its likelihood; only the shape below the upper
     tenth counts, and a gamma law has the benefit of the doubt.
     """
-    fits = [_fit(counts, phi, heavy, shift) for heavy in _HEAVY]
+    if _likeness(counts, shift, phi, 0.0) > -_DOUBT:
+        return shift, phi, 0.0
+    few = counts.at(_some(np.arange(counts.mean.size), 4 * _MOST))
+    fits = [_fit(few, phi, 0.0, shift)]
+    if _likeness(counts, *fits[0], 0.0) > -_DOUBT:
+        return *fits[0], 0.0
+    fits += [_fit(few, fits[0][1], heavy, fits[0][0], 2) for heavy in _HEAVY[1:]]
     scores = np.array([_likeness(counts, *fit, heavy) for fit, heavy in zip(fits, _HEAVY, strict=True)])
     scores[0] += _DOUBT
     weight = np.exp(scores - scores.max())
     heavy = float(weight @ np.array(_HEAVY) / weight.sum())
     if heavy < _LEAST_HEAVY:
         return *fits[0], 0.0
-    return *_fit(counts, phi, heavy, shift), heavy
+    return *_fit(few, fits[1][1], heavy, fits[1][0], 2), heavy
 
 
 _DOUBT, _LEAST_HEAVY = 3.0, 0.1

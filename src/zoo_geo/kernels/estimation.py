@@ -176,7 +176,7 @@ def nb_solve(what, start, step, low, high, observed, mean, phi, heavy, error, sl
         else:
             miss *= 0.5
         there, far = at, new
-        if abs(new) < 2e-4 or abs(there - here) < 0.005:
+        if abs(new) < 1e-3 or abs(there - here) < 0.005:
             break
     return there
 
@@ -208,3 +208,47 @@ def nb_log_likelihood(observed, mean, phi, at):
             - r * math.log1p(mean[i] * phi[i])
             - observed[i] * math.log(1.0 + r / mean[i])
         )
+
+
+@njit(cache=True, nogil=True)
+def scatter(square, error, known, unit, cap, capped_mean):
+    """Variance of surroundings about their centre, by Huber's proposal 2: outliers count as two sigma.
+
+    ``square`` are squared departures with errors of variance ``error``; eight rounds.
+    """
+    found = 0.05 * unit
+    for _ in range(8):
+        top = bottom = 0.0
+        for i in range(square.size):
+            if known[i]:
+                variance = error[i] + found
+                surplus = min(square[i], cap * variance) - capped_mean * variance
+                top += surplus / (variance * variance)
+                bottom += 1.0 / (variance * variance)
+        found = max(found + top / max(bottom, 1e-300), 1e-4 * unit)
+    return found
+
+
+@njit(cache=True, nogil=True)
+def steepness(indptr, indices, holds, events, size, pooled_events, pooled_size, phi, relative):
+    """Mean squared step of the surroundings' rate from an area to its neighbours, itself left out of both.
+
+    ``holds`` is the weight of the area in the surroundings of each neighbour. Steps are in units of the rate
+    (``relative``), or of standard deviations of a value of weight one.
+    """
+    steep = np.zeros(indptr.size - 1)
+    for i in range(steep.size):
+        if pooled_size[i] <= 0.0:
+            continue
+        here, total, count = pooled_events[i] / pooled_size[i], 0.0, 0
+        unit = here if relative else math.sqrt(phi[i])
+        for at in range(indptr[i], indptr[i + 1]):
+            j = indices[at]
+            rest = pooled_size[j] - holds[at] * size[i]
+            if rest > 1e-12 * pooled_size[j] and unit > 0.0:
+                step = ((pooled_events[j] - holds[at] * events[i]) / rest - here) / unit
+                total += step * step
+                count += 1
+        if count > 0:
+            steep[i] = min(total / count, 1.0)
+    return steep
