@@ -437,7 +437,7 @@ def _steepness(
     return steep
 
 
-_ROUNDS = 2
+_ROUNDS = 3
 
 
 def _with_steepness(block: _Block, keep: np.ndarray, fit: Expectation, steep: np.ndarray) -> Expectation:
