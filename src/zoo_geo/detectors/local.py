@@ -17,7 +17,7 @@ from zoo_geo import expectation as ex
 from zoo_geo import references
 from zoo_geo.detectors.base import options, spread_out
 from zoo_geo.detectors.draws import Inferred, Plan
-from zoo_geo.detectors.inputs import ISOLATED, OK, Inputs, blocks, column_status, lonely, matrix, parents
+from zoo_geo.detectors.inputs import ISOLATED, OK, Inputs, blocks, column_status, lonely, matrix, parents, places
 from zoo_geo.errors import InputError
 from zoo_geo.predictive import FAMILIES
 
@@ -25,6 +25,9 @@ Value = Literal["residual", "rate", "eb_rate"]
 OUTER_RING = 3
 CAP = 4.0
 """Residuals are capped here, so that one area alone does not make its neighbourhood hot."""
+
+_FOR_GROUPS = ex.Options(groups=True, response=False, heavy=False)
+"""A response to exposure would take away what areas with many residents share because they lie together."""
 
 _LONG = 50_000
 """Shorter columns are scored faster by one thread than by several that wait for each other."""
@@ -109,13 +112,14 @@ def _fields(inputs: Inputs, value: Value, n_jobs: int) -> Fields:
     touching = matrix(inputs)
     near: list[references.Reference] = [references.annulus(touching, ring) for ring in (2, OUTER_RING)]
     wider = [references.everybody(inputs.codes.size), *parents(inputs)]
+    points = places(inputs)
 
     def block(work: tuple[str, np.ndarray]) -> None:
         family, columns = FAMILIES[work[0]], work[1]
         valid = status[:, columns] == OK
         figures = inputs.observed[:, columns], inputs.exposure[:, columns]
         figures = figures[0], ex.steadied(*figures, valid, family, near[-1])
-        fit = ex.expect(*figures, valid, family, near, wider, ex.Options(groups=True), touching)
+        fit = ex.expect(*figures, valid, family, near, wider, _FOR_GROUPS, touching, points)
         away = ex.residuals(*figures, valid, family, ex.shared(fit, valid, touching))
         found[:, columns] = np.clip(away, -CAP, CAP)
         calm[:, columns] = _calm(found[:, columns], ex.odd_together(away, touching))
