@@ -59,6 +59,21 @@ SCENARIOS = {
 }
 
 
+PARTS: dict[str, dict[str, object]] = {
+    "everything": {},
+    "without cleaning": {"clean": 0},
+    "without precision weights": {"precision": False},
+    "one ring only": {"rings": 1},
+    "without shrinking": {"shrink": False},
+    "error of the expectation is left out of the tail": {"error": False},
+    "error of the expectation does not grow with distance and steepness": {"steep": False},
+    "without response to exposure": {"response": False},
+    "without a heavy upper tail": {"heavy": False},
+}
+"""What each part of the estimation brings: everything, and each part switched off."""
+PART_SCENARIOS = ("isolated", "isolated, rough trend (6 km)", "isolated, lognormal spread", "hidden exposure")
+
+
 @dataclass(frozen=True)
 class Tally:
     """What one indicator came to; discoveries at BH 5 %."""
@@ -434,6 +449,19 @@ def real_crime(detector: zg.Deviation | None = None, country: Country | None = N
     return "Crimes of 2024 per resident, shares of areas:\n\n" + as_markdown(rows.rename_axis("residents"))
 
 
+def parts(country: Country, replicates: int, seed: int = 5) -> pd.DataFrame:
+    """What each part of the estimation brings, on counts."""
+    chosen: dict[str, Method] = {
+        name: partial(deviation, detector=zg.Deviation(**options))  # type: ignore[arg-type]
+        for name, options in PARTS.items()
+    }
+    found = {
+        name: summary(compare(country, SCENARIOS[name], replicates, seed, chosen)[0], ["method"])
+        for name in PART_SCENARIOS
+    }
+    return pd.concat(found, names=["scenario"])
+
+
 def report(replicates: int = 8, country: Country | None = None) -> str:
     """Return the tables, as Markdown: every scenario and method, a quarter of the replicates each."""
     country = country or real() or build()
@@ -445,16 +473,18 @@ def report(replicates: int = 8, country: Country | None = None) -> str:
         tables[name], levels[name] = summary(rows, ["method"]), summary(ours, ["level", "phi"])
         if len(counted):
             classes[name] = share_by_expected(counted).loc[["Deviation, neighbours", "fair oracle"]]
-    parts = [
+    pieces = [
         f"{country.residents.size:,} areas, {few} indicators for each of nine levels and spreads:",
         as_markdown(pd.concat(tables, names=["scenario"])),
         "By expected count:",
         as_markdown(pd.concat(classes, names=["scenario"])),
         "`Deviation` by level and spread:",
         as_markdown(pd.concat(levels, names=["scenario"])),
+        "What each part of the estimation brings:",
+        as_markdown(parts(country, 1)),
         real_crime() if country.residents.size > 10_000 else "",
     ]
-    return "\n\n".join(part for part in parts if part)
+    return "\n\n".join(part for part in pieces if part)
 
 
 def as_markdown(table: pd.DataFrame) -> str:

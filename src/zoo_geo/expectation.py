@@ -27,6 +27,9 @@ ODD = 2.6
 ODD_GROUP = 3.2
 """The same for a group: an area with its neighbours."""
 
+_SURE = 1e12
+"""Strength of an expectation without error."""
+
 _SPREAD_SAMPLE = 3_000
 _MARGIN = 2.0
 """Log likelihood that one more number has to bring."""
@@ -84,6 +87,8 @@ class Options:
         Let rate and spread depend on exposure where that predicts better.
     heavy
         Let the upper tail of true rates be heavier than that of a gamma law where the counts ask for it.
+    error
+        Average tails over the error of the expectation, and not only over the spread of true rates.
     """
 
     clean: int = 2
@@ -93,6 +98,7 @@ class Options:
     groups: bool = False
     response: bool = True
     heavy: bool = True
+    error: bool = True
 
 
 @dataclass(frozen=True, eq=False)
@@ -165,7 +171,7 @@ def expect(
                 odd |= odd_together(residuals(observed, size, valid, family, once), touching)
             keep = (valid & ~odd).astype(float)
     assert chosen is not None
-    return chosen
+    return chosen if options.error else replace(chosen, strength=np.full_like(chosen.strength, _SURE))
 
 
 def given(

@@ -11,6 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass, fields, replace
 
 import numpy as np
+from scipy import special
 
 from zoo_geo.predictive import RARE, SMALLEST_SPREAD, Poisson
 
@@ -21,8 +22,8 @@ _MOST = 600
 """Areas of a class that are looked at: more would not change a figure's second digit."""
 _MARGIN = 2.0
 """Log likelihood that one more number has to bring."""
-_HEAVY = (0.0, 0.3, 0.6)
-"""Parts of the spread that may belong to a heavy upper tail; near 0.5 the whole is like a lognormal variable."""
+_HEAVY = 0.5
+"""Part of the spread that belongs to a heavy upper tail in a law that is like a lognormal one."""
 _PLACES = np.array([0.05, 0.1, 0.25, 0.5, 0.75, 0.9])
 """Edges between which the shape is judged; above the last one planted and true anomalies lie."""
 _LOG_LOW, _LOG_HIGH = np.log(1e-5), np.log(50.0)
@@ -331,23 +332,24 @@ _HIDDEN_BOUNDS = (np.log([1e-3, 0.1, 0.05, 1e-5]), np.log([1e9, 3.0, 20.0, 20.0]
 def _tail(counts: Counts, shift: float, phi: float) -> tuple[float, float, float]:
     """Log of the ratio, spread and heavy part of the laws whose shape is like that of the counts.
 
-    The heavy part is the mean over three laws, each weighted by its likelihood; only the shape below the upper
-    tenth counts, and a gamma law has the benefit of the doubt.
+    The heavy part is the mean over a gamma law and one like a lognormal law, each weighted by its likelihood; only
+    the shape below the upper tenth counts, and the gamma law has the benefit of the doubt.
     """
     if _likeness(counts, shift, phi, 0.0) > -_DOUBT:
         return shift, phi, 0.0
     few = counts.at(_some(np.arange(counts.mean.size), 4 * _MOST))
-    fits = [_fit(few, phi, 0.0, shift)]
-    if _likeness(counts, *fits[0], 0.0) > -_DOUBT:
-        return *fits[0], 0.0
-    fits += [_fit(few, fits[0][1], heavy, fits[0][0], 2) for heavy in _HEAVY[1:]]
-    scores = np.array([_likeness(counts, *fit, heavy) for fit, heavy in zip(fits, _HEAVY, strict=True)])
-    scores[0] += _DOUBT
-    weight = np.exp(scores - scores.max())
-    heavy = float(weight @ np.array(_HEAVY) / weight.sum())
-    if heavy < _LEAST_HEAVY:
-        return *fits[0], 0.0
-    return *_fit(few, fits[1][1], heavy, fits[1][0], 2), heavy
+    light = _fit(few, phi, 0.0, shift)
+    lack = _likeness(counts, *light, 0.0)
+    if lack > -_DOUBT:
+        return *light, 0.0
+    heavy = _fit(few, light[1], _HEAVY, light[0], 2)
+    part = float(special.expit(_likeness(counts, *heavy, _HEAVY) - lack - _DOUBT))
+    if part * _HEAVY < _LEAST_HEAVY:
+        return *light, 0.0
+    between = part * np.array([heavy[0], np.log(heavy[1])]) + (1.0 - part) * np.array(
+        [light[0], np.log(light[1])]
+    )
+    return float(between[0]), float(np.exp(between[1])), part * _HEAVY
 
 
 _DOUBT, _LEAST_HEAVY = 3.0, 0.1

@@ -20,6 +20,8 @@ from zoo_geo.predictive import FAMILIES
 from zoo_geo.response import Hidden
 from zoo_geo.schema import SMALL_EXPOSURE
 
+_PARTS = ("clean", "precision", "shrink", "steep", "response", "heavy", "error")
+"""Options that are those of the estimation."""
 _IMPLAUSIBLE = 0.03
 
 
@@ -44,7 +46,7 @@ class Deviation(Detector):
         predictive likelihood is taken for each column.
     alternative
         ``two-sided``, ``greater`` or ``less``.
-    clean, precision, shrink, steep, response, heavy
+    clean, precision, shrink, steep, response, heavy, error
         Parts of the estimation, see `expectation.Options`.
     adjust
         Columns of the features that make areas comparable before they are compared: place and class
@@ -79,6 +81,7 @@ class Deviation(Detector):
     steep: bool = True
     response: bool = True
     heavy: bool = True
+    error: bool = True
     adjust: tuple[str, ...] = ()
     method: Method = "poisson"
 
@@ -103,9 +106,8 @@ class Deviation(Detector):
         reference = "peers" if inputs.peers is not None and self.reference == "neighbours" else self.reference
         if reference in sources.VALUES_ONLY:
             _check_values(reference, inputs)
-        options = ex.Options(
-            self.clean, self.precision, self.shrink, self.steep, response=self.response, heavy=self.heavy
-        )
+        parts = {name: getattr(self, name) for name in _PARTS}
+        options = ex.Options(**parts)
         source = sources.find(reference, inputs, self.rings, options, self.adjust, self.method)
         shape = inputs.observed.shape
         status = column_status(inputs)

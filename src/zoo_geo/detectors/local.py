@@ -17,7 +17,17 @@ from zoo_geo import expectation as ex
 from zoo_geo import references
 from zoo_geo.detectors.base import options, spread_out
 from zoo_geo.detectors.draws import Inferred, Plan
-from zoo_geo.detectors.inputs import ISOLATED, OK, Inputs, blocks, column_status, lonely, matrix, parents, places
+from zoo_geo.detectors.inputs import (
+    ISOLATED,
+    OK,
+    Inputs,
+    blocks,
+    column_status,
+    lonely,
+    matrix,
+    parents,
+    places,
+)
 from zoo_geo.errors import InputError
 from zoo_geo.predictive import FAMILIES
 
