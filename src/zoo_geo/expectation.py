@@ -218,7 +218,7 @@ def _distance(reference: Reference, points: np.ndarray) -> np.ndarray:
 def _steepened(
     block: _Block, keep: np.ndarray, fit: Expectation, steep: list[np.ndarray], always: bool
 ) -> Expectation:
-    """Let the error grow with what says most about it: steps of the surroundings' rate, their distance, or both."""
+    """Let the error grow with what says most about it: steps of the surroundings' rate, distance, or both."""
     for each in steep:
         richer = _with_steepness(block, keep, fit, each)
         fit = richer if always and each is steep[-1] else _where_better(block, keep, fit, richer)
@@ -583,9 +583,10 @@ def _between(away: np.ndarray, weight: np.ndarray) -> float:
 
 
 def typical(fit: Expectation, size: np.ndarray) -> np.ndarray:
-    """Median of an area's expected rate over its mean: below 1 where an unseen exposure is often small and rarely huge.
+    """Median of an area's expected rate over its mean.
 
-    The mean is what rates are pooled by; the median is what a reader calls expected.
+    It is below 1 where an unseen exposure is often small and rarely huge. The mean is what rates are pooled
+    by; the median is what a reader calls expected.
     """
     times = np.ones_like(fit.rate)
     for c, law in enumerate(fit.laws):
