@@ -383,9 +383,9 @@ def _scatter(departure: np.ndarray, error: np.ndarray, valid: np.ndarray, unit: 
 
     known = valid & np.isfinite(departure) & (error < 1e9)
     square = np.where(known, departure, 0.0) ** 2
-    columns = zip(square.T, error.T, known.T, unit, strict=True)
+    square, error, known = (np.ascontiguousarray(each.T) for each in (square, error, known))
     return np.array([
-        scatter(*map(np.ascontiguousarray, each), float(one), _CAP, _CAPPED_MEAN) for *each, one in columns
+        scatter(square[c], error[c], known[c], float(unit[c]), _CAP, _CAPPED_MEAN) for c in range(unit.size)
     ])  # fmt: skip
 
 
@@ -431,8 +431,8 @@ def _steepness(
             mine = np.ascontiguousarray(events[:, c]), np.ascontiguousarray(size[:, c])
             phi = np.ascontiguousarray(fit.spread[:, c])
             steep[:, c] = steepness(
-                touching.indptr, touching.indices, holds, *mine, reference @ mine[0], reference @ mine[1], phi,
-                not isinstance(family, Gaussian),
+                touching.indptr, touching.indices, holds, *mine, reference @ mine[0], reference @ mine[1],
+                phi, not isinstance(family, Gaussian),
             )  # fmt: skip
     return steep
 
