@@ -182,7 +182,7 @@ def cross_fitted(
 
 def _one_thread() -> AbstractContextManager[Any]:
     """Hold trees to one thread: they are small, and threads that wait for each other cost a hundred times."""
-    from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
+    from threadpoolctl import threadpool_limits
 
     return threadpool_limits(1, "openmp")
 

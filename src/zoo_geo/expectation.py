@@ -224,7 +224,7 @@ def _distance(reference: Reference, points: np.ndarray) -> np.ndarray:
 def _steepened(
     block: _Block, keep: np.ndarray, fit: Expectation, steep: list[np.ndarray], always: bool
 ) -> Expectation:
-    """Let the error grow with what says most about it: steps of the surroundings' rate, their distance, or both."""
+    """Let the error grow with what says most about it: steps of the surroundings' rate, distance, or both."""
     for each in steep:
         richer = _with_steepness(block, keep, fit, each)
         fit = richer if always and each is steep[-1] else _where_better(block, keep, fit, richer)
@@ -389,9 +389,9 @@ def _scatter(departure: np.ndarray, error: np.ndarray, valid: np.ndarray, unit: 
 
     known = valid & np.isfinite(departure) & (error < 1e9)
     square = np.where(known, departure, 0.0) ** 2
-    columns = zip(square.T, error.T, known.T, unit, strict=True)
+    square, error, known = (np.ascontiguousarray(each.T) for each in (square, error, known))
     return np.array([
-        scatter(*map(np.ascontiguousarray, each), float(one), _CAP, _CAPPED_MEAN) for *each, one in columns
+        scatter(square[c], error[c], known[c], float(unit[c]), _CAP, _CAPPED_MEAN) for c in range(unit.size)
     ])  # fmt: skip
 
 
@@ -437,8 +437,8 @@ def _steepness(
             mine = np.ascontiguousarray(events[:, c]), np.ascontiguousarray(size[:, c])
             phi = np.ascontiguousarray(fit.spread[:, c])
             steep[:, c] = steepness(
-                touching.indptr, touching.indices, holds, *mine, reference @ mine[0], reference @ mine[1], phi,
-                not isinstance(family, Gaussian),
+                touching.indptr, touching.indices, holds, *mine, reference @ mine[0], reference @ mine[1],
+                phi, not isinstance(family, Gaussian),
             )  # fmt: skip
     return steep
 
@@ -589,9 +589,10 @@ def _between(away: np.ndarray, weight: np.ndarray) -> float:
 
 
 def typical(fit: Expectation, size: np.ndarray) -> np.ndarray:
-    """Median of an area's expected rate over its mean: below 1 where an unseen exposure is often small and rarely huge.
+    """Median of an area's expected rate over its mean.
 
-    The mean is what rates are pooled by; the median is what a reader calls expected.
+    It is below 1 where an unseen exposure is often small and rarely huge. The mean is what rates are pooled
+    by; the median is what a reader calls expected.
     """
     times = np.ones_like(fit.rate)
     for c, law in enumerate(fit.laws):

@@ -135,7 +135,7 @@ def stability(
 def clusters(space: Space, method: str, number: int, smallest: int, seed: int) -> np.ndarray:
     """Group areas that have a group by k-means, Ward or HDBSCAN, shape (n_areas,); -1 for noise."""
     from sklearn.cluster import HDBSCAN, AgglomerativeClustering, KMeans
-    from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
+    from threadpoolctl import threadpool_limits
 
     found = np.full(len(space.x), -1, np.intp)
     members = np.flatnonzero(space.group >= 0)

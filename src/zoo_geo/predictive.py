@@ -403,7 +403,7 @@ def _solved(
     slope: np.ndarray,
     weight: np.ndarray,
 ) -> float:
-    """Spread, or pace of the error, whose predictive distribution holds half of the counts in its central half."""
+    """Spread, or pace of the error, that puts half of the counts in the central half of their predictions."""
     from zoo_geo.kernels.estimation import nb_solve
 
     unit = phi.max() if what == 0 else 1.0  # a spread is sought as a factor on phi

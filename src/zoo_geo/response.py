@@ -1,9 +1,9 @@
 """How the rate and the spread of counts depend on exposure, and how heavy the upper tail of true rates is.
 
-The exposure is often not quite what a figure depends on: visitors commit and suffer crimes too, and where few people
-live they are most of those present. Then the ratio of observed to expected counts, and its spread, depend on the
-number of residents. The response is estimated in classes of exposure by quantiles, which outliers hardly
-move, and taken only where it predicts better than a rate in proportion to exposure.
+The exposure is often not quite what a figure depends on: visitors commit and suffer crimes too, and where few
+people live they are most of those present. Then the ratio of observed to expected counts, and its spread,
+depend on the number of residents. The response is estimated in classes of exposure by quantiles, which
+outliers hardly move, and taken only where it predicts better than a rate in proportion to exposure.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ class Counts:
 
 @dataclass(frozen=True, eq=False)
 class Hidden:
-    """An exposure that nobody counts: visitors, passers-by. Their number is lognormal and the same law everywhere.
+    """An exposure that nobody counts: visitors, passers-by. Their number is lognormal, one law everywhere.
 
     Parameters
     ----------
@@ -158,14 +158,14 @@ def respond(
     Parameters
     ----------
     counts
-        Of all areas, with means in proportion to exposure; the shape of the tail is judged with the odd ones, as
-        without them it would be cut off.
+        Of all areas, with means in proportion to exposure; the shape of the tail is judged with the odd ones,
+        as without them it would be cut off.
     phi
         Spread to begin with, shape (n,).
     by_exposure, heavy
         Parts to look for: classes of exposure; a heavy upper tail.
     before
-        What was found before: a response to exposure is estimated anew, without asking whether that is better.
+        What was found before: a response to exposure is estimated anew, without asking if that is better.
     """
     classes = [_some(rows) for rows in _classes(counts.size)] if by_exposure else []
     parts = [counts.at(rows) for rows in classes]
@@ -189,7 +189,7 @@ def respond(
 
 
 def _simpler(parts: list[Counts], found: list[tuple[float, float]], heavy: bool) -> Law:
-    """Take a hidden exposure, four numbers, where its shape is no worse than that of a ratio and spread a class."""
+    """Take a hidden exposure, four numbers, where its shape is no worse than two numbers for each class."""
     by_class = sum(
         _lack(*_shares(part.moved(shift), phi, 0.0, _CELLS), _CELLS)
         for part, (shift, phi) in zip(parts, found, strict=True)
@@ -208,7 +208,7 @@ def _classes(size: np.ndarray) -> list[np.ndarray]:
     ends = np.cumsum(np.bincount(at, minlength=_CLASSES.size - 1))
     found, start = [], 0
     for end in ends:
-        if end - start >= _FEWEST and size.size - end >= _FEWEST or end == size.size:
+        if (end - start >= _FEWEST and size.size - end >= _FEWEST) or end == size.size:
             found.append(order[start:end])
             start = end
     return [rows for rows in found if rows.size]
@@ -226,7 +226,7 @@ def _weight(counts: Counts, phi: float) -> np.ndarray:
 
 
 def _shares(counts: Counts, phi: float, heavy: float, places: np.ndarray) -> tuple[np.ndarray, float]:
-    """Weighted shares of counts below places of their distribution functions, and how many counts they are worth."""
+    """Weighted shares of counts below places of their distributions, and how many counts they are worth."""
     from zoo_geo.kernels.estimation import nb_shares
 
     weight, shares = _weight(counts, phi), np.empty(places.size)
@@ -247,7 +247,7 @@ def _unusual(counts: Counts, phi: float) -> bool:
 def _fit(
     counts: Counts, phi: float, heavy: float = 0.0, shift: float = 0.0, rounds: int = 3
 ) -> tuple[float, float]:
-    """Log of the ratio and spread that put the counts' middle in the middle, and half of them in the central half."""
+    """Log of the ratio and spread that put the counts' middle and central half where they should be."""
     from zoo_geo.kernels.estimation import SHIFT, SPREAD, nb_solve
 
     if np.median(counts.mean) < RARE:
@@ -332,8 +332,8 @@ _HIDDEN_BOUNDS = (np.log([1e-3, 0.1, 0.05, 1e-5]), np.log([1e9, 3.0, 20.0, 20.0]
 def _tail(counts: Counts, shift: float, phi: float) -> tuple[float, float, float]:
     """Log of the ratio, spread and heavy part of the laws whose shape is like that of the counts.
 
-    The heavy part is the mean over a gamma law and one like a lognormal law, each weighted by its likelihood; only
-    the shape below the upper tenth counts, and the gamma law has the benefit of the doubt.
+    The heavy part is the mean over a gamma law and one like a lognormal law, each weighted by its likelihood;
+    only the shape below the upper tenth counts, and the gamma law has the benefit of the doubt.
     """
     if _likeness(counts, shift, phi, 0.0) > -_DOUBT:
         return shift, phi, 0.0

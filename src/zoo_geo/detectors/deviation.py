@@ -38,9 +38,9 @@ class Deviation(Detector):
     ----------
     reference
         ``neighbours``; ``peers`` (areas that are alike; taken when `Peers` are given); ``national``;
-        ``parent:LEVEL`` with a level of ``areas``; ``stratum:FEATURE``, areas of the same class; ``model``, what
-        covariates lead to expect; for values also ``sar``, ``sar_lag`` and ``car``, the mean given all other
-        areas under an autoregression.
+        ``parent:LEVEL`` with a level of ``areas``; ``stratum:FEATURE``, areas of the same class; ``model``,
+        what covariates lead to expect; for values also ``sar``, ``sar_lag`` and ``car``, the mean given all
+        other areas under an autoregression.
     rings
         Widest surroundings tried for ``neighbours``; the width with the best leave-one-out
         predictive likelihood is taken for each column.
@@ -169,9 +169,8 @@ class Deviation(Detector):
 def _check_values(reference: str, inputs: Inputs) -> None:
     counts = [indicator.id for indicator in inputs.indicators if indicator.family != "gaussian"]
     if counts:
-        raise InputError(
-            f"reference={reference!r} needs values (gaussian); got counts ({examples(counts, len(inputs.indicators))})."
-        )
+        first = examples(counts, len(inputs.indicators))
+        raise InputError(f"reference={reference!r} needs values (gaussian); got counts ({first}).")
 
 
 def _overall(block: sources.Block) -> np.ndarray:
@@ -183,7 +182,7 @@ def _overall(block: sources.Block) -> np.ndarray:
 
 
 def _explained(before: np.ndarray, after: np.ndarray) -> np.ndarray:
-    """Share of the deviation from all areas together that covariates explain; NaN where there is hardly one."""
+    """Share of the deviation from all areas that covariates explain; NaN where there is hardly one."""
     with np.errstate(divide="ignore", invalid="ignore"):
         gone = 1.0 - np.log(after) / np.log(before)
     return np.where(np.isfinite(gone) & (np.abs(np.log(np.maximum(before, 1e-300))) > _HARDLY), gone, np.nan)
@@ -256,8 +255,8 @@ def _words(fitted: sources.Fitted, k: int) -> tuple[str, ...]:
     found = []
     if isinstance(law, Hidden):
         found.append(
-            f"counts behave as if about {law.typical:,.0f} people nobody counted were in a typical area, beside its "
-            "exposure; expectation and spread allow for them"
+            f"counts behave as if about {law.typical:,.0f} people nobody counted were in a typical area, "
+            "beside its exposure; expectation and spread allow for them"
         )
     elif law is not None and law.size.size > 1:
         found.append(

@@ -1,4 +1,4 @@
-"""Where expectations come from: surroundings, people who are alike, a whole, covariates, or an autoregression."""
+"""Where expectations come from: surroundings, areas that are alike, a whole, covariates, autoregressions."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from scipy import sparse
 
 from zoo_geo import expectation as ex
 from zoo_geo import references
+from zoo_geo.autoregression import Kind
 from zoo_geo.blocks import spatial_blocks
 from zoo_geo.conditionals import leave_one_out
 from zoo_geo.covariates import Method, cross_fitted
@@ -21,8 +22,9 @@ from zoo_geo.predictive import Binomial, Family, Gaussian
 
 GRAPHS = ("neighbours", "peers")
 WHOLES = ("national", "model")
-VALUES_ONLY = ("sar", "sar_lag", "car")
 PARTS = ("parent", "stratum")
+_KINDS: dict[str, Kind] = {"sar": "sar_error", "sar_lag": "sar_lag", "car": "car"}
+VALUES_ONLY = tuple(_KINDS)
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,7 +45,8 @@ class Block:
 class Fitted:
     """An expectation, and the figures and sizes that it is an expectation of.
 
-    ``added`` is what was taken from values before they were compared; ``skill`` says how much covariates explain.
+    ``added`` is what was taken from values before they were compared; ``skill`` says how much covariates
+    explain.
     """
 
     fit: ex.Expectation
@@ -132,14 +135,12 @@ def autoregression(
     """Mean of each value given all others under a simultaneous or conditional autoregression."""
 
     def fit(block: Block) -> Fitted:
-        rate, size = (np.full(block.size.shape, np.nan) for _ in range(2))
-        design = None if covariates is None else covariates.values
-        for c in range(rate.shape[1]):
+        rate, size = np.full(block.size.shape, np.nan), np.full(block.size.shape, np.nan)
+        design = None if covariates is None else covariates.table
+        for c in range(block.size.shape[1]):
             values = np.where(block.valid[:, c], block.observed[:, c], np.nan)
             weight = np.where(block.valid[:, c], block.size[:, c], np.nan)
-            found = leave_one_out(
-                values, weights, design, "sar_error" if kind == "sar" else kind, weight=weight
-            )
+            found = leave_one_out(values, weights, design, _KINDS[kind], weight=weight)
             rate[:, c], size[:, c] = found.mean, found.precision
         valid = block.valid & np.isfinite(rate) & (size > 0)
         sure = np.full(rate.shape, 1e12)
@@ -153,13 +154,13 @@ def autoregression(
 class Covariates:
     """Columns of the features that expectations are regressed on, areas in code order."""
 
-    values: np.ndarray
+    table: np.ndarray
     folds: np.ndarray
     method: Method
 
     def fitted(self, block: Block, c: int) -> Any:  # noqa: ANN401
         """Rates of one column, each fitted without the area's own block."""
-        return cross_fitted(*block.column(c), block.family, self.values, self.folds, method=self.method)
+        return cross_fitted(*block.column(c), block.family, self.table, self.folds, method=self.method)
 
 
 def covariates(inputs: Inputs, names: tuple[str, ...], method: Method) -> Covariates:
@@ -168,7 +169,7 @@ def covariates(inputs: Inputs, names: tuple[str, ...], method: Method) -> Covari
     Raises
     ------
     InputError
-        No features, unknown ones, ones that are no numbers, or names that tell origin, nationality or religion.
+        No features, unknown ones, or ones that are no numbers.
     """
     table = features(inputs)
     unknown = [name for name in names if name not in table]

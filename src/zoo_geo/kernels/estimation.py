@@ -1,7 +1,8 @@
 """Where counts lie in their predictive distributions, for estimating spread, response and tail.
 
-To about three digits, which is more than a spread can be known to, and many times as fast as `tails`: short sums
-for small counts, the approximation of Peizer and Pratt (1968, doi:10.1080/01621459.1968.10480938) for others.
+To about three digits, which is more than a spread can be known to, and many times as fast as `tails`: short
+sums for small counts, the approximation of Peizer and Pratt (1968, doi:10.1080/01621459.1968.10480938) for
+others.
 """
 
 import math
@@ -63,7 +64,7 @@ def nb_step(o, mean, phi):
 
 @njit(cache=True, nogil=True)
 def nb_place(o, mean, phi, error):
-    """As `nb_step`, averaged over an error of the mean whose inverse is a gamma variable of variance ``error``."""
+    """As `nb_step`, averaged over an error of the mean, whose inverse is a gamma variable."""
     root, scale = 1.0 - error / 9.0, math.sqrt(error) / 3.0
     below = upto = 0.0
     for j in range(_NODES.size):
@@ -113,7 +114,7 @@ def hidden_factor(share, sigma, node):
 
 @njit(cache=True, nogil=True)
 def nb_hidden_shares(observed, mean, share, sigma, phi, error, weight, edges, at):
-    """As `nb_shares`, where a part ``share`` of the exposure is unseen and lognormal with log-scale ``sigma``."""
+    """As `nb_shares`, where a part ``share`` of the exposure is unseen and lognormal, log-scale ``sigma``."""
     at[:] = 0.0
     total = 0.0
     for i in range(observed.size):

@@ -186,7 +186,7 @@ def _rule(away, error):
 @njit(cache=True, nogil=True)
 def _node(rule, j, upper):
     """Place and log weight of one node."""
-    count, low, step = rule
+    _, low, step = rule
     if step == 0.0:
         return _NODES[j], _LOG_WEIGHTS[j]
     at = low + j * step
@@ -197,8 +197,8 @@ def _node(rule, j, upper):
 def _nb_nearly_sure(o, mean, r, fixed, strength, upper, quick):
     """Log mid tail averaged over a small error of the mean, from one tail and the slopes beside it.
 
-    By parts, E T(x) = T(0) + the integral over x > 0 of P(Z > x) (T'(x) - T'(-x)), and the mid tail of a negative
-    binomial has the derivative pmf (o / mean + (o + r) / (r + mean)) / 2 in its mean.
+    By parts, E T(x) = T(0) + the integral over x > 0 of P(Z > x) (T'(x) - T'(-x)), and the mid tail of a
+    negative binomial has the derivative pmf (o / mean + (o + r) / (r + mean)) / 2 in its mean.
     """
     centre, scale = 1.0 - 1.0 / (9.0 * strength), 1.0 / (3.0 * math.sqrt(strength))
     middle = mean * centre**-3.0
