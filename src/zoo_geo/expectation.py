@@ -157,7 +157,7 @@ def expect(
         ]
         fits = [_with_spread(block, keep, fit, phi) for fit in candidates]
         chosen = _best(block, keep, fits)
-        if touching is not None and options.steep and (step > 0 or options.clean == 0):
+        if touching is not None and options.steep and (step > 0 or options.groups or options.clean == 0):
             steep = [_steepness(block, damping, touching, near, chosen)]
             if far is not None:
                 steep.insert(0, np.stack([far[width] for width in chosen.width], axis=1))
