@@ -399,7 +399,7 @@ def _with_spread(block: _Block, keep: np.ndarray, fit: Expectation, phi: np.ndar
     """Estimate spread and freedom of every column."""
     spread, freedom = phi.copy(), np.full(phi.shape[1], np.inf)
     for c in range(phi.shape[1]):
-        rows = np.flatnonzero((keep[:, c] > 0) & usable(block.family, fit.rate[:, c], block.size[:, c]))
+        rows = np.flatnonzero(_usual(block, keep, c) & usable(block.family, fit.rate[:, c], block.size[:, c]))
         if rows.size < 10:
             continue
         rows = _telling(block, fit, rows, c)
@@ -412,6 +412,11 @@ def _with_spread(block: _Block, keep: np.ndarray, fit: Expectation, phi: np.ndar
         )
         spread[:, c] *= times
     return replace(fit, spread=spread, freedom=freedom)
+
+
+def _usual(block: _Block, keep: np.ndarray, c: int) -> np.ndarray:
+    """Areas that spread is estimated from: of values all, whose quantiles are robust and whose tails count."""
+    return block.valid[:, c] if isinstance(block.family, Gaussian) else keep[:, c] > 0
 
 
 def _steepness(
@@ -450,7 +455,7 @@ def _with_steepness(block: _Block, keep: np.ndarray, fit: Expectation, steep: np
     """Let the error of the expectation grow with steepness, by as much as the steepest quarter asks for."""
     strength, spread, freedom = fit.strength.copy(), fit.spread.copy(), fit.freedom.copy()
     for c in range(freedom.size):
-        rows = np.flatnonzero((keep[:, c] > 0) & usable(block.family, fit.rate[:, c], block.size[:, c]))
+        rows = np.flatnonzero(_usual(block, keep, c) & usable(block.family, fit.rate[:, c], block.size[:, c]))
         if rows.size < 100:
             continue
         rows = _telling(block, fit, rows, c)
