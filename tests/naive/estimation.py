@@ -21,7 +21,7 @@ def mid(o, mean, phi, upper):
 
 
 def factors(strength):
-    """What the mean may be times, for standard normal errors: Wilson and Hilferty's root of a gamma variable."""
+    """What the mean may be times: Wilson and Hilferty's root of one over a gamma variable."""
     return np.maximum(1 - 1 / (9 * strength) + Z / (3 * math.sqrt(strength)), 0.2) ** -3.0
 
 
