@@ -43,7 +43,9 @@ def step(o, mean, phi):
 
 def below(low, high, edge):
     """Share of a step of a distribution function that lies below an edge."""
-    return min(max((edge - low) / (high - low), 0.0), 1.0)
+    if high <= edge:
+        return 1.0
+    return (edge - low) / (high - low) if low < edge else 0.0
 
 
 def shares(steps, weight, edges):
