@@ -358,7 +358,7 @@ _DOUBT, _LEAST_HEAVY = 3.0, 0.1
 def _likeness(counts: Counts, shift: float, phi: float, heavy: float) -> float:
     """Log likelihood of the shape below the upper tenth."""
     shares, worth = _shares(counts.moved(shift), phi, heavy, _PLACES)
-    seen = np.diff(np.concatenate([[0.0], shares])) / shares[-1]
+    seen = np.diff(np.concatenate([[0.0], shares])) / max(shares[-1], 1e-9)
     usual = np.diff(np.concatenate([[0.0], _PLACES])) / _PLACES[-1]
     return -worth * shares[-1] * float(np.sum(seen * np.log(np.maximum(seen, 1e-9) / usual)))
 

@@ -40,10 +40,18 @@ def _cdf(o, mean, r):
 
 @njit(cache=True, nogil=True)
 def _gamma_cdf(o, mean, phi):
-    """P(X <= o) for a spread that a large count is ruled by: a gamma variable by Wilson and Hilferty."""
-    spread = (phi + 1.0 / mean) / 9.0
-    root = ((o + 0.5) / mean) ** (1.0 / 3.0)
-    return 0.5 * math.erfc(-(root - 1.0 + spread) / math.sqrt(2.0 * spread))
+    """P(X <= o) for a spread that a large count is ruled by: that of a gamma variable (DLMF 8.7.1, 8.11.2)."""
+    shape = 1.0 / (phi + 1.0 / mean)
+    x = shape * (o + 0.5) / mean
+    if x > 6.0:
+        more = 1.0 + (shape - 1.0) / x * (1.0 + (shape - 2.0) / x)
+        return 1.0 - math.exp((shape - 1.0) * math.log(x) - x - math.lgamma(shape)) * more
+    total, term, k = 1.0, 1.0, shape
+    while term > 1e-6 * total:
+        k += 1.0
+        term *= x / k
+        total += term
+    return total * math.exp(shape * math.log(x) - x - math.lgamma(shape + 1.0))
 
 
 @njit(cache=True, nogil=True)

@@ -215,7 +215,81 @@ def _nb_nearly_sure(o, mean, r, fixed, strength, upper, quick):
     )
 
 
-_SURE, _SMALL_ERROR, _SMALL_TILT = 10.0, 0.5, 1.0
+_PANEL, _panel = np.polynomial.legendre.leggauss(28)
+_LOG_PANEL = np.log(_panel)
+_NEAR, _FAR, _NEGLIGIBLE, _GOLDEN = -7.0, 45.0, 18.0, 0.6180339887498949
+
+
+@njit(cache=True, nogil=True)
+def _log_beyond(t):
+    """Log of P(Z > t) of a standard normal Z."""
+    if t < 30.0:
+        return math.log(0.5 * math.erfc(t / math.sqrt(2.0)))
+    return -0.5 * t * t - math.log(t) - _LOG_ROOT
+
+
+@njit(cache=True, nogil=True)
+def _log_slope(t, o, mean, r, fixed, centre, step):
+    """Log of how fast the mid tail grows with the error of the mean at ``t``, times P(Z > t)."""
+    root = centre - step * t
+    at = mean / (root * root * root)
+    log_pmf = fixed - o * math.log1p(r / at) - r * math.log1p(at / r)
+    return log_pmf + math.log(1.5 * abs(step) / root * (o + (o + r) * at / (r + at))) + _log_beyond(t)
+
+
+@njit(cache=True, nogil=True)
+def _peak(low, high, width, given):
+    """Where the slope is largest, to a part of a width, by golden section."""
+    near, far = high - _GOLDEN * (high - low), low + _GOLDEN * (high - low)
+    at_near, at_far = _log_slope(near, *given), _log_slope(far, *given)
+    while high - low > 0.3 * width:
+        if at_near > at_far:
+            high, far, at_far = far, near, at_near
+            near = high - _GOLDEN * (high - low)
+            at_near = _log_slope(near, *given)
+        else:
+            low, near, at_near = near, far, at_far
+            far = low + _GOLDEN * (high - low)
+            at_far = _log_slope(far, *given)
+    return 0.5 * (low + high)
+
+
+@njit(cache=True, nogil=True)
+def _reach(peak, end, width, given):
+    """How far towards an end the slope matters."""
+    top, side, far = _log_slope(peak, *given), 1.0 if end > peak else -1.0, 4.0 * width
+    while side * (end - peak) > far:
+        if top - _log_slope(peak + side * far, *given) > _NEGLIGIBLE:
+            return peak + side * far
+        far *= 1.3
+    return end
+
+
+@njit(cache=True, nogil=True)
+def _nb_unsure(o, mean, r, fixed, strength, upper):
+    """Log mid tail averaged over an error of the mean that may rule, however far out the count lies.
+
+    By parts, E T = T(low) P(Z > low) + the integral of T'(t) P(Z > t) above a low ``t``, of which one peak
+    matters: between no error and the error that would lead to the count.
+    """
+    centre, step = 1.0 - 1.0 / (9.0 * strength), 1.0 / (3.0 * math.sqrt(strength))
+    most = (centre - 0.2) / step  # the mean is at most 125 times as large, see `_error_factor`
+    first, last = (_NEAR, min(most, _FAR)) if upper else (max(_NEAR, -most), _FAR)
+    given = (o, mean, r, fixed, centre, step if upper else -step)
+    width = 1.0 / math.sqrt(1.0 + 1.0 / (strength * (1.0 / r + 1.0 / max(o, 1.0))))
+    peak = _peak(first, last, width, given)
+    low, high = _reach(peak, first, width, given), _reach(peak, last, width, given)
+    root = centre - given[5] * low
+    top, total = _nb_log_mid(o, mean / (root * root * root), r, fixed, upper), 1.0
+    top += _log_beyond(low) if low > first else 0.0  # below the first one the tail is the same
+    half = 0.5 * (high - low)
+    for k in range(_PANEL.size):
+        slope = _log_slope(low + half * (1.0 + _PANEL[k]), *given)
+        top, total = _added(top, total, slope + _LOG_PANEL[k] + math.log(half))
+    return top + math.log(total)
+
+
+_UNSURE, _SURE, _SMALL_ERROR, _SMALL_TILT = 5.0, 10.0, 0.5, 1.0
 
 
 @njit(cache=True, nogil=True)
@@ -234,11 +308,14 @@ def nb_tails(observed, mean, phi, strength, log_p, upper):
                 _nb_nearly_sure(observed[i], mean[i], r, fixed, strength[i], side, quick), side
             )
             continue
-        rule, top, total = _rule(away, error), -math.inf, 0.0
-        for j in range(rule[0]):
-            at, log_weight = _node(rule, j, side)
-            log_tail = _nb_log_mid(observed[i], mean[i] * _error_factor(strength[i], at), r, fixed, side)
-            top, total = _added(top, total, log_weight + log_tail)
+        if strength[i] < _UNSURE or away * error > 2.5 or error > 1.2:
+            log_p[i], upper[i] = _smaller(_nb_unsure(observed[i], mean[i], r, fixed, strength[i], side), side)
+            continue
+        top, total = -math.inf, 0.0
+        for j in range(_NODES.size):
+            there = mean[i] * _error_factor(strength[i], _NODES[j])
+            log_tail = _nb_log_mid(observed[i], there, r, fixed, side)
+            top, total = _added(top, total, _LOG_WEIGHTS[j] + log_tail)
         log_p[i], upper[i] = _smaller(top + math.log(total), side)
 
 
@@ -252,7 +329,9 @@ def nb_hidden_tails(observed, mean, share, sigma, phi, strength, log_p, upper):
         side = observed[i] > mean[i]
         r = 1.0 / (phi[i] + 1.0 / strength[i])
         fixed = math.lgamma(observed[i] + r) - math.lgamma(r) - math.lgamma(observed[i] + 1.0)
-        step = min(0.4, 0.7 * math.sqrt(1.0 / r + 1.0 / mean[i]) / (share[i] * sigma))
+        count = max(observed[i], mean[i])
+        slope = sigma * (1.0 - (1.0 - share[i]) * mean[i] / count)  # of the log mean, where it is the count
+        step = min(0.4, 0.7 * math.sqrt(1.0 / r + 1.0 / count) / max(slope, 1e-9))
         top, total = -math.inf, 0.0
         for j in range(int(min(math.ceil(15.0 / step), 300.0)) + 1):
             at = -7.0 + j * max(step, 0.05)
