@@ -80,7 +80,7 @@ class Poisson:
         phi: np.ndarray,
         freedom: float,
     ) -> float:
-        """Estimate how much the error grows with steepness, by matching the central coverage."""
+        """Estimate how much the error grows with steepness, by matching the coverage between the outer tenths."""
         from zoo_geo.kernels.estimation import PACE
 
         mean = rate * size
@@ -164,7 +164,7 @@ class Binomial(Poisson):
 
         weight = ((size - 1.0) / (1.0 + (size - 1.0) * start)) ** 2 + 1e-9
         mean = rate * size
-        found = _match(lambda rho: bb_coverage(observed, mean, size, rho, error, weight), start[0], 0.9)
+        found = _match(lambda rho: bb_coverage(observed, mean, size, rho, error, weight, 0.25), start[0], 0.9)
         if found > 0.5 or _middling(mean, weight) < RARE:
             found = self.likeliest(observed, size, rate, error * rate / (1.0 - rate), 0.5)
         return found / start[0], np.inf
@@ -184,9 +184,11 @@ class Binomial(Poisson):
 
         weight = ((size - 1.0) / (1.0 + (size - 1.0) * phi)) ** 2 + 1e-9
         mean = rate * size
-        return _match(
-            lambda pace: bb_coverage(observed, mean, size, phi[0], error + pace * slope, weight), 0.3
-        )
+
+        def coverage(pace: float) -> float:
+            return bb_coverage(observed, mean, size, phi[0], error + pace * slope, weight, _OUTER)
+
+        return _match(coverage, 0.3, wanted=1.0 - 2.0 * _OUTER)
 
     def log_likelihood(
         self, observed: np.ndarray, size: np.ndarray, rate: np.ndarray, phi: np.ndarray
@@ -314,13 +316,13 @@ class Gaussian:
         freedom: float,
     ) -> float:
         """Estimate how much the error grows with steepness, by matching the central coverage."""
-        middle = float(special.stdtrit(freedom, 0.75))
-        return _match(
-            lambda pace: np.mean(
-                np.abs(observed - rate) <= middle * np.sqrt(phi) * self._scale(size, error + pace * slope)
-            ),
-            0.3,
-        )
+        outer = float(special.stdtrit(freedom, 1.0 - _OUTER))
+
+        def coverage(pace: float) -> float:
+            reach = outer * np.sqrt(phi) * self._scale(size, error + pace * slope)
+            return float(np.mean(np.abs(observed - rate) <= reach))
+
+        return _match(coverage, 0.3, wanted=1.0 - 2.0 * _OUTER)
 
     def log_likelihood(
         self, observed: np.ndarray, size: np.ndarray, rate: np.ndarray, phi: np.ndarray
@@ -384,6 +386,8 @@ _FEWEST_FOR_TAIL, _USUAL_FREEDOM = 50, 5.0
 RARE = 0.7
 """Expected count below which more than half of all counts are 0, so the central half says nothing."""
 _DOUBTFUL_SPREAD = 5.0
+_OUTER = 0.05
+"""Tail between which the pace of an error puts the figures: what it is for is tails."""
 
 
 def _middling(mean: np.ndarray, weight: np.ndarray) -> float:
@@ -412,20 +416,22 @@ def _solved(
     return float(np.exp(nb_solve(what, np.log(start), 1.4, *ends, *counts)))
 
 
-def _match(coverage: Callable[[float], float], start: float, largest: float = LARGEST_SPREAD) -> float:
-    """Find the spread whose central coverage is one half.
+def _match(
+    coverage: Callable[[float], float], start: float, largest: float = LARGEST_SPREAD, wanted: float = 0.5
+) -> float:
+    """Find the spread whose coverage is the wanted one.
 
     The search walks outward from the start: a spread far too large makes the distribution so skewed
     that the coverage falls again.
     """
     from scipy.optimize import brentq
 
-    step = 4.0 if coverage(start) < 0.5 else 0.25
+    step = 4.0 if coverage(start) < wanted else 0.25
     here = start
     while SMALLEST_SPREAD < here < largest:
         there = min(max(here * step, SMALLEST_SPREAD), largest)
-        if (coverage(there) < 0.5) != (step > 1.0):
+        if (coverage(there) < wanted) != (step > 1.0):
             ends = sorted((np.log(here), np.log(there)))
-            return float(np.exp(brentq(lambda s: coverage(np.exp(s)) - 0.5, *ends, xtol=0.01)))
+            return float(np.exp(brentq(lambda s: coverage(np.exp(s)) - wanted, *ends, xtol=0.01)))
         here = there
     return here

@@ -139,7 +139,7 @@ def nb_hidden_shares(observed, mean, share, sigma, phi, error, weight, edges, at
 
 
 _HALF = np.array([0.25, 0.75])
-_MOST = np.array([0.1, 0.9])
+_MOST = np.array([0.05, 0.95])
 _MIDDLE = np.array([0.5])
 
 SPREAD, SHIFT, PACE = 0, 1, 2
@@ -158,7 +158,7 @@ def _miss(what, value, observed, mean, phi, heavy, error, slope, weight):
         nb_shares(observed, mean, phi * math.exp(value), heavy, error, weight, _HALF, at)
         return at[1] - at[0] - 0.5
     nb_shares(observed, mean, phi, heavy, error + math.exp(value) * slope, weight, _MOST, at)
-    return at[1] - at[0] - 0.8
+    return at[1] - at[0] - 0.9
 
 
 @njit(cache=True, nogil=True)

@@ -378,36 +378,23 @@ def _smaller(log, side):
 
 
 @njit(cache=True, nogil=True)
-def _overlap(below, at):
-    """Share of the step from ``below`` to ``at`` that lies in the central half."""
+def _overlap(below, at, tail):
+    """Share of the step from ``below`` to ``at`` that lies between the lower and the upper tail."""
     step = at - below
     if step < 1e-12:
-        return 1.0 if 0.25 <= at <= 0.75 else 0.0
-    return (min(max(at, 0.25), 0.75) - min(max(below, 0.25), 0.75)) / step
+        return 1.0 if tail <= at <= 1.0 - tail else 0.0
+    return (min(max(at, tail), 1.0 - tail) - min(max(below, tail), 1.0 - tail)) / step
 
 
 @njit(cache=True, nogil=True)
-def nb_coverage(observed, mean, phi, error, weight):
-    """Weighted share of counts in the central half of their predictive distribution."""
-    inside = total = 0.0
-    for i in range(observed.size):
-        spread = phi + error[i]
-        mid_low = math.exp(nb_log_mid(observed[i], mean[i], spread, False))
-        half = 0.5 * math.exp(nb_log_pmf(observed[i], mean[i], spread))
-        inside += weight[i] * _overlap(mid_low - half, mid_low + half)
-        total += weight[i]
-    return inside / total
-
-
-@njit(cache=True, nogil=True)
-def bb_coverage(observed, mean, exposure, rho, error, weight):
-    """As `nb_coverage`, for counts out of an exposure."""
+def bb_coverage(observed, mean, exposure, rho, error, weight, tail):
+    """Weighted share of counts out of an exposure that lie outside both tails of their predictive distribution."""
     inside = total = 0.0
     for i in range(observed.size):
         share = mean[i] / exposure[i]
         spread = min(rho + error[i] * share / (1.0 - share), 0.999)
         mid_low = math.exp(bb_log_mid(observed[i], exposure[i], share, spread, False))
         half = 0.5 * math.exp(bb_log_pmf(observed[i], exposure[i], share, spread))
-        inside += weight[i] * _overlap(mid_low - half, mid_low + half)
+        inside += weight[i] * _overlap(mid_low - half, mid_low + half, tail)
         total += weight[i]
     return inside / total
