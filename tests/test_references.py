@@ -84,7 +84,7 @@ def test_peers_are_those_of_the_plain_loops(clean):
             near[place[focal]][place[other]] = 1.0
         rates, _, phi = naive.expect(seen.tolist(), size.tolist(), near, None, clean)
         lonely = np.array([not each for each in near])
-        assert lonely.sum() == 2  # too far from everybody
+        assert lonely.sum() == 3  # too far from everybody
         assert (by_area(found.frame, "status", world) == np.where(lonely, "isolated", "ok")).all()
         expected = np.where(lonely, np.nan, np.array(rates) * size)
         close = 1e-9 if clean == 0 else 2e-3
