@@ -47,7 +47,7 @@ STOREYS = [
     set(),  # review, disclosure
     {"explain"},
     {"outputs"},
-    {"study", "inputs", "pipeline", "sample"},
+    {"study", "sections", "inputs", "pipeline", "sample"},
     {"cli"},
 ]
 """From the ground up; a folder is one room. A room imports from its own storey and from those below."""

@@ -635,3 +635,28 @@ def test_heavy_values_are_not_odd_because_areas_differ():
     heavy = frame["exposure"] > frame["exposure"].quantile(0.75)
     assert (frame.loc[heavy, "p_value"] <= 0.01).mean() < 0.03
     assert (frame["p_value"] <= 0.001).mean() < 0.004
+
+
+# --- columns with too few figures ----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "options", [{"reference": "model"}, {"reference": "neighbours", "adjust": ("density",)}]
+)
+@pytest.mark.parametrize("known", [0, 12])
+def test_a_column_with_too_few_figures_stops_no_other(known, options):
+    world = lattice(12, 12)
+    rng = np.random.default_rng(4)
+    size, seen = counts_of(world, seed=4, low=500)
+    features = pd.DataFrame({"density": rng.normal(size=len(world))}, index=world.codes)
+    few = np.where(np.arange(len(world)) < known, seen, np.nan)
+    whole = Deviation(**options).detect(world.panel({"y": seen}, size), world.graph(), features=features)
+    found = Deviation(**options).detect(
+        world.panel({"y": seen, "few": few}, size), world.graph(), features=features
+    )
+    assert set(found.frame.loc[found.frame["indicator"] == "few", "status"]) <= {"too_few", "missing"}
+    for name in ("expected", "p_value", "explained"):
+        np.testing.assert_array_equal(by_area(found.frame, name, world), by_area(whole.frame, name, world))
+    assert not any("nan" in notice for notice in found.notices)
+    told = any("few (all)" in notice and "too few areas" in notice for notice in found.notices)
+    assert told is (known > 0 and options["reference"] == "model")

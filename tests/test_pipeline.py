@@ -11,9 +11,11 @@ import pytest
 
 import small_study
 import thin_study
+from zoo_geo.cli import main
 from zoo_geo.errors import InputError, StudyError
 from zoo_geo.inputs import read_inputs
 from zoo_geo.outputs.report import as_markdown, compare
+from zoo_geo.peers import build_peers
 from zoo_geo.pipeline import run
 from zoo_geo.schema import COLUMNS
 from zoo_geo.structure import global_statistics
@@ -140,6 +142,149 @@ def test_the_report_says_whether_there_is_structure(result):
     text = (result.paths[0].parent / "report_internal.md").read_text(encoding="utf-8")
     assert "## Is there spatial structure at all?" in text
     assert "999 random arrangements" in text
+
+
+@pytest.fixture(scope="module")
+def compared(tmp_path_factory):
+    """A study that compares with peers, strata and covariates."""
+    folder = tmp_path_factory.mktemp("compared")
+    study = small_study.write_study(folder / "study", extra=small_study.FEATURES)
+    small_study.write_features(folder / "study")
+    return run(study, folder / "out")
+
+
+def test_features_lead_to_comparisons(compared):
+    by_name = {each.name: each for each in compared.detections}
+    assert list(by_name) == [
+        "deviation:neighbours", "getis_ord:surroundings", "deviation:peers", "deviation:stratum:kind",
+        "deviation:model",
+    ]  # fmt: skip
+    inputs = read_inputs(compared.study)
+    assert inputs.features.index.equals(inputs.areas.codes)
+    assert inputs.features[["density", "older"]].isna().sum().tolist() == [2, 2]
+    options = {"areas": inputs.areas, "features": inputs.features, "seed": 7}
+    for detection, detector in zip(compared.detections, compared.study.detectors, strict=True):
+        graph = inputs.peers if detection.reference == "peers" else inputs.graph
+        expected = detector.detect(inputs.panel, graph, **options)
+        pd.testing.assert_frame_equal(detection.frame, expected.frame)
+    assert f"Peers are those of set {inputs.peers.id}." in by_name["deviation:peers"].notices
+
+
+def test_peers_are_built_as_the_study_says(compared):
+    inputs = read_inputs(compared.study)
+    used = inputs.features[["density", "older", "kind"]]
+    peers = build_peers(used, 8, areas=inputs.areas, within="kind", exclude=inputs.graph, seed=7)
+    assert inputs.peers.id == peers.id
+    assert set(peers.features) == {"density", "older"}
+    codes = small_study.codes()
+    assert inputs.peers.quality.loc[[codes[7], codes[8], codes[9], codes[-1]], "reason"].tolist() == [
+        "missing_features", "missing_features", "too_far", "missing_features",
+    ]  # fmt: skip
+    links = inputs.peers.graph.adjacency
+    assert not links[links > 0].index.isin(inputs.graph.adjacency.index).any()
+    assert any(notice.startswith("Without good peers") for notice in compared.report["notices"])
+    assert any(
+        notice.startswith("features.csv: areas of the map that are not in the table")
+        for notice in compared.report["notices"]
+    )
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "lines"),
+    [
+        (
+            'columns = ["density", "older"]\nwithin = "kind"',
+            'columns = ["densiti"]\nwithin = "kinds"',
+            [
+                'peers.columns needs to be columns of the features; got "densiti". Did you mean "density"?',
+                'peers.within needs to be a feature or parent level; got "kinds". Did you mean "kind"?',
+            ],
+        ),
+        (
+            'exclude = ["neighbors"]',
+            'exclude = ["neighbours"]\nweights = { age = 2 }',
+            [
+                'peers.weights needs to be of columns of the features; got "age". '
+                "Known: density, older, kind.",
+                'peers.exclude needs to be neighbors, features or parent levels; got "neighbours". '
+                'Did you mean "neighbors"?',
+            ],
+        ),
+        (
+            'adjust = ["density", "older"]',
+            'adjust = ["density", "kind"]',
+            [
+                'detectors[5].adjust needs to be columns of numbers of the features; got "kind". '
+                "Known: density, older.",
+            ],
+        ),
+        (
+            'adjust = ["density", "older"]',
+            "",
+            [
+                'detectors[5].adjust needs to be columns of numbers of the features; got "kind". '
+                "Known: density, older.",
+            ],
+        ),
+        (
+            '"stratum:kind"\n',
+            '"stratum:kin"\n',
+            [
+                'detectors[4].reference needs to be stratum: and a column of the features; got "kin". '
+                'Did you mean "kind"?',
+            ],
+        ),
+    ],
+)
+def test_names_of_features_are_checked(old, new, lines, tmp_path):
+    extra = small_study.FEATURES.replace(old, new)
+    assert extra != small_study.FEATURES
+    extra = extra.replace('"deviation:stratum:kind", ', "")
+    small_study.write_features(tmp_path)
+    study = load_study(small_study.write_study(tmp_path, extra=extra))
+    with pytest.raises(InputError) as caught:
+        read_inputs(study)
+    assert list(caught.value.problems) == [f"study.toml: {line}" for line in lines]
+
+
+@pytest.mark.parametrize(
+    ("change", "line"),
+    [
+        (lambda table: table.assign(code="BU0001"), "features.csv: area codes of features need to be unique"),
+        (lambda table: table.assign(herkomst=1), "features.csv: features need to say nothing about origin"),
+        (
+            lambda table: table.assign(code="X" + table["code"]),
+            "features.csv: column code needs to hold areas",
+        ),
+        (lambda table: table.drop(columns="code"), "features.csv: column 'code' needs to be in the table"),
+    ],
+)
+def test_wrong_features_are_refused(change, line, tmp_path):
+    small_study.write_features(tmp_path)
+    study = load_study(small_study.write_study(tmp_path, extra=small_study.FEATURES))
+    change(pd.read_csv(tmp_path / "features.csv")).to_csv(tmp_path / "features.csv", index=False)
+    with pytest.raises(InputError) as caught:
+        read_inputs(study)
+    assert any(problem.startswith(line) for problem in caught.value.problems), caught.value.problems
+
+
+def test_a_table_may_hold_more_than_the_study_uses(tmp_path):
+    extra = small_study.FEATURES.replace(
+        'area = "code"', 'area = "code"\ncolumns = ["density", "older", "kind"]'
+    )
+    small_study.write_features(tmp_path)
+    study = load_study(small_study.write_study(tmp_path, extra=extra))
+    before = read_inputs(study)
+    table = pd.read_csv(tmp_path / "features.csv").assign(herkomst=1, remark="x")
+    table.to_csv(tmp_path / "features.csv", index=False)
+    after = read_inputs(study)
+    pd.testing.assert_frame_equal(after.features, before.features)
+    assert after.peers.id == before.peers.id
+
+
+def test_a_study_with_features_is_checked_on_the_command_line(compared, capsys):
+    assert main(["check", str(compared.study.path)]) == 0
+    assert "of 196 areas have good ones." in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("language", ["nl", "en"])

@@ -263,7 +263,10 @@ def _words(fitted: sources.Fitted, k: int) -> tuple[str, ...]:
         )
     elif law is not None:
         found.append("true rates have a heavier upper tail than a gamma law; p allows for it")
-    if fitted.skill:
+    if fitted.skill and np.isnan(fitted.skill[k]):
+        few = fitted.block.valid[:, k].any()
+        found += ["too few areas have a figure for that many covariates"] if few else []
+    elif fitted.skill:
         found.append(
             f"covariates explain {max(fitted.skill[k], 0.0):.0%} of the differences between areas elsewhere"
         )

@@ -12,7 +12,7 @@ from scipy import sparse
 
 from zoo_geo import references
 from zoo_geo.errors import InputError, examples
-from zoo_geo.features import read_features
+from zoo_geo.features import read_features, tidied
 from zoo_geo.panel import Indicator, Panel
 from zoo_geo.peers import Peers
 from zoo_geo.schema import STATUSES
@@ -132,9 +132,9 @@ def _on_codes(features: pd.DataFrame | None, inputs: Inputs, areas: Areas | None
     if features is None:
         return None
     checked = read_features(features, areas, allow_sensitive=False)
-    checked.check_sensitive(map(str, features.columns))
-    table = features.set_axis(pd.Index(features.index.astype(str).str.strip(), dtype=object), axis=0)
-    return table.reindex(inputs.codes)
+    checked.check_sensitive(map(str, checked.frame))
+    table = features.rename(columns=str)
+    return tidied(table.set_axis(checked.codes.astype(object), axis=0)).reindex(inputs.codes)
 
 
 def _check_kinds(panel: object, neighbors: object, areas: object) -> None:
