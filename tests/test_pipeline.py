@@ -83,8 +83,9 @@ def test_everything_written_is_marked_and_listed(result):
     assert len(gpd.read_parquet(out / "evidence_internal.parquet")) == len(result.flags.evidence)
 
 
-def test_every_column_is_in_the_vocabulary(result):
-    out = result.paths[0].parent
+@pytest.mark.parametrize("name", ["result", "compared"])
+def test_every_column_is_in_the_vocabulary(name, request):
+    out = request.getfixturevalue(name).paths[0].parent
     for stem in ("flags", "evidence", "cells"):
         columns = set(pd.read_csv(out / f"{stem}_internal.csv", nrows=0)) - {"gemeente"}
         assert columns <= set(COLUMNS), columns - set(COLUMNS)
@@ -187,6 +188,84 @@ def test_peers_are_built_as_the_study_says(compared):
         notice.startswith("features.csv: areas of the map that are not in the table")
         for notice in compared.report["notices"]
     )
+
+
+def test_the_report_tells_about_peers(compared):
+    told, peers = compared.report["peers"], read_inputs(compared.study).peers
+    quality = peers.quality
+    assert told["id"] == peers.id
+    assert (told["areas"], told["good"]) == (196, int(quality["good"].sum()))
+    assert told["good"] < 193
+    assert told["distance_mean"] == round(quality.loc[quality["good"], "distance_mean"].median(), 4)
+    assert told["stability"] == round(quality.loc[quality["good"], "stability"].median(), 4)
+    codes = small_study.codes()
+    assert told["lacking"]["missing_features"] == [codes[7], codes[8], codes[-1]]
+    assert codes[9] in told["lacking"]["too_far"]
+    text = (compared.paths[0].parent / "report_internal.md").read_text(encoding="utf-8")
+    assert "## Areas that are alike" in text
+    assert f"{told['good']} of 196 areas have good peers, by density, older." in text
+    assert f"Peer set {peers.id}." in text
+    assert f"| features missing | 3 | {codes[7]}, {codes[8]}, {codes[-1]} |" in text
+
+
+def test_the_report_tells_what_covariates_explain(compared):
+    rows = compared.report["covariates"]
+    model = next(each for each in compared.detections if each.reference == "model").frame
+    model = model.astype(dict.fromkeys(("area", "indicator", "period"), str))
+    model = model.set_index(["area", "indicator", "period"])
+    assert len(rows) == len(compared.flags.frame)
+    for row in rows:
+        known = model.loc[(row["area"], row["indicator"], row["period"])]
+        assert row["ratio_before"] == round(known["ratio_before"], 4)
+        assert row["ratio_after"] == round(known["ratio"], 4)
+        assert row["explained"] == round(known["explained"], 4)
+    text = (compared.paths[0].parent / "report_internal.md").read_text(encoding="utf-8")
+    assert "| area | indicator | period | direction | ratio before | ratio after | explained |" in text
+    assert "hardly any" in " ".join(compared.flags.frame["sentence"])
+
+
+def covariates(*rows):
+    """Rows of a report about covariates: ratio before and after, share explained, and direction."""
+    names = ("ratio_before", "ratio_after", "explained", "direction")
+    key = {"area": "A", "indicator": "x", "period": "2023"}
+    return [key | dict(zip(names, row, strict=True)) for row in rows]
+
+
+def test_what_covariates_explain_is_counted_where_it_is_the_same_way():
+    rows = covariates(
+        (4.0, 2.0, 0.5, "high"), (4.0, 3.9, 0.02, "high"), (0.5, 0.4, -0.3, "low"), (0.8, 0.9, 0.5, "high"),
+        (1.01, 1.2, None, "high"),
+    )  # fmt: skip
+    english, dutch = (as_markdown(report(covariates=rows), name) for name in ("en", "nl"))
+    assert "3 flags lie on the same side of all areas together." in english
+    assert "Of the deviation of 1 of these, covariates explain half or more; of 2, hardly any." in english
+    assert "Bij 1 daarvan verklaren kenmerken de helft of meer van de afwijking, bij 2 bijna niets." in dutch
+    assert "| A | x | 2023 | hoog | 4 | 3,9 | 0,02 |" in dutch
+    assert "| A | x | 2023 | high | 1 | 1.2 |  |" in english
+    assert "more, in" not in english
+    assert "And 5 more, in report_internal.json." in as_markdown(report(covariates=rows * 5), "en")
+
+
+def test_a_report_without_peers_and_covariates_does_not_mention_them(result):
+    assert not {"peers", "covariates"} & set(result.report)
+    text = as_markdown(result.report, "en")
+    assert "alike, " not in text
+    assert "ovariates" not in text
+
+
+def test_sentences_tell_the_neighbours_from_the_peers(compared):
+    frame = compared.flags.frame.set_index("indicator")
+    thefts = (
+        frame.loc["thefts"].query(f"area == '{small_study.codes()[small_study.SPIKE['thefts']]}'").iloc[0]
+    )
+    assert thefts["agrees"].split("; ") == [
+        "deviation:neighbours", "deviation:peers", "deviation:stratum:kind", "deviation:model",
+    ]  # fmt: skip
+    assert (
+        "It is high against comparable areas, areas of the same kind and what covariates lead to expect too."
+        in thefts["sentence"]
+    )
+    assert thefts["n_neighbors"] == 8
 
 
 @pytest.mark.parametrize(

@@ -209,6 +209,7 @@ def _report(
         truth=inputs.truth,
         notices=inputs.notices,
         structure=structure,
+        peers=inputs.peers,
     )
 
 
