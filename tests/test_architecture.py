@@ -21,6 +21,7 @@ STOREYS = [
         "geometry",
         "areas",
         "panel",
+        "indicators",
         "contiguity",
         "weights",
         "peers",

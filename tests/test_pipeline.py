@@ -224,6 +224,22 @@ def test_the_report_tells_what_covariates_explain(compared):
     assert "hardly any" in " ".join(compared.flags.frame["sentence"])
 
 
+def test_a_study_may_count_distinct_units(tmp_path):
+    study = small_study.write_study(tmp_path / "study")
+    people = pd.read_csv(tmp_path / "study" / "people.csv", sep=";", dtype={"thefts": "Int64"})
+    people["offenders"] = people["thefts"].where(people["thefts"] != 90, 16)
+    people.to_csv(tmp_path / "study" / "people.csv", index=False, sep=";")
+    text = study.read_text(encoding="utf-8")
+    study.write_text(text.replace('observed = "thefts"', 'observed = "thefts"\nobserved_units = "offenders"'))
+    result = run(study, tmp_path / "out")
+    panel, spike = result.panel, small_study.SPIKE["thefts"]
+    place = panel.areas.get_loc(small_study.codes()[spike])
+    assert (panel.observed[place, 0, 1], panel.events[place, 0, 1]) == (16.0, 90.0)
+    assert np.isnan(panel.events[:, 1]).all()
+    assert small_study.codes()[spike] not in set(result.flags.frame.query("indicator == 'thefts'")["area"])
+    assert any("counted by distinct units" in notice for notice in result.report["notices"])
+
+
 def covariates(*rows):
     """Rows of a report about covariates: ratio before and after, share explained, and direction."""
     names = ("ratio_before", "ratio_after", "explained", "direction")

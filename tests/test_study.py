@@ -180,6 +180,15 @@ def test_a_title_may_be_one_text(write):
             'got "provincie". Known: wijk, gemeente.',
         ),
         (
+            ('exposure = "residents"', 'exposure = "residents"\nobserved_units = { "2021" = "files_2021" }'),
+            "indicators[1: parks].observed_units needs to have the periods of observed; "
+            "got others (1; first: 2022).",
+        ),
+        (
+            ('exposure = "residents"', 'family = "gaussian"\nobserved_units = "files"'),
+            "indicators[1: parks].observed_units needs to be of counts; got values (gaussian).",
+        ),
+        (
             ("gemeente = ", "geometry = "),
             "areas.parents.geometry needs to be a name of its own; got one of a column of results.",
         ),

@@ -172,7 +172,8 @@ def _figure(facts: _Facts) -> str:
         return facts.say("gaussian", observed=observed, unit=facts.unit)
     if facts.family == "binomial" and facts.has("exposure") and rate:
         return facts.say("binomial", observed=observed, exposure=facts.count("exposure"), rate=rate)
-    return facts.say("poisson" if rate else "poisson_bare", observed=observed, rate=rate)
+    seen = facts.say("poisson" if rate else "poisson_bare", observed=observed, rate=rate)
+    return facts.say("units", seen=seen, events=facts.count("events")) if facts.has("events") else seen
 
 
 def _against(facts: _Facts) -> str:

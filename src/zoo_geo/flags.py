@@ -283,6 +283,7 @@ def _frame(
     next_door = [detection for detection in detections if detection.reference != "peers"]
     for name in ("n_neighbors", "neighbors_value"):
         frame[name] = _first_known(next_door, name, rows)
+    frame["events"] = _first_known(detections, "events", rows)
     modelled = [detection for detection in detections if detection.reference == "model"]
     for name in ("ratio_before", "explained"):
         frame[name] = _first_known(modelled, name, rows)

@@ -127,7 +127,7 @@ def _read_panel(study: Study, source: TableSource, areas: Areas | None, notices:
 
 def _figure_columns(chosen: Sequence[IndicatorChoice]) -> set[str]:
     """Return the columns of numbers that some indicators name."""
-    named = [columns for item in chosen for columns in (item.observed, item.exposure)]
+    named = [columns for item in chosen for columns in (item.observed, item.exposure, item.observed_units)]
     return {
         name
         for columns in named
@@ -141,6 +141,7 @@ def _columns(study: Study, chosen: Sequence[IndicatorChoice]) -> dict[str, dict[
     return {
         "observed": {item.id: item.observed for item in chosen},
         "exposure": {item.id: item.exposure for item in chosen if item.exposure is not None},
+        "observed_units": {i.id: i.observed_units for i in chosen if i.observed_units is not None},
         "family": {item.id: item.family for item in chosen},
         "per": {item.id: item.per for item in chosen if item.per is not None},
         "titles": {item.id: study.within(item.title) for item in chosen},
@@ -285,7 +286,10 @@ def _joined(panels: Sequence[Panel], study: Study) -> Panel:
     order = np.argsort([list(units).index(item.id) for item in indicators])
 
     def together(name: str) -> np.ndarray:
-        return np.concatenate([getattr(panel, name) for panel in whole], axis=1)[:, order]
+        cubes = [getattr(panel, name) for panel in whole]
+        blank = [np.full(panel.observed.shape, np.nan) for panel in whole]
+        known = [each if cube is None else cube for cube, each in zip(cubes, blank, strict=True)]
+        return np.concatenate(known, axis=1)[:, order]
 
     return Panel(
         areas,
@@ -295,6 +299,7 @@ def _joined(panels: Sequence[Panel], study: Study) -> Panel:
         together("exposure"),
         together("status"),
         tuple(notice for panel in whole for notice in panel.notices),
+        together("events") if any(panel.events is not None for panel in whole) else None,
     )
 
 
@@ -307,9 +312,12 @@ def _widened(panel: Panel, areas: pd.Index, periods: tuple[str, ...]) -> Panel:
     where = np.ix_(rows, np.arange(shape[1]), columns)
     observed, exposure = np.full(shape, np.nan), np.full(shape, np.nan)
     status = np.full(shape, STATUSES.index("missing"), dtype=panel.status.dtype)
-    for wide, given in ((observed, panel.observed), (exposure, panel.exposure), (status, panel.status)):
+    cubes = [(observed, panel.observed), (exposure, panel.exposure), (status, panel.status)]
+    events = None if panel.events is None else np.full(shape, np.nan)
+    for wide, given in (*cubes, *([] if events is None else [(events, panel.events)])):
         wide[where] = given
-    return replace(panel, areas=areas, periods=periods, observed=observed, exposure=exposure, status=status)
+    changed = replace(panel, areas=areas, periods=periods, observed=observed, exposure=exposure)
+    return replace(changed, status=status, events=events)
 
 
 def _read_truth(study: Study) -> pd.DataFrame | None:

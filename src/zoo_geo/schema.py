@@ -89,6 +89,7 @@ _ALL = (
     Column("reference_value", "number", "per `per` units of exposure", "Rate that the reference leads to expect.", _COUNTS),
     Column("ratio_before", "number", "share", "Observed over what all areas together lead to expect, before covariates.", _COUNTS),
     Column("explained", "number", "share", "Part of that deviation, on the log scale, that covariates explain.", _MODEL),
+    Column("events", "number", "events", "Events behind a count of distinct units.", ()),
     Column("smoothed", "number", "per `per` units of exposure", "Empirical-Bayes rate.", _COUNTS),
     Column("own_weight", "number", "share", "Weight of the area's own rate in the smoothed one.", ("exposure",)),
     Column("group_observed", "number", "count or value", "Observed in the area and its neighbours together.", _COUNTS),

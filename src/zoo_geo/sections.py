@@ -100,6 +100,10 @@ class IndicatorChoice:
     exposure: str | dict[str, str] | None = key(
         "Column with the exposure; or one column per period.", None, **_FILLED
     )
+    observed_units: str | dict[str, str] | None = key(
+        "Column with the distinct subjects behind the events, or one per period: what is tested then.", None,
+        **_FILLED,
+    )  # fmt: skip
     family: Literal["poisson", "binomial", "gaussian"] = key("Counts, counts out of, or values.", "poisson")
     per: float | None = key("Exposure that rates are per: 1000, binomial 100, gaussian 1.", None, above=0)
 

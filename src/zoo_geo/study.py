@@ -225,22 +225,25 @@ def _check_periods(draft: SimpleNamespace, problems: Problems) -> None:
                 f"{at}.observed needs to be one column; got one per period. "
                 f"Table {indicator.table} has a period column already."
             )
-        if isinstance(indicator.exposure, dict):
-            _check_same_periods(indicator.observed, indicator.exposure, at, problems)
+        for name in ("exposure", "observed_units"):
+            if isinstance(columns := getattr(indicator, name), dict):
+                _check_same_periods(indicator.observed, columns, f"{at}.{name}", problems)
 
 
 def _check_same_periods(
-    observed: str | dict[str, str], exposure: dict[str, str], at: str, problems: Problems
+    observed: str | dict[str, str], columns: dict[str, str], at: str, problems: Problems
 ) -> None:
-    odd = sorted(set(observed if isinstance(observed, dict) else ()) ^ set(exposure))
+    odd = sorted(set(observed if isinstance(observed, dict) else ()) ^ set(columns))
     if odd:
-        problems.add(f"{at}.exposure needs to have the periods of observed; got others ({examples(odd)}).")
+        problems.add(f"{at} needs to have the periods of observed; got others ({examples(odd)}).")
 
 
 def _check_exposure(draft: SimpleNamespace, problems: Problems) -> None:
     for at, indicator in _numbered("indicators", draft):
         if indicator.exposure is None and indicator.family != "gaussian":
             problems.add(f"{at}.exposure needs to be a column for family {indicator.family}; got nothing.")
+        if indicator.observed_units is not None and indicator.family == "gaussian":
+            problems.add(f"{at}.observed_units needs to be of counts; got values (gaussian).")
 
 
 def _check_priority(draft: SimpleNamespace, problems: Problems) -> None:

@@ -53,6 +53,8 @@ class Inputs:
         Features of the areas on ``codes``, or None.
     peers
         Name of the peer set that the graph is of, or None.
+    events
+        Events behind counts of distinct units, as ``observed``; None where no indicator has them.
     kept
         What detectors work out and the next one can use; lives as long as these inputs.
     """
@@ -67,6 +69,7 @@ class Inputs:
     areas: Areas | None
     features: pd.DataFrame | None = None
     peers: str | None = None
+    events: np.ndarray | None = None
     kept: dict[Any, Any] = field(default_factory=dict)
 
     def labels(self, level: str) -> np.ndarray:
@@ -185,6 +188,7 @@ def _prepare(panel: Panel, neighbors: Graph | None, areas: Areas | None) -> Inpu
         status=_spread(panel.status, places, MISSING),
         csr=None if neighbors is None else aligned(neighbors, pd.Index(codes, dtype=object)),
         areas=areas,
+        events=None if panel.events is None else _spread(panel.events, places, np.nan),
     )
 
 
