@@ -740,3 +740,19 @@ def test_counts_of_distinct_units_are_not_said_to_come_in_bursts():
     assert not any("observed_units=" in notice for notice in found.notices)
     found = Deviation().detect(panel_of(*given), world.graph())
     assert any("observed_units=" in notice for notice in found.notices)
+
+
+def test_codes_of_cbs_in_features_are_no_numbers():
+    world = lattice(12, 12)
+    size, seen = counts_of(world, seed=4, low=500)
+    density = np.random.default_rng(4).normal(5, 1, len(world)).round(3)
+    coded = pd.DataFrame({"density": density}, index=world.codes)
+    coded.iloc[[3, 50], 0] = -99997
+    empty, text = coded.replace(-99997, np.nan), coded.astype(str)
+    frames = [
+        Deviation(reference="model").detect(world.panel(seen, size), world.graph(), features=each).frame
+        for each in (coded, empty, text)
+    ]
+    for frame in frames[1:]:
+        pd.testing.assert_frame_equal(frame, frames[0])
+    assert (coded.iloc[3, 0], text.iloc[3, 0]) == (-99997, "-99997.0")
