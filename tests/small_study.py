@@ -69,6 +69,48 @@ permutations = 499
 path = "truth.csv"
 """
 
+FEATURES = """
+[features]
+path = "features.csv"
+area = "code"
+
+[peers]
+k = 8
+columns = ["density", "older"]
+within = "kind"
+exclude = ["neighbors"]
+
+[[detectors]]
+type = "deviation"
+reference = "peers"
+
+[[detectors]]
+type = "deviation"
+reference = "stratum:kind"
+
+[[detectors]]
+type = "deviation"
+reference = "model"
+adjust = ["density", "older"]
+
+[flags]
+context = ["deviation:peers", "deviation:stratum:kind", "deviation:model"]
+"""
+"""For `extra`, with `write_features`."""
+
+
+def write_features(folder: Path) -> None:
+    """Write features of all areas but the last one; two lack a figure, one is like no other."""
+    draws = np.random.default_rng(3)
+    n = SIDE * SIDE
+    table = pd.DataFrame({"code": codes(), "density": draws.lognormal(6, 0.5, n).round()})
+    table["older"] = draws.normal(20, 4, n).round(1).astype(object)
+    table["kind"] = draws.choice(["town", "village"], n)
+    table.loc[7, "density"] = -99997
+    table.loc[8, "older"] = "."
+    table.loc[9, "density"] = 1e6
+    table.iloc[:-1].to_csv(folder / "features.csv", index=False)
+
 
 def codes() -> list[str]:
     return [f"BU{n:04d}" for n in range(SIDE * SIDE)]

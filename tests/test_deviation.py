@@ -17,6 +17,9 @@ from zoo_geo import references
 from zoo_geo.areas import read_areas
 from zoo_geo.detectors.deviation import Deviation
 from zoo_geo.errors import InputError
+from zoo_geo.explain import sentence
+from zoo_geo.flags import flag
+from zoo_geo.panel import Panel
 from zoo_geo.predictive import FAMILIES
 
 LAWS = {"poisson": naive.Poisson(), "binomial": naive.Binomial()}
@@ -635,3 +638,121 @@ def test_heavy_values_are_not_odd_because_areas_differ():
     heavy = frame["exposure"] > frame["exposure"].quantile(0.75)
     assert (frame.loc[heavy, "p_value"] <= 0.01).mean() < 0.03
     assert (frame["p_value"] <= 0.001).mean() < 0.004
+
+
+# --- columns with too few figures ----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "options", [{"reference": "model"}, {"reference": "neighbours", "adjust": ("density",)}]
+)
+@pytest.mark.parametrize("known", [0, 12])
+def test_a_column_with_too_few_figures_stops_no_other(known, options):
+    world = lattice(12, 12)
+    rng = np.random.default_rng(4)
+    size, seen = counts_of(world, seed=4, low=500)
+    features = pd.DataFrame({"density": rng.normal(size=len(world))}, index=world.codes)
+    few = np.where(np.arange(len(world)) < known, seen, np.nan)
+    whole = Deviation(**options).detect(world.panel({"y": seen}, size), world.graph(), features=features)
+    found = Deviation(**options).detect(
+        world.panel({"y": seen, "few": few}, size), world.graph(), features=features
+    )
+    assert set(found.frame.loc[found.frame["indicator"] == "few", "status"]) <= {"too_few", "missing"}
+    for name in ("expected", "p_value", "explained"):
+        np.testing.assert_array_equal(by_area(found.frame, name, world), by_area(whole.frame, name, world))
+    assert not any("nan" in notice for notice in found.notices)
+    told = any("few (all)" in notice and "too few areas" in notice for notice in found.notices)
+    assert told is (known > 0 and options["reference"] == "model")
+
+
+# --- bursts ---------------------------------------------------------------------------------------
+
+
+def files_and_transactions(spread=0.05, most=2.0):
+    """A grid with case files and their transactions; one area's single file holds a thousand."""
+    world = lattice(15, 15)
+    size, files = counts_of(world, seed=6, rate=0.01, spread=spread, low=400)
+    rng = np.random.default_rng(6)
+    events = np.array([rng.poisson(most - 1.0, int(n)).sum() + n for n in files])
+    files[112], events[112] = files[112] + 1, events[112] + 1_000
+    return world, size, files, events
+
+
+def panel_of(world, size, files, events, **options):
+    frame = pd.DataFrame({"area": world.codes, "size": size, "files": files, "events": events})
+    return Panel.from_frame(frame, area="area", observed={"y": "events"}, exposure="size", **options)
+
+
+def test_a_burst_is_no_thousand_independent_events():
+    given = files_and_transactions()
+    world, _, files, events = given
+    with_units, without = (
+        Deviation().detect(panel_of(*given, **options), world.graph())
+        for options in ({"observed_units": {"y": "files"}}, {})
+    )
+    code = world.codes[112]
+    assert code in set(flag(without, min_ratio=1.25).frame["area"])
+    assert code not in set(flag(with_units, min_ratio=1.25).frame["area"])
+    plain = Deviation().detect(world.panel(files, given[1]), world.graph())
+    for name in ("observed", "expected", "ratio", "p_value"):
+        np.testing.assert_array_equal(
+            by_area(with_units.frame, name, world), by_area(plain.frame, name, world)
+        )
+    np.testing.assert_array_equal(by_area(with_units.frame, "events", world), events)
+    assert without.frame["events"].isna().all()
+
+
+def test_events_stand_beside_a_flag_of_units():
+    world, size, files, events = files_and_transactions()
+    files[40], events[40] = files[40] + 200, events[40] + 900
+    found = Deviation().detect(
+        panel_of(world, size, files, events, observed_units={"y": "files"}), world.graph(seed=3)
+    )
+    row = flag(found).frame.set_index("area").loc[world.codes[40]]
+    assert (row["observed"], row["events"]) == (files[40], events[40])
+    said = sentence({"family": "poisson", "observed": 12, "value": 1.5, "per": 1000, "events": 1034})
+    assert said.startswith("12 seen, 1.5 per 1,000 (distinct subjects; 1,034 events).")
+    said = sentence({"family": "poisson", "observed": 12, "events": 1034}, "nl")
+    assert said.startswith("12 gezien (verschillende; 1.034 gebeurtenissen).")
+
+
+@pytest.mark.parametrize(
+    ("rate", "spread", "told"),
+    [(0.02, 1.5, True), (0.02, 0.7, True), (0.02, 0.1, False), (0.5, 0.1, False), (0.0003, 1.5, False)],
+)
+def test_counts_in_bursts_are_pointed_out(rate, spread, told):
+    world = lattice(15, 15)
+    size, seen = counts_of(world, seed=8, rate=rate, spread=spread, low=400)
+    found = Deviation(reference="national").detect(world.panel(seen, size), world.graph())
+    notices = [notice for notice in found.notices if "observed_units=" in notice]
+    assert len(notices) == told
+    if told:
+        assert notices[0].startswith("y (all) against national: the variance of counts is about ")
+        over = float(notices[0].split(" about ")[1].split(" times")[0].replace(",", ""))
+        assert 1 + 0.6 * spread * np.median(size) * rate < over < 1 + 1.6 * spread * np.median(size) * rate
+
+
+def test_counts_of_distinct_units_are_not_said_to_come_in_bursts():
+    world = lattice(15, 15)
+    size, files = counts_of(world, seed=8, spread=1.5, low=400)
+    given = (world, size, files, 3 * files)
+    found = Deviation().detect(panel_of(*given, observed_units={"y": "files"}), world.graph())
+    assert not any("observed_units=" in notice for notice in found.notices)
+    found = Deviation().detect(panel_of(*given), world.graph())
+    assert any("observed_units=" in notice for notice in found.notices)
+
+
+def test_codes_of_cbs_in_features_are_no_numbers():
+    world = lattice(12, 12)
+    size, seen = counts_of(world, seed=4, low=500)
+    density = np.random.default_rng(4).normal(5, 1, len(world)).round(3)
+    coded = pd.DataFrame({"density": density}, index=world.codes)
+    coded.iloc[[3, 50], 0] = -99997
+    empty, text = coded.replace(-99997, np.nan), coded.astype(str)
+    frames = [
+        Deviation(reference="model").detect(world.panel(seen, size), world.graph(), features=each).frame
+        for each in (coded, empty, text)
+    ]
+    for frame in frames[1:]:
+        pd.testing.assert_frame_equal(frame, frames[0])
+    assert (coded.iloc[3, 0], text.iloc[3, 0]) == (-99997, "-99997.0")

@@ -125,6 +125,10 @@ def test_all_periods_together_are_not_named():
         ("peers", "Going by comparable areas,"),
         ("parent:gemeente", "Going by its gemeente,"),
         ("stratum:urbanity", "Going by areas of the same urbanity,"),
+        ("model", "Going by its covariates,"),
+        ("sar", "Going by the areas around it (SAR),"),
+        ("sar_lag", "Going by the areas around it (SAR lag),"),
+        ("car", "Going by the areas around it (CAR),"),
         ("something", "Going by the reference something,"),
     ],
 )
@@ -235,6 +239,66 @@ def test_what_points_the_other_way_is_said():
     text = sentence(ROW | {"contrary": "deviation:national"})
     assert "Against all areas together it is low instead" in text
     assert "juist laag" in sentence(ROW | {"contrary": "deviation:national"}, "nl")
+
+
+NEAR = {"detector": "deviation", "agrees": "deviation:neighbours"}
+
+
+def test_high_against_the_neighbours_only_is_another_story_than_against_the_peers_too():
+    only = ROW | NEAR | {"disagrees": "deviation:peers"}
+    both = ROW | NEAR | {"agrees": "deviation:neighbours; deviation:peers", "disagrees": ""}
+    assert (
+        "The area and its neighbours together stand out as high. "
+        "Against comparable areas it does not stand out. Next door" in sentence(only)
+    )
+    assert "Vergeleken met vergelijkbare gebieden valt het niet op." in sentence(only, "nl")
+    assert "It is high against comparable areas too." in sentence(both)
+    assert "does not stand out" not in sentence(both)
+    assert "Ook vergeleken met vergelijkbare gebieden is het hoog." in sentence(both, "nl")
+    assert "It is low against comparable areas too." in sentence(both | {"direction": "low", "ratio": 0.4})
+    assert "comparable" not in sentence(ROW | NEAR)
+
+
+def test_comparisons_are_enumerated():
+    row = ROW | NEAR | {
+        "agrees": "deviation:national; deviation:neighbours; deviation:stratum:urbanity; deviation:model",
+        "disagrees": "deviation:peers; deviation:parent:gemeente",
+    }  # fmt: skip
+    assert (
+        "It is high against all areas together, areas of the same urbanity and what covariates lead to "
+        "expect too. Against comparable areas and its gemeente it does not stand out."
+    ) in sentence(row)
+    assert (
+        "Ook vergeleken met alle gebieden samen, gebieden van gelijke urbanity en wat kenmerken doen "
+        "verwachten is het hoog. Vergeleken met vergelijkbare gebieden en de eigen gemeente valt het niet op."
+    ) in sentence(row, "nl")
+
+
+@pytest.mark.parametrize(
+    ("share", "en", "nl"),
+    [
+        (-0.5, "Going by covariates it deviates even more.", "wijkt het nog meer af."),
+        (
+            -0.1,
+            "explain hardly any of its deviation from all areas together.",
+            "verklaren bijna niets van de",
+        ),
+        (0.2, "explain about a quarter of", "ongeveer een kwart van"),
+        (0.33, "explain about a third of", "ongeveer een derde van"),
+        (0.5, "explain about half of", "ongeveer de helft van"),
+        (0.66, "explain about two thirds of", "ongeveer twee derde van"),
+        (0.75, "explain about three quarters of", "ongeveer driekwart van"),
+        (1.0, "explain nearly all of", "bijna alles van"),
+        (1.4, "explain more than all of", "meer dan alles van"),
+    ],
+)
+def test_what_covariates_explain_is_put_in_words(share, en, nl):
+    row = ROW | {"explained": np.float64(share), "ratio_before": np.float64(2.0)}
+    assert en in sentence(row)
+    assert nl in sentence(row, "nl")
+    assert en not in sentence(row | {"ratio_before": np.float64(0.5)})  # high here, low in the whole
+    assert en in sentence(row | {"ratio_before": np.float64(0.5), "direction": "low"})
+    assert "ovariates" not in sentence(row | {"explained": np.nan})
 
 
 def test_what_stands_beside_both_groups_and_others_is_told_apart():

@@ -481,6 +481,50 @@ def test_what_raises_a_cell_in_the_other_direction_is_named():
     assert flag([high], min_count=0).frame["contrary"].tolist() == [""]
 
 
+def test_context_that_finds_the_other_direction_is_named_too():
+    high = detection([1e-6, 0.5])
+    low = detection([1e-6, 0.5], reference="peers", high=[False, False])
+    row = flag([high, low], min_count=0, context=[low.name]).frame.iloc[0]
+    assert (row["evidence"], row["contrary"], row["agrees"]) == (high.name, low.name, high.name)
+
+
+def test_comparisons_that_agree_and_those_that_do_not_are_named():
+    lead = detection([1e-6, 1e-6, 1e-6, 1e-6, 0.5])
+    peers = detection([1e-6, 0.04, 0.06, None, 0.5], reference="peers")
+    national = detection(
+        [1e-6, 1e-6, 0.9, 0.9, 0.5], reference="national", high=[True, False, True, True, True]
+    )
+    group = detection([1e-6] * 5, "getis_ord", "surroundings")
+    found = [lead, peers, national, group]
+    frame = flag(found, context=[peers.name, national.name, group.name]).frame.set_index("area")
+    assert frame["agrees"].to_dict() == {
+        "BU00": f"{lead.name}; {peers.name}; {national.name}",
+        "BU01": lead.name,  # p = 0.04 is not significant once corrected, yet outside the limits
+        "BU02": lead.name,
+        "BU03": lead.name,  # without peers
+    }
+    assert frame["disagrees"].to_dict() == {
+        "BU00": "", "BU01": "", "BU02": f"{peers.name}; {national.name}", "BU03": national.name,
+    }  # fmt: skip
+    only = flag([group], min_count=0).frame
+    assert (only["agrees"] == "").all()
+    assert (only["disagrees"] == "").all()
+
+
+def test_peers_are_not_next_door_and_covariates_are_those_of_the_model():
+    beside = {"n_neighbors": 6.0, "neighbors_value": 4.0}
+    before = {"ratio_before": 3.0, "explained": 0.4}
+    peers = detection([1e-6], reference="peers", n_neighbors=15.0, neighbors_value=9.0)
+    lead = detection([1e-6], n_neighbors=6.0, neighbors_value=4.0, ratio_before=2.0, explained=0.9)
+    model = detection([1e-6], reference="model", **beside, **before)
+    result = flag([peers, lead, model])
+    assert result.frame.iloc[0][[*beside, *before]].to_dict() == beside | before
+    assert result.evidence.set_index("reference").loc["model", [*before]].to_dict() == before
+    without = flag([peers, lead]).frame.iloc[0]
+    assert np.isnan(without["explained"])
+    assert np.isnan(flag([peers]).frame.iloc[0]["n_neighbors"])
+
+
 def test_one_name_for_two_graphs_is_refused():
     with pytest.raises(InputError, match="different names"):
         flag([detection([0.5]), detection([0.5])])

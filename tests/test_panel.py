@@ -450,3 +450,107 @@ def test_real_crimes_keep_unknown_apart_from_zero(shared_data):
     unknown = frame["misdrijven_2021"].isna() | frame["aantal_inwoners"].isna()
     np.testing.assert_array_equal(made.status[:, 0, 0] == STATUSES.index("missing"), unknown)
     np.testing.assert_array_equal(made.observed[:, 0, 2], frame["misdrijven_2023"])
+
+
+# --- distinct units behind events -----------------------------------------------------------------
+
+
+def files(**columns):
+    """Return the table with the case files behind its thefts."""
+    return table(case_files=[2, 0, 7], **columns)
+
+
+def test_distinct_units_are_observed_and_events_kept():
+    made = panel(files(), observed_units={"thefts": "case_files"})
+    assert made.observed.ravel().tolist() == [2.0, 0.0, 7.0]
+    assert made.events.ravel().tolist() == [3.0, 0.0, 7.0]
+    assert made.frame["events"].tolist() == [3.0, 0.0, 7.0]
+    assert "thefts is counted by distinct units (column 'case_files'): 9 behind 10 events." in made.notices
+    plain = panel(files())
+    assert plain.events is None
+    assert "events" not in plain.frame
+    with pytest.raises(ValueError, match="read-only"):
+        made.events[0] = 1.0
+
+
+def test_only_some_indicators_have_units():
+    frame = files(fires=[1, 2, 3])
+    made = panel(frame, observed=["thefts", "fires"], observed_units={"thefts": "case_files"})
+    assert made.observed[:, 1, 0].tolist() == [1.0, 2.0, 3.0]
+    assert np.isnan(made.events[:, 1]).all()
+    assert len([notice for notice in made.notices if "distinct" in notice]) == 1
+
+
+def test_units_may_be_per_period():
+    frame = pd.DataFrame(
+        {"code": CODES[:2], "e1": [5, 9], "e2": [8, 4], "u1": [1, 2], "u2": [3, 4], "n": 100}
+    )
+    options = {"area": "code", "observed": {"thefts": {"2023": "e1", "2024": "e2"}}, "exposure": "n"}
+    made = Panel.from_frame(frame, **options, observed_units={"thefts": {"2023": "u1", "2024": "u2"}})
+    assert made.observed[:, 0].tolist() == [[1.0, 3.0], [2.0, 4.0]]
+    assert made.events[:, 0].tolist() == [[5.0, 8.0], [9.0, 4.0]]
+    with pytest.raises(InputError, match="observed_units of thefts needs to have the periods of observed"):
+        Panel.from_frame(frame, **options, observed_units={"thefts": {"2023": "u1"}})
+
+
+def test_units_come_in_a_column_of_a_long_table():
+    long = pd.DataFrame(
+        {
+            "area": ["A", "B", "A", "B"],
+            "indicator": ["thefts", "thefts", "fires", "fires"],
+            "observed": [5, 6, 1, 2],
+            "exposure": 100,
+            "units": [2, np.nan, np.nan, np.nan],
+        }
+    )
+    made = Panel.from_long(long)
+    assert made.observed[:, 0, 0].tolist()[0] == 2.0
+    assert made.events[:, 0, 0].tolist() == [5.0, 6.0]
+    assert made.observed[:, 1, 0].tolist() == [1.0, 2.0]
+    assert np.isnan(made.events[:, 1]).all()
+    assert statuses(made) == ["ok", "ok", "missing", "ok"]
+
+
+def test_a_cell_needs_events_and_units():
+    frame = table(case_files=[2, -99997, np.nan])
+    assert statuses(panel(frame, observed_units={"thefts": "case_files"})) == ["ok", "secret", "missing"]
+    frame = files().assign(thefts=[-99997, 0, np.nan])
+    assert statuses(panel(frame, observed_units={"thefts": "case_files"})) == ["secret", "ok", "missing"]
+
+
+@pytest.mark.parametrize(
+    ("units", "options", "line"),
+    [
+        (
+            [4, 0, 7],
+            {},
+            "column 'case_files' needs to be at most column 'thefts' (distinct units); got more "
+            "(1 of 3; first: 4 of 3 in data row 1 (BU00140002)).",
+        ),
+        (
+            [2, 0, 0],
+            {},
+            "column 'case_files' needs to be 1 or more where column 'thefts' is; got 0 "
+            "(1 of 3; first: 7 in data row 3 (BU0363AA01)).",
+        ),
+        ([1.5, 0, 7], {}, "column 'case_files' needs to be whole counts; got fractions (1 of 3; first: 1.5"),
+        ([-1, 0, 7], {}, "column 'case_files' needs to be 0 or more; got less (1 of 3; first: -1"),
+        (
+            [2, 0, 7],
+            {"family": "gaussian"},
+            "observed_units of thefts needs to be of counts; got values (gaussian).",
+        ),
+        ([2, 0, 7], {"observed_units": {"theft": "case_files"}}, "Did you mean 'thefts'?"),
+        ([2, 0, 7], {"observed_units": {"thefts": "files"}}, "column 'files' needs to be in the table"),
+    ],
+)
+def test_units_are_checked_like_other_figures(units, options, line):
+    found = problems(table(case_files=units), **{"observed_units": {"thefts": "case_files"}, **options})
+    assert any(line in problem for problem in found), found
+
+
+def test_units_out_of_a_total_are_what_needs_to_fit_in():
+    frame = table(case_files=[2, 0, 7]).assign(thefts=[300, 0, 7])
+    made = panel(frame, family="binomial", observed_units={"thefts": "case_files"})
+    assert made.observed.ravel().tolist() == [2.0, 0.0, 7.0]
+    assert any("at most column 'residents' (binomial)" in line for line in problems(frame, family="binomial"))

@@ -11,9 +11,11 @@ import pytest
 
 import small_study
 import thin_study
+from zoo_geo.cli import main
 from zoo_geo.errors import InputError, StudyError
 from zoo_geo.inputs import read_inputs
 from zoo_geo.outputs.report import as_markdown, compare
+from zoo_geo.peers import build_peers
 from zoo_geo.pipeline import run
 from zoo_geo.schema import COLUMNS
 from zoo_geo.structure import global_statistics
@@ -81,8 +83,9 @@ def test_everything_written_is_marked_and_listed(result):
     assert len(gpd.read_parquet(out / "evidence_internal.parquet")) == len(result.flags.evidence)
 
 
-def test_every_column_is_in_the_vocabulary(result):
-    out = result.paths[0].parent
+@pytest.mark.parametrize("name", ["result", "compared"])
+def test_every_column_is_in_the_vocabulary(name, request):
+    out = request.getfixturevalue(name).paths[0].parent
     for stem in ("flags", "evidence", "cells"):
         columns = set(pd.read_csv(out / f"{stem}_internal.csv", nrows=0)) - {"gemeente"}
         assert columns <= set(COLUMNS), columns - set(COLUMNS)
@@ -140,6 +143,243 @@ def test_the_report_says_whether_there_is_structure(result):
     text = (result.paths[0].parent / "report_internal.md").read_text(encoding="utf-8")
     assert "## Is there spatial structure at all?" in text
     assert "999 random arrangements" in text
+
+
+@pytest.fixture(scope="module")
+def compared(tmp_path_factory):
+    """A study that compares with peers, strata and covariates."""
+    folder = tmp_path_factory.mktemp("compared")
+    study = small_study.write_study(folder / "study", extra=small_study.FEATURES)
+    small_study.write_features(folder / "study")
+    return run(study, folder / "out")
+
+
+def test_features_lead_to_comparisons(compared):
+    by_name = {each.name: each for each in compared.detections}
+    assert list(by_name) == [
+        "deviation:neighbours", "getis_ord:surroundings", "deviation:peers", "deviation:stratum:kind",
+        "deviation:model",
+    ]  # fmt: skip
+    inputs = read_inputs(compared.study)
+    assert inputs.features.index.equals(inputs.areas.codes)
+    assert inputs.features[["density", "older"]].isna().sum().tolist() == [2, 2]
+    options = {"areas": inputs.areas, "features": inputs.features, "seed": 7}
+    for detection, detector in zip(compared.detections, compared.study.detectors, strict=True):
+        graph = inputs.peers if detection.reference == "peers" else inputs.graph
+        expected = detector.detect(inputs.panel, graph, **options)
+        pd.testing.assert_frame_equal(detection.frame, expected.frame)
+    assert f"Peers are those of set {inputs.peers.id}." in by_name["deviation:peers"].notices
+
+
+def test_peers_are_built_as_the_study_says(compared):
+    inputs = read_inputs(compared.study)
+    used = inputs.features[["density", "older", "kind"]]
+    peers = build_peers(used, 8, areas=inputs.areas, within="kind", exclude=inputs.graph, seed=7)
+    assert inputs.peers.id == peers.id
+    assert set(peers.features) == {"density", "older"}
+    codes = small_study.codes()
+    assert inputs.peers.quality.loc[[codes[7], codes[8], codes[9], codes[-1]], "reason"].tolist() == [
+        "missing_features", "missing_features", "too_far", "missing_features",
+    ]  # fmt: skip
+    links = inputs.peers.graph.adjacency
+    assert not links[links > 0].index.isin(inputs.graph.adjacency.index).any()
+    assert any(notice.startswith("Without good peers") for notice in compared.report["notices"])
+    assert any(
+        notice.startswith("features.csv: areas of the map that are not in the table")
+        for notice in compared.report["notices"]
+    )
+
+
+def test_the_report_tells_about_peers(compared):
+    told, peers = compared.report["peers"], read_inputs(compared.study).peers
+    quality = peers.quality
+    assert told["id"] == peers.id
+    assert (told["areas"], told["good"]) == (196, int(quality["good"].sum()))
+    assert told["good"] < 193
+    assert told["distance_mean"] == round(quality.loc[quality["good"], "distance_mean"].median(), 4)
+    assert told["stability"] == round(quality.loc[quality["good"], "stability"].median(), 4)
+    codes = small_study.codes()
+    assert told["lacking"]["missing_features"] == [codes[7], codes[8], codes[-1]]
+    assert codes[9] in told["lacking"]["too_far"]
+    text = (compared.paths[0].parent / "report_internal.md").read_text(encoding="utf-8")
+    assert "## Areas that are alike" in text
+    assert f"{told['good']} of 196 areas have good peers, by density, older." in text
+    assert f"Peer set {peers.id}." in text
+    assert f"| features missing | 3 | {codes[7]}, {codes[8]}, {codes[-1]} |" in text
+
+
+def test_the_report_tells_what_covariates_explain(compared):
+    rows = compared.report["covariates"]
+    model = next(each for each in compared.detections if each.reference == "model").frame
+    model = model.astype(dict.fromkeys(("area", "indicator", "period"), str))
+    model = model.set_index(["area", "indicator", "period"])
+    assert len(rows) == len(compared.flags.frame)
+    for row in rows:
+        known = model.loc[(row["area"], row["indicator"], row["period"])]
+        assert row["ratio_before"] == round(known["ratio_before"], 4)
+        assert row["ratio_after"] == round(known["ratio"], 4)
+        assert row["explained"] == round(known["explained"], 4)
+    text = (compared.paths[0].parent / "report_internal.md").read_text(encoding="utf-8")
+    assert "| area | indicator | period | direction | ratio before | ratio after | explained |" in text
+    assert "hardly any" in " ".join(compared.flags.frame["sentence"])
+
+
+def test_a_study_may_count_distinct_units(tmp_path):
+    study = small_study.write_study(tmp_path / "study")
+    people = pd.read_csv(tmp_path / "study" / "people.csv", sep=";", dtype={"thefts": "Int64"})
+    people["offenders"] = people["thefts"].where(people["thefts"] != 90, 16)
+    people.to_csv(tmp_path / "study" / "people.csv", index=False, sep=";")
+    text = study.read_text(encoding="utf-8")
+    study.write_text(text.replace('observed = "thefts"', 'observed = "thefts"\nobserved_units = "offenders"'))
+    result = run(study, tmp_path / "out")
+    panel, spike = result.panel, small_study.SPIKE["thefts"]
+    place = panel.areas.get_loc(small_study.codes()[spike])
+    assert (panel.observed[place, 0, 1], panel.events[place, 0, 1]) == (16.0, 90.0)
+    assert np.isnan(panel.events[:, 1]).all()
+    assert small_study.codes()[spike] not in set(result.flags.frame.query("indicator == 'thefts'")["area"])
+    assert any("counted by distinct units" in notice for notice in result.report["notices"])
+
+
+def covariates(*rows):
+    """Rows of a report about covariates: ratio before and after, share explained, and direction."""
+    names = ("ratio_before", "ratio_after", "explained", "direction")
+    key = {"area": "A", "indicator": "x", "period": "2023"}
+    return [key | dict(zip(names, row, strict=True)) for row in rows]
+
+
+def test_what_covariates_explain_is_counted_where_it_is_the_same_way():
+    rows = covariates(
+        (4.0, 2.0, 0.5, "high"), (4.0, 3.9, 0.02, "high"), (0.5, 0.4, -0.3, "low"), (0.8, 0.9, 0.5, "high"),
+        (1.01, 1.2, None, "high"),
+    )  # fmt: skip
+    english, dutch = (as_markdown(report(covariates=rows), name) for name in ("en", "nl"))
+    assert "3 flags lie on the same side of all areas together." in english
+    assert "Of the deviation of 1 of these, covariates explain half or more; of 2, hardly any." in english
+    assert "Bij 1 daarvan verklaren kenmerken de helft of meer van de afwijking, bij 2 bijna niets." in dutch
+    assert "| A | x | 2023 | hoog | 4 | 3,9 | 0,02 |" in dutch
+    assert "| A | x | 2023 | high | 1 | 1.2 |  |" in english
+    assert "more, in" not in english
+    assert "And 5 more, in report_internal.json." in as_markdown(report(covariates=rows * 5), "en")
+
+
+def test_a_report_without_peers_and_covariates_does_not_mention_them(result):
+    assert not {"peers", "covariates"} & set(result.report)
+    text = as_markdown(result.report, "en")
+    assert "alike, " not in text
+    assert "ovariates" not in text
+
+
+def test_sentences_tell_the_neighbours_from_the_peers(compared):
+    frame = compared.flags.frame.set_index("indicator")
+    thefts = (
+        frame.loc["thefts"].query(f"area == '{small_study.codes()[small_study.SPIKE['thefts']]}'").iloc[0]
+    )
+    assert thefts["agrees"].split("; ") == [
+        "deviation:neighbours", "deviation:peers", "deviation:stratum:kind", "deviation:model",
+    ]  # fmt: skip
+    assert (
+        "It is high against comparable areas, areas of the same kind and what covariates lead to expect too."
+        in thefts["sentence"]
+    )
+    assert thefts["n_neighbors"] == 8
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "lines"),
+    [
+        (
+            'columns = ["density", "older"]\nwithin = "kind"',
+            'columns = ["densiti"]\nwithin = "kinds"',
+            [
+                'peers.columns needs to be columns of the features; got "densiti". Did you mean "density"?',
+                'peers.within needs to be a feature or parent level; got "kinds". Did you mean "kind"?',
+            ],
+        ),
+        (
+            'exclude = ["neighbors"]',
+            'exclude = ["neighbours"]\nweights = { age = 2 }',
+            [
+                'peers.weights needs to be of columns of the features; got "age". '
+                "Known: density, older, kind.",
+                'peers.exclude needs to be neighbors, features or parent levels; got "neighbours". '
+                'Did you mean "neighbors"?',
+            ],
+        ),
+        (
+            'adjust = ["density", "older"]',
+            'adjust = ["density", "kind"]',
+            [
+                'detectors[5].adjust needs to be columns of numbers of the features; got "kind". '
+                "Known: density, older.",
+            ],
+        ),
+        (
+            'adjust = ["density", "older"]',
+            "",
+            [
+                'detectors[5].adjust needs to be columns of numbers of the features; got "kind". '
+                "Known: density, older.",
+            ],
+        ),
+        (
+            '"stratum:kind"\n',
+            '"stratum:kin"\n',
+            [
+                'detectors[4].reference needs to be stratum: and a column of the features; got "kin". '
+                'Did you mean "kind"?',
+            ],
+        ),
+    ],
+)
+def test_names_of_features_are_checked(old, new, lines, tmp_path):
+    extra = small_study.FEATURES.replace(old, new)
+    assert extra != small_study.FEATURES
+    extra = extra.replace('"deviation:stratum:kind", ', "")
+    small_study.write_features(tmp_path)
+    study = load_study(small_study.write_study(tmp_path, extra=extra))
+    with pytest.raises(InputError) as caught:
+        read_inputs(study)
+    assert list(caught.value.problems) == [f"study.toml: {line}" for line in lines]
+
+
+@pytest.mark.parametrize(
+    ("change", "line"),
+    [
+        (lambda table: table.assign(code="BU0001"), "features.csv: area codes of features need to be unique"),
+        (lambda table: table.assign(herkomst=1), "features.csv: features need to say nothing about origin"),
+        (
+            lambda table: table.assign(code="X" + table["code"]),
+            "features.csv: column code needs to hold areas",
+        ),
+        (lambda table: table.drop(columns="code"), "features.csv: column 'code' needs to be in the table"),
+    ],
+)
+def test_wrong_features_are_refused(change, line, tmp_path):
+    small_study.write_features(tmp_path)
+    study = load_study(small_study.write_study(tmp_path, extra=small_study.FEATURES))
+    change(pd.read_csv(tmp_path / "features.csv")).to_csv(tmp_path / "features.csv", index=False)
+    with pytest.raises(InputError) as caught:
+        read_inputs(study)
+    assert any(problem.startswith(line) for problem in caught.value.problems), caught.value.problems
+
+
+def test_a_table_may_hold_more_than_the_study_uses(tmp_path):
+    extra = small_study.FEATURES.replace(
+        'area = "code"', 'area = "code"\ncolumns = ["density", "older", "kind"]'
+    )
+    small_study.write_features(tmp_path)
+    study = load_study(small_study.write_study(tmp_path, extra=extra))
+    before = read_inputs(study)
+    table = pd.read_csv(tmp_path / "features.csv").assign(herkomst=1, remark="x")
+    table.to_csv(tmp_path / "features.csv", index=False)
+    after = read_inputs(study)
+    pd.testing.assert_frame_equal(after.features, before.features)
+    assert after.peers.id == before.peers.id
+
+
+def test_a_study_with_features_is_checked_on_the_command_line(compared, capsys):
+    assert main(["check", str(compared.study.path)]) == 0
+    assert "of 196 areas have good ones." in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("language", ["nl", "en"])

@@ -180,6 +180,15 @@ def test_a_title_may_be_one_text(write):
             'got "provincie". Known: wijk, gemeente.',
         ),
         (
+            ('exposure = "residents"', 'exposure = "residents"\nobserved_units = { "2021" = "files_2021" }'),
+            "indicators[1: parks].observed_units needs to have the periods of observed; "
+            "got others (1; first: 2022).",
+        ),
+        (
+            ('exposure = "residents"', 'family = "gaussian"\nobserved_units = "files"'),
+            "indicators[1: parks].observed_units needs to be of counts; got values (gaussian).",
+        ),
+        (
             ("gemeente = ", "geometry = "),
             "areas.parents.geometry needs to be a name of its own; got one of a column of results.",
         ),
@@ -191,6 +200,79 @@ def test_a_title_may_be_one_text(write):
 )
 def test_what_is_wrong_is_named(write, change, line):
     assert any(problem.endswith(line) for problem in problems(write(change))), problems(write(change))
+
+
+FEATURES = """
+[features]
+path = "features.csv"
+area = "code"
+"""
+
+
+def detector(options: str) -> str:
+    return f'[[detectors]]\ntype = "deviation"\n{options}\n'
+
+
+def test_features_and_peers_are_sections(write, tmp_path):
+    (tmp_path / "features.csv").touch()
+    peers = '[peers]\nk = "all"\nmethod = "strata"\nwithin = "kind"\nexclude = ["neighbors", "gemeente"]\n'
+    peers += "weights = { older = 2 }\n"
+    compared = detector('reference = "peers"') + detector('reference = "model"\nadjust = ["older"]')
+    study = load_study(write(extra=FEATURES + peers + compared))
+    assert study.features.path == tmp_path / "features.csv"
+    assert study.features.columns == ()
+    assert (study.peers.k, study.peers.method, study.peers.within) == ("all", "strata", "kind")
+    assert study.peers.exclude == ("neighbors", "gemeente")
+    assert study.peers.weights == {"older": 2.0}
+    assert [getattr(each, "adjust", ()) for each in study.detectors] == [(), (), (), ("older",)]
+    plain = load_study(write())
+    assert plain.features is plain.peers is None
+
+
+def test_comparisons_by_features_need_features_and_peers(write):
+    extra = "[peers]\n" + detector('reference = "stratum:kind"') + detector('reference = "model"')
+    assert problems(write(extra=extra + detector('reference = "national"\nadjust = ["older"]'))) == [
+        f"{what} needs to have a section [features] in the study; got none. "
+        "It names the table of features of the areas."
+        for what in (
+            "peers",
+            "detectors[3].reference = stratum:kind",
+            "detectors[4].reference = model",
+            "detectors[5].adjust",
+        )
+    ]
+    assert problems(write(extra=detector('reference = "peers"'))) == [
+        "detectors[3].reference = peers needs to have a section [peers] in the study; got none. "
+        "It says who is alike."
+    ]
+
+
+def test_comparisons_that_a_family_cannot_have_are_refused(write, tmp_path):
+    (tmp_path / "features.csv").touch()
+    assert problems(write(extra=detector('reference = "sar"'))) == [
+        "detectors[3].reference = sar needs to have values (gaussian); got counts (1 of 1; first: parks)."
+    ]
+    shares = ('exposure = "residents"', 'exposure = "residents"\nfamily = "binomial"')
+    extra = FEATURES + detector('reference = "national"\nadjust = ["older"]')
+    assert problems(write(shares, extra=extra)) == [
+        "detectors[3].adjust needs to have counts per exposure or values; "
+        'got shares (binomial: 1 of 1; first: parks). Use reference = "model".'
+    ]
+    load_study(write(extra=extra))
+    load_study(write(shares, extra=FEATURES + detector('reference = "model"\nadjust = ["older"]')))
+
+
+@pytest.mark.parametrize(
+    ("section", "line"),
+    [
+        ("[peers]\nk = 0", "peers.k needs to be a whole number at least 1 or one of all; got 0."),
+        ('[peers]\nmethod = "near"', 'got "near". Did you mean "nearest"?'),
+        ("[peers]\nweights = { older = 0 }", "peers.weights.older needs to be a number above 0; got 0."),
+        (FEATURES, "features.path needs to be a file; got features.csv, which is none."),
+    ],
+)
+def test_wrong_features_and_peers_are_named(write, section, line):
+    assert any(problem.endswith(line) for problem in problems(write(extra=section)))
 
 
 def test_all_problems_come_together(write):
@@ -288,6 +370,19 @@ def test_the_schema_is_json_and_forbids_unknown_keys():
         one["properties"]["type"]["const"] for one in detectors
     }
     assert all(section["additionalProperties"] is False for section in _sections(schema))
+
+
+def test_the_schema_describes_the_options_of_detectors():
+    detectors = json_schema()["properties"]["detectors"]["items"]["oneOf"]
+    assert len(detectors) >= 6
+    for one in detectors:
+        options = {name: each for name, each in one["properties"].items() if name != "type"}
+        assert all(each["description"].endswith(".") for each in options.values()), options
+    options = {one["properties"]["type"]["const"]: one["properties"] for one in detectors}["deviation"]
+    assert options["method"]["enum"] == ["poisson", "tweedie", "boosting"]
+    assert options["rings"]["description"].startswith("Widest surroundings tried for ``neighbours``;")
+    assert options["clean"]["description"] == options["heavy"]["description"]
+    assert options["adjust"]["items"] == {"type": "string"}
 
 
 def _sections(schema: dict) -> list[dict]:

@@ -123,6 +123,9 @@ def _check(options: argparse.Namespace) -> None:
     cells = f"{len(panel.indicators)} indicators x {len(panel.periods)} periods"
     print(f"{study.title}: {len(inputs.areas):,} areas, {len(panel.areas):,} with figures, {cells}.")
     print(f"Neighbours: {inputs.graph.n_edges:,} links, {inputs.graph.cardinalities.mean():.1f} per area.")
+    if inputs.peers is not None:
+        links, good = inputs.peers.graph.n_edges, int(inputs.peers.quality["good"].sum())
+        print(f"Peers: {links:,} links; {good:,} of {len(inputs.areas):,} areas have good ones.")
     print(f"Detectors: {', '.join(study.detector_names())}.")
     for notice in (*inputs.areas.notices, *panel.notices, *inputs.notices):
         print(f"- {notice}")

@@ -78,6 +78,10 @@ class Explained:
     share: np.ndarray
 
 
+class TooFewAreasError(InputError):
+    """A column has too few figures for so many covariates."""
+
+
 @dataclass(frozen=True, eq=False)
 class _Column:
     """One column, zeros where nothing is known, and what its rates are regressed on."""
@@ -142,8 +146,9 @@ def cross_fitted(
     Raises
     ------
     InputError
-        An unknown method; Tweedie for shares or values below 0; fewer than two blocks; too few areas outside
-        a block for the number of covariates.
+        An unknown method; Tweedie for shares or values below 0; fewer than two blocks.
+    TooFewAreasError
+        Too few areas with a figure outside a block for the number of covariates.
 
     Examples
     --------
@@ -210,7 +215,7 @@ def _check_enough(known: np.ndarray, blocks: np.ndarray, covariates: np.ndarray)
     least = int(known.sum() - np.bincount(blocks, known, count).max())
     needed = max(_FEWEST, _PER_COVARIATE * covariates.shape[1])
     if least < needed:
-        raise InputError(
+        raise TooFewAreasError(
             f"areas with a figure outside every block need to be {needed} or more for "
             f"{covariates.shape[1]} covariates; got {least} of {int(known.sum())}. Take fewer covariates or "
             "smaller blocks."

@@ -7,11 +7,13 @@ columns are missing is left out.
 from __future__ import annotations
 
 import math
+from bisect import bisect
 from collections.abc import Callable, Mapping
 from typing import Any, Literal
 
 import pandas as pd
 
+from zoo_geo.phrases import WORDS
 from zoo_geo.schema import SMALL_EXPOSURE
 
 Language = Literal["en", "nl"]
@@ -22,141 +24,10 @@ CAVEAT = {"en": "A pattern, not a verdict.", "nl": "Een patroon, geen oordeel."}
 _SMALLEST_P = 1e-6
 _SMALLEST_Q = 1e-4
 _FAR = 1.5
-_WHOLE_REFERENCES = ("neighbours", "surroundings", "peers", "national", "all areas", "model")
+_WHOLE_REFERENCES = (
+    "neighbours", "surroundings", "peers", "national", "all areas", "model", "sar", "sar_lag", "car",
+)  # fmt: skip
 _GROUP_DETECTORS = ("getis_ord", "local_moran", "local_join_counts")
-
-_WORDS: dict[str, dict[str, str]] = {
-    "en": {
-        "period": "{indicator} in {period}",
-        "rate": "{value} per {per}{unit}",
-        "percentage": "{value}%",
-        "poisson": "{observed} seen, {rate}",
-        "poisson_bare": "{observed} seen",
-        "binomial": "{observed} of {exposure}, {rate}",
-        "gaussian": "{observed}{unit} measured",
-        "neighbours": "its neighbours",
-        "peers": "comparable areas",
-        "national": "all areas together",
-        "all areas": "all areas together",
-        "surroundings": "its wider surroundings",
-        "model": "the model",
-        "parent": "its {level}",
-        "stratum": "areas of the same {level}",
-        "other": "the reference {level}",
-        "expected": "Going by {reference}, {expected}{rate} was to be expected",
-        "times": "this is {ratio} times as much",
-        "times_low": "this is only {ratio} times as much",
-        "times_none": "none was seen",
-        "interval_none": " (95% interval up to {high} times as much)",
-        "interval": " (95% interval {low} to {high})",
-        "difference_high": "this is {excess} more",
-        "difference_low": "this is {excess} less",
-        "p": "Chance alone gives {a} in about 1 of {odds} areas (p = {p})",
-        "p_share": "Chance alone gives {a} in {share}% of areas (p = {p})",
-        "p_small": "Chance alone gives {a} in less than 1 of {odds} areas (p < {p})",
-        "q": "of all flags this strong, about {share}% are expected to be chance (q = {q})",
-        "q_small": "of all flags this strong, less than {share}% are expected to be chance (q < {q})",
-        "q_bare": "adjusted for all areas p = {q}",
-        "q_none": "not adjusted for the number of areas",
-        "evidence_1": "One kind of evidence supports it",
-        "evidence": "{n} kinds of evidence support it",
-        "leaning": (
-            "That is not the neighbours' own rate: those that are odd themselves are left out, small ones "
-            "count for less, and the wider surroundings count too"
-        ),
-        "doubt": "It is counted per {exposure} only, so read it with care",
-        "together_high": "The area and its neighbours together stand out as high",
-        "together_low": "The area and its neighbours together stand out as low",
-        "group": "With its neighbours: {observed} where {expected} was to be expected, {ratio} times as much",
-        "group_low": "With its neighbours: {observed} where {expected} was to be expected, {ratio} times",
-        "group_none": "With its neighbours: none where {expected} was to be expected",
-        "joins": "{joins} of its {n}neighbours have it too, where chance gives {expected}",
-        "joins_1": "{joins} of its {n}neighbours has it too, where chance gives {expected}",
-        "joins_only": "Its one neighbour has it too, where chance gives {expected}",
-        "next_other": "Its neighbours' {other} is {near} on average, where all areas have {mean}",
-        "against": "Against {reference}",
-        "like": "Like {other} among its neighbours",
-        "contrary_high": "{how} it is high instead",
-        "contrary_low": "{how} it is low instead",
-        "a": "a deviation this large",
-        "a_group": "a group of neighbours this far off",
-        "a_joins": "so many neighbours that have it",
-        "a_other": "neighbours like that",
-        "next_1": "Next door: {rate} in its one neighbour",
-        "next": "Next door: {rate} in its {n} neighbours together",
-        "next_mean": "Next door: {rate} on average in its {n} neighbours",
-        "flagged_none_1": "which is not flagged",
-        "flagged_all_1": "which is flagged too",
-        "flagged_none": "none of which is flagged",
-        "flagged_1": "1 of which is flagged too",
-        "flagged": "{k} of which are flagged too",
-    },
-    "nl": {
-        "period": "{indicator} in {period}",
-        "rate": "{value} per {per}{unit}",
-        "percentage": "{value}%",
-        "poisson": "{observed} gezien, {rate}",
-        "poisson_bare": "{observed} gezien",
-        "binomial": "{observed} van {exposure}, {rate}",
-        "gaussian": "{observed}{unit} gemeten",
-        "neighbours": "de buren",
-        "peers": "vergelijkbare gebieden",
-        "national": "alle gebieden samen",
-        "all areas": "alle gebieden samen",
-        "surroundings": "de wijdere omgeving",
-        "model": "het model",
-        "parent": "de eigen {level}",
-        "stratum": "gebieden van gelijke {level}",
-        "other": "de vergelijking {level}",
-        "expected": "Afgaand op {reference} was {expected}{rate} te verwachten",
-        "times": "dit is {ratio} keer zoveel",
-        "times_low": "dit is maar {ratio} keer zoveel",
-        "times_none": "er is niets gezien",
-        "interval_none": " (95%-interval tot {high} keer zoveel)",
-        "interval": " (95%-interval {low} tot {high})",
-        "difference_high": "dit is {excess} meer",
-        "difference_low": "dit is {excess} minder",
-        "p": "Toeval alleen geeft {a} in ongeveer 1 op de {odds} gebieden (p = {p})",
-        "p_share": "Toeval alleen geeft {a} in {share}% van de gebieden (p = {p})",
-        "p_small": "Toeval alleen geeft {a} in minder dan 1 op de {odds} gebieden (p < {p})",
-        "q": "van zulke sterke vlaggen is naar verwachting ongeveer {share}% toeval (q = {q})",
-        "q_small": "van zulke sterke vlaggen is naar verwachting minder dan {share}% toeval (q < {q})",
-        "q_bare": "gecorrigeerd voor alle gebieden p = {q}",
-        "q_none": "niet gecorrigeerd voor het aantal gebieden",
-        "evidence_1": "Eén soort aanwijzing ondersteunt dit",
-        "evidence": "{n} soorten aanwijzingen ondersteunen dit",
-        "leaning": (
-            "Dat is niet het cijfer van de buren zelf: wie zelf afwijkt telt niet mee, kleine tellen minder, "
-            "en de wijdere omgeving telt mee"
-        ),
-        "doubt": "Het is geteld op maar {exposure}, dus met een slag om de arm",
-        "together_high": "Het gebied en zijn buren vallen samen op als hoog",
-        "together_low": "Het gebied en zijn buren vallen samen op als laag",
-        "group": "Met de buren: {observed} waar {expected} te verwachten was, {ratio} keer zoveel",
-        "group_low": "Met de buren: {observed} waar {expected} te verwachten was, maar {ratio} keer zoveel",
-        "group_none": "Met de buren: niets waar {expected} te verwachten was",
-        "joins": "{joins} van de {n}buren hebben het ook, waar toeval {expected} geeft",
-        "joins_1": "{joins} van de {n}buren heeft het ook, waar toeval {expected} geeft",
-        "joins_only": "Het ene buurgebied heeft het ook, waar toeval {expected} geeft",
-        "next_other": "Bij de buren is {other} gemiddeld {near}, bij alle gebieden {mean}",
-        "against": "Vergeleken met {reference}",
-        "like": "Net als {other} bij de buren",
-        "contrary_high": "{how} is het juist hoog",
-        "contrary_low": "{how} is het juist laag",
-        "a": "zo'n afwijking",
-        "a_group": "zo'n groep van afwijkende buren",
-        "a_joins": "zoveel buren die het hebben",
-        "a_other": "zulke buren",
-        "next_1": "Ernaast: {rate} in het ene buurgebied",
-        "next": "Ernaast: {rate} in de {n} buurgebieden samen",
-        "next_mean": "Ernaast: gemiddeld {rate} in de {n} buurgebieden",
-        "flagged_none_1": "dat geen vlag heeft",
-        "flagged_all_1": "dat ook een vlag heeft",
-        "flagged_none": "waarvan geen enkel een vlag heeft",
-        "flagged_1": "waarvan 1 ook een vlag heeft",
-        "flagged": "waarvan {k} ook een vlag hebben",
-    },
-}  # fmt: skip
 
 
 def sentence(row: Row, lang: Language = "en") -> str:
@@ -176,9 +47,11 @@ def sentence(row: Row, lang: Language = "en") -> str:
     ...           "observed": 1234, "value": 32.41, "per": 1000, "direction": "high"}, "nl")
     'Dorp, thefts in 2024: 1.234 gezien, 32,4 per 1.000. Een patroon, geen oordeel.'
     """
-    if lang not in _WORDS:
-        raise ValueError(f"lang needs to be one of {', '.join(_WORDS)}; got {lang}.")
-    parts: list[Callable[[_Facts], str]] = [_seen, _against, _around, _sure, _doubt, _evidence, _next_door]
+    if lang not in WORDS:
+        raise ValueError(f"lang needs to be one of {', '.join(WORDS)}; got {lang}.")
+    parts: list[Callable[[_Facts], str]] = [
+        _seen, _against, _around, _sure, _doubt, _evidence, _compared, _explained, _next_door,
+    ]  # fmt: skip
     facts = _Facts(row, lang)
     return " ".join([*(f"{text}." for part in parts if (text := part(facts))), CAVEAT[lang]])
 
@@ -227,7 +100,7 @@ class _Facts:
 
     def say(self, words: str, **values: object) -> str:
         """Fill in a phrase."""
-        return _WORDS[self.lang][words].format(**values)
+        return WORDS[self.lang][words].format(**values)
 
     def number(self, value: float, digits: int = 3) -> str:
         """Write a number."""
@@ -299,7 +172,8 @@ def _figure(facts: _Facts) -> str:
         return facts.say("gaussian", observed=observed, unit=facts.unit)
     if facts.family == "binomial" and facts.has("exposure") and rate:
         return facts.say("binomial", observed=observed, exposure=facts.count("exposure"), rate=rate)
-    return facts.say("poisson" if rate else "poisson_bare", observed=observed, rate=rate)
+    seen = facts.say("poisson" if rate else "poisson_bare", observed=observed, rate=rate)
+    return facts.say("units", seen=seen, events=facts.count("events")) if facts.has("events") else seen
 
 
 def _against(facts: _Facts) -> str:
@@ -311,7 +185,7 @@ def _against(facts: _Facts) -> str:
         "expected",
         reference=facts.say("surroundings")
         if facts.other
-        else _reference(str(facts.get("reference") or ""), facts),
+        else _reference(str(facts.get("reference") or ""), facts, by=True),
         expected=facts.number(facts.get("expected")),
         rate=f" ({rate})" if rate else "",
     )
@@ -373,10 +247,11 @@ def _other(reference: str) -> str:
     return other if kind == "other" else ""
 
 
-def _reference(name: str, facts: _Facts) -> str:
+def _reference(name: str, facts: _Facts, *, by: bool = False) -> str:
+    """Say what is compared with; `by` after 'going by'."""
     kind, _, level = name.partition(":")
     if kind in _WHOLE_REFERENCES:
-        return facts.say(kind)
+        return facts.say("model_by" if by and kind == "model" else kind)
     known = kind in ("parent", "stratum") and level
     return facts.say(kind if known else "other", level=level or kind).strip()
 
@@ -456,6 +331,36 @@ def _evidence(facts: _Facts) -> str:
     beside = not facts.in_group and not named.isdisjoint(_GROUP_DETECTORS)
     group = facts.say("together_low" if facts.low else "together_high") if beside else ""
     return ". ".join(filter(None, (support, group, _contrary(facts))))
+
+
+def _compared(facts: _Facts) -> str:
+    """Say against what else the area stands out the same way, and against what it does not."""
+    own = f"{facts.get('detector')}:{facts.get('reference')}"
+    told = []
+    for column, words in (("agrees", "also_low" if facts.low else "also_high"), ("disagrees", "apart")):
+        names = [name.partition(":")[2] for name in _listed(facts, column) if name != own]
+        if names:
+            told.append(facts.say(words, references=_enumerated(names, facts)))
+    return ". ".join(told)
+
+
+def _enumerated(names: list[str], facts: _Facts) -> str:
+    """Name references as in 'a, b and c'."""
+    *first, last = (_reference(name, facts) for name in names)
+    return facts.say("and", first=", ".join(first), last=last) if first else last
+
+
+_SHARES = (-0.125, 0.125, 0.29, 0.415, 0.585, 0.71, 0.875, 1.125)
+"""Between shares of a deviation that have a word of their own."""
+
+
+def _explained(facts: _Facts) -> str:
+    """Say how much of the deviation from all areas together covariates explain, where it is the same way."""
+    share, before = facts.get("explained"), facts.get("ratio_before")
+    if share is None or before is None or bool(before < 1.0) != facts.low:
+        return ""
+    place = bisect(_SHARES, share)
+    return facts.say("explained", share=facts.say(f"share_{place}")) if place else facts.say("explained_less")
 
 
 def _contrary(facts: _Facts) -> str:

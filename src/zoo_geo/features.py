@@ -113,7 +113,8 @@ class Features:
         if told and not self.allow_sensitive:
             raise InputError(
                 "features need to say nothing about origin, nationality or religion; got names that suggest "
-                f"it ({examples(told)}). Drop them; allow_sensitive=True lets them in."
+                f"it ({examples(told)}). Drop them, or name the columns to use; "
+                "build_peers(allow_sensitive=True) lets them in."
             )
         if told:
             self.notices.append(
@@ -155,6 +156,31 @@ def read_features(table: pd.DataFrame, areas: Areas | None, *, allow_sensitive: 
     found = Features(codes, order, frame.reset_index(drop=True), areas, allow_sensitive)
     _check_map(found)
     return found
+
+
+def tidied(table: pd.DataFrame) -> pd.DataFrame:
+    """Return features with NaN for the missing codes of CBS; columns that are no numbers stay as they are.
+
+    Parameters
+    ----------
+    table
+        One column per feature; not modified.
+
+    Examples
+    --------
+    >>> tidied(pd.DataFrame({"homes": ["12", "."], "kind": ["park", "centre"]}))["homes"].tolist()
+    [12.0, nan]
+    """
+    named = table.rename(columns=str)
+    return pd.DataFrame({name: _tidy(named[name]) for name in named.columns}, index=table.index)
+
+
+def _tidy(column: pd.Series) -> pd.Series:
+    """Return a column as numbers where it holds nothing else."""
+    problems = Problems()
+    reader = FigureReader(column.to_frame(), np.full(len(column), ""), problems)
+    figures = reader.read(str(column.name))
+    return column if problems else pd.Series(figures.numbers, column.index)
 
 
 def _codes(index: pd.Index, what: str, problems: Problems) -> pd.Index:

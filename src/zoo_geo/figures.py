@@ -97,13 +97,20 @@ class FigureReader:
                 broken = ~np.isnan(numbers) & (numbers != np.rint(numbers))
                 self._note(f"{label} needs to be whole counts", "fractions", broken, numbers, _DECIMAL, rows)
 
-    def check_within(self, observed: Figures, exposure: Figures) -> None:
+    def check_units(self, units: Figures, events: Figures) -> None:
+        """Note distinct units that exceed their events, and events of nobody."""
+        self.check_within(units, events, "distinct units")
+        nobody = (units.numbers == 0) & (events.numbers > 0)
+        need = f"{units.label} needs to be 1 or more where {events.label} is"
+        self._note(need, "0", nobody, events.numbers, rows=units.rows)
+
+    def check_within(self, observed: Figures, exposure: Figures, why: str) -> None:
         """Note counts that exceed what they are out of."""
         above = observed.numbers > exposure.numbers
         pairs = zip(observed.numbers[above].tolist(), exposure.numbers[above].tolist(), strict=True)
         shown = np.full(len(above), None, dtype=object)
         shown[above] = [f"{count:.15g} of {most:.15g}" for count, most in pairs]
-        need = f"{observed.label} needs to be at most {exposure.label} (binomial)"
+        need = f"{observed.label} needs to be at most {exposure.label} ({why})"
         self._note(need, "more", above, shown, rows=observed.rows)
 
     def _note(
@@ -138,11 +145,11 @@ def _numbers(column: pd.Series) -> tuple[np.ndarray, np.ndarray]:
     return values, np.isnan(values) & ~empty.to_numpy()
 
 
-def joined_status(observed: Figures, exposure: Figures | None) -> np.ndarray:
+def joined_status(observed: Figures, exposure: Figures | None, units: Figures | None) -> np.ndarray:
     """Return the status of cells: missing before secret before no exposure, shape (n_rows,)."""
-    if exposure is None:
-        return observed.status
-    none = np.where(exposure.numbers == 0, NO_EXPOSURE, OK)
-    reasons = np.stack([observed.status, exposure.status, none])
+    known = [each.status for each in (observed, exposure, units) if each is not None]
+    if exposure is not None:
+        known.append(np.where(exposure.numbers == 0, NO_EXPOSURE, OK))
+    reasons = np.stack(known)
     first = np.where(reasons == OK, len(STATUSES), reasons).min(axis=0)
     return np.where(first == len(STATUSES), OK, first).astype(np.int8)

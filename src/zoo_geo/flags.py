@@ -280,8 +280,13 @@ def _frame(
     frame = pd.concat([part.reindex(columns=_FLAG_COLUMNS) for part in parts], ignore_index=True)
     rows = frame.pop("row").to_numpy(int)
     frame["class"] = cells["class"].astype(object).to_numpy()[rows]
+    next_door = [detection for detection in detections if detection.reference != "peers"]
     for name in ("n_neighbors", "neighbors_value"):
-        frame[name] = _first_known(detections, name, rows)
+        frame[name] = _first_known(next_door, name, rows)
+    frame["events"] = _first_known(detections, "events", rows)
+    modelled = [detection for detection in detections if detection.reference == "model"]
+    for name in ("ratio_before", "explained"):
+        frame[name] = _first_known(modelled, name, rows)
     for name in ("family", "per"):
         known = {indicator.id: getattr(indicator, name) for indicator in detections[0].indicators}
         frame[name] = frame["indicator"].map(known)
@@ -292,6 +297,7 @@ def _frame(
     )
     listed = _listed(detections, supports, rows, frame["direction"].to_numpy())
     frame["evidence"], frame["n_evidence"], frame["contrary"] = listed
+    frame["agrees"], frame["disagrees"] = _beside(detections, supports, rows, frame["direction"].to_numpy())
     frame["method"] = rules.method
     keys = zip(frame["area"], frame["period"], frame["indicator"], strict=True)
     frame.insert(0, "flag_id", [flag_id(study, *key) for key in keys])
@@ -338,15 +344,32 @@ def _first_known(detections: Sequence[Detection], name: str, rows: np.ndarray) -
 def _listed(
     detections: Sequence[Detection], supports: Sequence[_Support], rows: np.ndarray, direction: np.ndarray
 ) -> tuple[list[str], list[int], list[str]]:
-    """Name the detections that raise each flag in its direction or the other; count kinds of evidence."""
+    """Name the detections that raise each flag, and all that find the other direction; count kinds."""
     raised = np.stack([s.raises[rows] for s in supports], 1)
+    found = np.stack([s.supports[rows] for s in supports], 1)
     same = np.stack([(direction == "high") == s.high[rows] for s in supports], 1)
     kinds = [{d.evidence for d, yes in zip(detections, row, strict=True) if yes} for row in raised & same]
     return (
         _names(detections, raised & same),
         [len(kind) for kind in kinds],
-        _names(detections, raised & ~same),
+        _names(detections, found & ~same),
     )
+
+
+def _beside(
+    detections: Sequence[Detection], supports: Sequence[_Support], rows: np.ndarray, direction: np.ndarray
+) -> tuple[list[str], list[str]]:
+    """Name comparisons, context too, in which the own figure deviates the same way, and those it fits in."""
+    own = [k for k, detection in enumerate(detections) if detection.evidence == "own figure"]
+    named, high = [detections[k] for k in own], direction == "high"
+    same = [supports[k].supports[rows] & (supports[k].high[rows] == high) for k in own]
+    inside = [detection.frame["p_value"].to_numpy()[rows] > _INSIDE for detection in named]
+    agrees, disagrees = (np.reshape(each, (len(own), rows.size)).T for each in (same, inside))
+    return _names(named, agrees), _names(named, disagrees)
+
+
+_INSIDE = 0.05
+"""An area whose p is above this lies inside the 95 % control limits of a comparison."""
 
 
 def _names(detections: Sequence[Detection], chosen: np.ndarray) -> list[str]:
@@ -373,7 +396,7 @@ def _evidence(
 _EVIDENCE_COLUMNS = [
     *KEYS, "detector", "reference", "direction", "label", "status", "expected", "ratio", "ratio_low",
     "ratio_high", "reference_value", "group_observed", "group_expected", "group_ratio", "joins",
-    "joins_expected", "other_value", "other_mean", "statistic", "z", "p_value",
+    "joins_expected", "other_value", "other_mean", "ratio_before", "explained", "statistic", "z", "p_value",
 ]  # fmt: skip
 
 

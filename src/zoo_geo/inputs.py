@@ -1,4 +1,4 @@
-"""What a study reads: map, figures, neighbours and known anomalies, checked together."""
+"""What a study reads: map, figures, features, neighbours, peers and known anomalies, checked together."""
 
 from __future__ import annotations
 
@@ -12,9 +12,13 @@ import pandas as pd
 from zoo_geo.areas import Areas, read_areas
 from zoo_geo.checks import check_columns
 from zoo_geo.errors import InputError, Problems, examples
+from zoo_geo.features import read_features, tidied
 from zoo_geo.panel import Panel
+from zoo_geo.peers import Peers, build_peers
 from zoo_geo.schema import STATUSES
-from zoo_geo.study import IndicatorChoice, Study, TableSource
+from zoo_geo.sections import FeaturesSource, IndicatorChoice, TableSource
+from zoo_geo.strict import nearest
+from zoo_geo.study import Study
 from zoo_geo.tabular import read_table
 from zoo_geo.weights import build_weights, isolates
 
@@ -22,6 +26,8 @@ if TYPE_CHECKING:
     from libpysal.graph import Graph
 
 _TRUTH = ["area", "indicator", "period", "kind"]
+_NEIGHBORS = "neighbors"
+"""Stands for the graph of neighbours in the `exclude` of peers."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,6 +38,8 @@ class Inputs:
     areas: Areas
     panel: Panel
     graph: Graph
+    features: pd.DataFrame | None
+    peers: Peers | None
     truth: pd.DataFrame | None
     notices: tuple[str, ...]
 
@@ -56,6 +64,7 @@ def read_inputs(study: Study, begin: Callable[[str], None] = lambda _: None) -> 
     areas = _attempt(lambda: _read_areas(study), problems)
     begin("tables")
     panels = [_attempt(lambda: _read_panel(study, t, areas, notices), problems) for t in study.tables]  # noqa: B023
+    features = _attempt(lambda: _read_features(study, areas, notices), problems)
     truth = _attempt(lambda: _read_truth(study), problems)
     problems.raise_if_any()
     assert areas is not None
@@ -63,7 +72,12 @@ def read_inputs(study: Study, begin: Callable[[str], None] = lambda _: None) -> 
     begin("neighbours")
     graph = _build_weights(study, areas)
     notices += [*_isolated(graph, len(areas)), *_empty(panel)]
-    return Inputs(study, areas, panel, graph, truth, tuple(notices))
+    peers = None
+    if study.peers:
+        begin("peers")
+        peers = _build_peers(study, areas, graph, features)
+        notices += peers.notices
+    return Inputs(study, areas, panel, graph, features, peers, truth, tuple(notices))
 
 
 def _attempt(read: Callable[[], Any], problems: Problems) -> Any:  # noqa: ANN401
@@ -113,7 +127,7 @@ def _read_panel(study: Study, source: TableSource, areas: Areas | None, notices:
 
 def _figure_columns(chosen: Sequence[IndicatorChoice]) -> set[str]:
     """Return the columns of numbers that some indicators name."""
-    named = [columns for item in chosen for columns in (item.observed, item.exposure)]
+    named = [columns for item in chosen for columns in (item.observed, item.exposure, item.observed_units)]
     return {
         name
         for columns in named
@@ -127,13 +141,94 @@ def _columns(study: Study, chosen: Sequence[IndicatorChoice]) -> dict[str, dict[
     return {
         "observed": {item.id: item.observed for item in chosen},
         "exposure": {item.id: item.exposure for item in chosen if item.exposure is not None},
+        "observed_units": {i.id: i.observed_units for i in chosen if i.observed_units is not None},
         "family": {item.id: item.family for item in chosen},
         "per": {item.id: item.per for item in chosen if item.per is not None},
         "titles": {item.id: study.within(item.title) for item in chosen},
     }
 
 
-def _on_the_map(table: pd.DataFrame, source: TableSource, areas: Areas, notices: list[str]) -> pd.DataFrame:
+def _read_features(study: Study, areas: Areas | None, notices: list[str]) -> pd.DataFrame | None:
+    """Return the features of every area of the map, rows of areas without any empty."""
+    source, problems = study.features, Problems()
+    if source is None:
+        return None
+    table = read_table(source.path, [source.area], set(source.columns) or None)
+    try:
+        if not check_columns([source.area, *source.columns], table.columns, problems):
+            problems.raise_if_any()
+        if areas is not None:
+            table = _on_the_map(table, source, areas, notices)
+            notices += _not_in(table[source.area], source, areas)
+        frame = table.set_index(source.area)[list(source.columns) or table.columns.drop(source.area)]
+        checked = read_features(frame, areas, allow_sensitive=False)
+        checked.check_sensitive(map(str, checked.frame))
+    except InputError as error:
+        raise error.within(source.path.name) from None
+    features = tidied(checked.frame.set_axis(checked.codes.astype(object), axis=0))
+    if areas is None:
+        return features
+    _check_names(study, features, areas)
+    return features.reindex(areas.codes)
+
+
+def _check_names(study: Study, features: pd.DataFrame, areas: Areas) -> None:
+    """Raise where peers or detectors name features that are not there, or text where numbers are needed."""
+    problems, columns = Problems(), list(map(str, features))
+    numbers = list(map(str, features.select_dtypes("number")))
+
+    def check(at: str, named: Sequence[str], known: Sequence[str], what: str) -> None:
+        for name in named:
+            if name not in known:
+                problems.add(f'{at} needs to be {what}; got "{name}".{nearest(name, known)}')
+
+    if rules := study.peers:
+        classes = [*columns, *areas.parents]
+        check("peers.columns", [*rules.columns], columns, "columns of the features")
+        check("peers.weights", [*rules.weights], columns, "of columns of the features")
+        check("peers.within", [rules.within] if rules.within else [], classes, "a feature or parent level")
+        check("peers.exclude", rules.exclude, [_NEIGHBORS, *classes], "neighbors, features or parent levels")
+    for number, detector in enumerate(study.detectors, 1):
+        kind, _, name = str(getattr(detector, "reference", "")).partition(":")
+        if kind == "stratum":
+            check(f"detectors[{number}].reference", [name], columns, "stratum: and a column of the features")
+        used = getattr(detector, "adjust", ()) or (columns if kind == "model" else ())
+        check(f"detectors[{number}].adjust", used, numbers, "columns of numbers of the features")
+    try:
+        problems.raise_if_any()
+    except InputError as error:
+        raise error.within(study.path.name or "study") from None
+
+
+def _build_peers(study: Study, areas: Areas, graph: Graph, features: pd.DataFrame | None) -> Peers:
+    """Find the areas that are alike."""
+    rules = study.peers
+    assert rules is not None
+    assert features is not None
+    classes = [name for name in (rules.within, *rules.exclude) if name in features]
+    used = features[list(dict.fromkeys([*(rules.columns or features), *classes]))]
+    try:
+        return build_peers(
+            used,
+            None if rules.k == "all" else rules.k,
+            areas=areas,
+            method=rules.method,
+            within=rules.within,
+            exclude=[graph if name == _NEIGHBORS else name for name in rules.exclude],
+            scaling=rules.scaling,
+            weights=rules.weights,
+            missing=rules.missing,
+            max_distance=rules.max_distance,
+            groups=rules.groups,
+            seed=study.study.seed,
+        )
+    except InputError as error:
+        raise error.within(f"{study.path.name or 'study'}: peers") from None
+
+
+def _on_the_map(
+    table: pd.DataFrame, source: TableSource | FeaturesSource, areas: Areas, notices: list[str]
+) -> pd.DataFrame:
     """Refuse or drop rows of areas that are not on the map."""
     codes = table[source.area]
     known = codes.isna() | _text(codes).isin(areas.codes)
@@ -169,7 +264,7 @@ def _lost_zeros(codes: pd.Series, known: pd.Index) -> str:
     return ""
 
 
-def _not_in(codes: pd.Series, source: TableSource, areas: Areas) -> list[str]:
+def _not_in(codes: pd.Series, source: TableSource | FeaturesSource, areas: Areas) -> list[str]:
     """Note areas of the map that a table lacks; water has no figures."""
     absent = areas.codes[~areas.codes.isin(_text(codes)) & ~areas.frame["water"].to_numpy(bool)]
     if not len(absent):
@@ -191,7 +286,10 @@ def _joined(panels: Sequence[Panel], study: Study) -> Panel:
     order = np.argsort([list(units).index(item.id) for item in indicators])
 
     def together(name: str) -> np.ndarray:
-        return np.concatenate([getattr(panel, name) for panel in whole], axis=1)[:, order]
+        cubes = [getattr(panel, name) for panel in whole]
+        blank = [np.full(panel.observed.shape, np.nan) for panel in whole]
+        known = [each if cube is None else cube for cube, each in zip(cubes, blank, strict=True)]
+        return np.concatenate(known, axis=1)[:, order]
 
     return Panel(
         areas,
@@ -201,6 +299,7 @@ def _joined(panels: Sequence[Panel], study: Study) -> Panel:
         together("exposure"),
         together("status"),
         tuple(notice for panel in whole for notice in panel.notices),
+        together("events") if any(panel.events is not None for panel in whole) else None,
     )
 
 
@@ -213,9 +312,12 @@ def _widened(panel: Panel, areas: pd.Index, periods: tuple[str, ...]) -> Panel:
     where = np.ix_(rows, np.arange(shape[1]), columns)
     observed, exposure = np.full(shape, np.nan), np.full(shape, np.nan)
     status = np.full(shape, STATUSES.index("missing"), dtype=panel.status.dtype)
-    for wide, given in ((observed, panel.observed), (exposure, panel.exposure), (status, panel.status)):
+    cubes = [(observed, panel.observed), (exposure, panel.exposure), (status, panel.status)]
+    events = None if panel.events is None else np.full(shape, np.nan)
+    for wide, given in (*cubes, *([] if events is None else [(events, panel.events)])):
         wide[where] = given
-    return replace(panel, areas=areas, periods=periods, observed=observed, exposure=exposure, status=status)
+    changed = replace(panel, areas=areas, periods=periods, observed=observed, exposure=exposure)
+    return replace(changed, status=status, events=events)
 
 
 def _read_truth(study: Study) -> pd.DataFrame | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -14,42 +14,14 @@ from zoo_geo import cbs
 from zoo_geo.checks import check_columns, nearest_name, row_labels, text_codes
 from zoo_geo.errors import InputError, Problems, examples
 from zoo_geo.figures import MISSING, NO_EXPOSURE, SECRET, FigureReader, Figures, Need, joined_status
+from zoo_geo.indicators import Indicator, one_each, read_indicators
 from zoo_geo.schema import STATUSES
-
-FAMILIES = {"poisson": 1000.0, "binomial": 100.0, "gaussian": 1.0}
-"""Family to the exposure that values are per, unless the caller says otherwise."""
 
 ALL = "all"
 """The period of a table that has none."""
 
 Columns = Mapping[str, str | Mapping[str, str]]
 """Indicator to column, or to a column per period."""
-
-
-@dataclass(frozen=True)
-class Indicator:
-    """What a column of figures is.
-
-    Parameters
-    ----------
-    id
-        Short name, as in the study file.
-    family
-        ``poisson`` (whole counts per exposure), ``binomial`` (count out of exposure) or ``gaussian``
-        (value, exposure is its weight).
-    per
-        Exposure that values are shown per, e.g. 1000 residents.
-    title
-        Title for readers.
-    unit
-        What one unit of it is.
-    """
-
-    id: str
-    family: str = "poisson"
-    per: float = 1000.0
-    title: str = ""
-    unit: str = ""
 
 
 @dataclass(frozen=True, eq=False)
@@ -70,6 +42,9 @@ class Panel:
         Same shape; index into `zoo_geo.schema.STATUSES`: ok, missing, secret or no_exposure.
     notices
         What is worth knowing, one sentence each.
+    events
+        Same shape: the events behind counts of distinct units (``observed_units=``), NaN elsewhere; None
+        where no indicator has them.
     """
 
     areas: pd.Index
@@ -79,9 +54,11 @@ class Panel:
     exposure: np.ndarray
     status: np.ndarray
     notices: tuple[str, ...] = ()
+    events: np.ndarray | None = None
 
     def __post_init__(self) -> None:
-        for array in (self.observed, self.exposure, self.status):
+        arrays = (self.observed, self.exposure, self.status, self.events)
+        for array in (each for each in arrays if each is not None):
             array.flags.writeable = False  # detectors share what they make of a panel
 
     def __repr__(self) -> str:
@@ -121,6 +98,7 @@ class Panel:
                 "exposure": self.exposure.ravel(),
                 "status": pd.Index(STATUSES).take(self.status.ravel().astype(np.intp)),
             }
+            | ({} if self.events is None else {"events": self.events.ravel()})
         )
 
     @classmethod
@@ -135,6 +113,7 @@ class Panel:
         family: str | Mapping[str, str] = "poisson",
         per: float | Mapping[str, float] | None = None,
         titles: Mapping[str, str] | None = None,
+        observed_units: Columns | None = None,
     ) -> Panel:
         """Make a panel of a wide table: one row per area (and period), columns of figures.
 
@@ -159,6 +138,10 @@ class Panel:
             Exposure that values are per: one for all, or by indicator; 1000, 100 and 1 when not given.
         titles
             Indicator to title.
+        observed_units
+            Indicator to column of the distinct subjects behind its events, or to ``{period: column}``: for
+            counts that come in bursts, as one case file can hold a thousand transactions. They are what is
+            observed and tested then; the events stay in `Panel.events`.
 
         Raises
         ------
@@ -174,8 +157,8 @@ class Panel:
         problems = Problems()
         table = table.reset_index() if area == table.index.name and area not in table else table
         columns = _by_indicator(observed)
-        indicators = _indicators(columns, family, per, titles, problems)
-        sources = list(_sources(columns, exposure, period, indicators, problems))
+        indicators = read_indicators(columns, family, per, titles, problems)
+        sources = list(_sources(columns, exposure, observed_units, period, indicators, problems))
         named = [
             area,
             *([period] if period else []),
@@ -199,7 +182,8 @@ class Panel:
     ) -> Panel:
         """Make a panel of a long table: ``area``, ``indicator``, ``period``, ``observed``, ``exposure``.
 
-        ``period`` may be left out, and ``exposure`` where all indicators are gaussian. The rest is as
+        ``period`` may be left out, and ``exposure`` where all indicators are gaussian. A column ``units``
+        holds the distinct subjects behind the events, empty for indicators that have none. The rest is as
         in `Panel.from_frame`.
 
         Raises
@@ -215,13 +199,13 @@ class Panel:
         """
         problems = Problems()
         period = "period" if "period" in long else None
-        named = ["area", "indicator", "observed", *(["exposure"] if "exposure" in long else [])]
+        named = ["area", "indicator", "observed", *(name for name in ("exposure", "units") if name in long)]
         if not check_columns(named, long.columns, problems):
             problems.raise_if_any()
         rows = _Rows.of(long, "area", period, problems)
         ids = text_codes(long["indicator"], "indicators (column 'indicator')", problems)
         indicator_at, known = pd.factorize(ids)
-        indicators = _indicators(known, family, per, titles, problems)
+        indicators = read_indicators(known, family, per, titles, problems)
         what = "area x indicator x period"
         _check_repeated([rows.area_at, indicator_at, rows.period_at], rows, what, problems)
         reader = FigureReader(long, rows.codes, problems)
@@ -235,17 +219,19 @@ class _Source(NamedTuple):
     indicator: Indicator
     observed: str
     exposure: str | None
+    units: str | None
     period: str | None
 
     @property
     def columns(self) -> list[str]:
         """Return the columns that it names."""
-        return [name for name in (self.observed, self.exposure) if name is not None]
+        return [name for name in (self.observed, self.exposure, self.units) if name is not None]
 
     def read(self, reader: FigureReader) -> _Block:
         """Return its figures."""
         exposure = None if self.exposure is None else reader.read(self.exposure)
-        return _Block(self.indicator, self.period, reader.read(self.observed), exposure)
+        units = None if self.units is None else reader.read(self.units)
+        return _Block(self.indicator, self.period, reader.read(self.observed), exposure, units)
 
 
 class _Block(NamedTuple):
@@ -255,6 +241,7 @@ class _Block(NamedTuple):
     period: str | None
     observed: Figures
     exposure: Figures | None
+    units: Figures | None
 
     def needs(self) -> Iterator[Need]:
         """Yield what the family asks of the figures."""
@@ -263,6 +250,8 @@ class _Block(NamedTuple):
             yield Need(self.observed, whole=True)
         if self.exposure is not None:
             yield Need(self.exposure, whole=family == "binomial")
+        if self.units is not None:
+            yield Need(self.units, whole=True)
 
 
 @dataclass(frozen=True)
@@ -313,59 +302,17 @@ def _by_indicator(columns: str | Iterable[str] | Columns) -> dict[str, str | Map
     return {column: column for column in columns}
 
 
-def _indicators(
-    ids: Iterable[str],
-    family: str | Mapping[str, str],
-    per: float | Mapping[str, float] | None,
-    titles: Mapping[str, str] | None,
-    problems: Problems,
-) -> tuple[Indicator, ...]:
-    """Return the indicators, and note what is wrong with their options."""
-    listed = list(ids)
-    if not listed:
-        problems.add("observed needs to name an indicator; got none.")
-    families = _one_each("family", family, listed, problems)
-    pers = _one_each("per", per, listed, problems)
-    texts = _one_each("titles", titles, listed, problems)
-    return tuple(
-        _indicator(id, families.get(id) or "poisson", pers.get(id), texts.get(id) or "", problems)
-        for id in listed
-    )
-
-
-def _one_each(option: str, given: object, ids: list[str], problems: Problems) -> dict[str, Any]:
-    """Return an option by indicator, whether it is given once or by indicator."""
-    if not isinstance(given, Mapping):
-        return dict.fromkeys(ids, given)
-    for id in given:
-        if id not in ids:
-            listed, hint = ", ".join(ids), nearest_name(str(id), ids)
-            problems.add(f"{option} needs to name indicators ({listed}); got {id!r}.{hint}")
-    return dict(given)
-
-
-def _indicator(id: str, family: str, per: float | None, title: str, problems: Problems) -> Indicator:
-    """Return one indicator with the default of its family, and note options that cannot be."""
-    if family not in FAMILIES:
-        hint = nearest_name(str(family), FAMILIES)
-        problems.add(f"family of {id!r} needs to be {', '.join(FAMILIES)}; got {family!r}.{hint}")
-        family = "poisson"
-    per = FAMILIES[family] if per is None else per
-    if isinstance(per, bool) or not isinstance(per, (int, float)) or not 0 < per < math.inf:
-        problems.add(f"per of {id!r} needs to be a number above 0; got {per!r}.")
-        per = FAMILIES[family]
-    return Indicator(id, family, float(per), title)
-
-
 def _sources(
     observed: dict[str, str | Mapping[str, str]],
     exposure: str | Columns | None,
+    units: Columns | None,
     period: str | None,
     indicators: tuple[Indicator, ...],
     problems: Problems,
 ) -> Iterator[_Source]:
     """Yield where the figures of each indicator (and period) stand, and note contradictions."""
-    exposures = _one_each("exposure", exposure, list(observed), problems)
+    exposures = one_each("exposure", exposure, list(observed), problems)
+    distinct = one_each("observed_units", units or {}, list(observed), problems)
     split = {id for id, columns in observed.items() if isinstance(columns, Mapping)}
     if split and period is not None:
         what = "observed needs to be plain columns with period="
@@ -376,14 +323,27 @@ def _sources(
         problems.add(f"{what}; got none ({examples(plain, len(observed))}). Name the period of those too.")
     for indicator in indicators:
         columns = observed[indicator.id]
+        if indicator.id in distinct and indicator.family == "gaussian":
+            problems.add(f"observed_units of {indicator.id} needs to be of counts; got values (gaussian).")
         pairs = columns.items() if isinstance(columns, Mapping) else [(None, columns)]
         for when, column in pairs:
             out_of = exposures.get(indicator.id)
             out_of = out_of.get(when) if isinstance(out_of, Mapping) else out_of
+            behind = distinct.get(indicator.id)
+            behind = (
+                _in_period(behind, when, indicator.id, problems) if isinstance(behind, Mapping) else behind
+            )
             if out_of is None and indicator.family != "gaussian":
                 place = indicator.id if when is None else f"{indicator.id} in {when}"
                 problems.add(f"exposure of {place} needs to be a column ({indicator.family}); got none.")
-            yield _Source(indicator, column, out_of, None if when is None else str(when))
+            yield _Source(indicator, column, out_of, behind, None if when is None else str(when))
+
+
+def _in_period(columns: Mapping[str, str], when: str | None, id: str, problems: Problems) -> str | None:
+    """Return the column of a period, and note where there is none."""
+    if when not in columns:
+        problems.add(f"observed_units of {id} needs to have the periods of observed; got none of {when}.")
+    return columns.get(str(when))
 
 
 def _long_blocks(
@@ -395,7 +355,7 @@ def _long_blocks(
 ) -> Iterator[_Block]:
     """Yield the figures of one indicator after the other."""
     observed = reader.read("observed")
-    exposure = reader.read("exposure") if "exposure" in long else None
+    exposure, units = (reader.read(name) if name in long else None for name in ("exposure", "units"))
     order = np.argsort(indicator_at, kind="stable")
     parts = np.split(order, np.flatnonzero(np.diff(indicator_at[order])) + 1)
     for indicator, rows in zip(indicators, parts, strict=False):
@@ -405,7 +365,10 @@ def _long_blocks(
         if indicator.family != "gaussian" and out_of is None:
             need = f"exposure of {indicator.id} needs to be in a column 'exposure' ({indicator.family})"
             problems.add(f"{need}; got no such column.")
-        yield _Block(indicator, None, observed.at(rows, f"observed of {indicator.id}"), out_of)
+        behind = None if units is None else units.at(rows, f"units of {indicator.id}")
+        if behind is not None and (behind.status == MISSING).all():
+            behind = None
+        yield _Block(indicator, None, observed.at(rows, f"observed of {indicator.id}"), out_of, behind)
 
 
 def _check_repeated(keys: list[np.ndarray], rows: _Rows, what: str, problems: Problems) -> None:
@@ -427,23 +390,28 @@ def _assemble(
     reader.check_counts(need for block in blocks for need in block.needs())
     for block in blocks:
         if block.indicator.family == "binomial" and block.exposure is not None:
-            reader.check_within(block.observed, block.exposure)
+            reader.check_within(block.units or block.observed, block.exposure, "binomial")
+        if block.units is not None:
+            reader.check_units(block.units, block.observed)
     problems.raise_if_any()
     named = {block.period for block in blocks if block.period is not None}
     periods = sorted(named or set(rows.periods), key=_by_number)
     shape = (len(rows.areas), len(indicators), len(periods))
     observed, exposure = np.full(shape, np.nan), np.full(shape, np.nan)
-    status = np.full(shape, MISSING, dtype=np.int8)
+    status, events = np.full(shape, MISSING, dtype=np.int8), np.full(shape, np.nan)
     own_period = pd.Index(periods).get_indexer(rows.periods)[rows.period_at]
     for block in blocks:
         where = block.observed.rows
         period_at = own_period[where] if block.period is None else periods.index(block.period)
         cells = rows.area_at[where], indicators.index(block.indicator), period_at
-        observed[cells] = block.observed.numbers
+        observed[cells] = (block.units or block.observed).numbers
+        if block.units is not None:
+            events[cells] = block.observed.numbers
         exposure[cells] = 1.0 if block.exposure is None else block.exposure.numbers
-        status[cells] = joined_status(block.observed, block.exposure)
-    notices = (*_code_notices(reader.coded), *_status_notices(status))
-    return Panel(rows.areas, indicators, tuple(periods), observed, exposure, status, notices)
+        status[cells] = joined_status(block.observed, block.exposure, block.units)
+    notices = (*_code_notices(reader.coded), *_status_notices(status), *_units_notices(blocks))
+    kept = events if any(block.units for block in blocks) else None
+    return Panel(rows.areas, indicators, tuple(periods), observed, exposure, status, notices, kept)
 
 
 def _by_number(period: str) -> tuple[float, str]:
@@ -466,3 +434,17 @@ def _status_notices(status: np.ndarray) -> Iterator[str]:
     for at, text in words.items():
         if count := int((status == at).sum()):
             yield f"{count:,} of {status.size:,} cells {text}."
+
+
+def _units_notices(blocks: Iterable[_Block]) -> Iterator[str]:
+    """Say which indicators are counted by distinct units, and of how many events."""
+    sums: dict[str, list[float]] = {}
+    names: dict[str, str] = {}
+    for block in blocks:
+        if block.units is not None:
+            total = sums.setdefault(block.indicator.id, [0.0, 0.0])
+            names.setdefault(block.indicator.id, block.units.label)
+            for place, figures in enumerate((block.units, block.observed)):
+                total[place] += float(np.nansum(figures.numbers))
+    for id, (units, events) in sums.items():
+        yield f"{id} is counted by distinct units ({names[id]}): {units:,.0f} behind {events:,.0f} events."

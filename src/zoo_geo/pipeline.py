@@ -91,7 +91,8 @@ def run(study: str | Path | Study, out: str | Path, progress: Progress | None = 
         The study file or its data are wrong: one line per problem, all together.
     """
     study = study if isinstance(study, Study) else load_study(study)
-    steps = _Steps(progress, 6 + len(study.detectors) + study.outputs.page + study.outputs.plots)
+    more = (study.peers is not None) + study.outputs.page + study.outputs.plots
+    steps = _Steps(progress, 6 + len(study.detectors) + more)
     with results_folder(out) as folder:
         inputs = read_inputs(study, steps.begin)
         detections = tuple(_detect(inputs, steps))
@@ -131,7 +132,14 @@ class _Steps:
 def _detect(inputs: Inputs, steps: _Steps) -> Iterable[Detection]:
     for name, detector in zip(inputs.study.detector_names(), inputs.study.detectors, strict=True):
         steps.begin(f"{name} {getattr(detector, 'reference', '')}".strip())
-        yield detector.detect(inputs.panel, inputs.graph, areas=inputs.areas, seed=inputs.study.study.seed)
+        alike = getattr(detector, "reference", "") == "peers"
+        yield detector.detect(
+            inputs.panel,
+            inputs.peers if alike else inputs.graph,
+            areas=inputs.areas,
+            features=inputs.features,
+            seed=inputs.study.study.seed,
+        )
 
 
 def _flagged(inputs: Inputs, detections: Sequence[Detection]) -> Flags:
@@ -201,6 +209,7 @@ def _report(
         truth=inputs.truth,
         notices=inputs.notices,
         structure=structure,
+        peers=inputs.peers,
     )
 
 

@@ -8,6 +8,8 @@ defaults what may be left out. Limits and a sentence of documentation stand in t
 from __future__ import annotations
 
 import difflib
+import inspect
+import re
 import types
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping
@@ -265,8 +267,10 @@ class Table(Kind):
 
     def schema(self) -> dict[str, Any]:
         """Return the keys, with the sentence and the default of each."""
+        told = _documented(self.type)
         properties = {
-            name: {**self.kinds[name].schema(), **_notes(item)} for name, item in self.fields.items()
+            name: {**self.kinds[name].schema(), **told.get(name, {}), **_notes(item)}
+            for name, item in self.fields.items()
         }
         required = self._required()
         return {
@@ -343,6 +347,18 @@ def _notes(item: Field[Any]) -> dict[str, Any]:
     doc = {"description": item.metadata["doc"]} if "doc" in item.metadata else {}
     plain = isinstance(default, str | int | float | bool | tuple | dict) and default not in ((), {})
     return {**doc, **({"default": list(default) if isinstance(default, tuple) else default} if plain else {})}
+
+
+def _documented(type_: type) -> dict[str, dict[str, str]]:
+    """Read what the numpydoc text of a dataclass says of its fields."""
+    text = inspect.cleandoc(type_.__doc__ or "")
+    section = re.search(r"^Parameters\n-+\n(.*?)(?=\n\n\w[^\n]*\n-+\n|\Z)", text, re.S | re.M)
+    parts = re.findall(r"^(\w[\w, ]*)\n((?: {4}.*(?:\n|\Z)|\n)+)", section[1] if section else "", re.M)
+    return {
+        name.strip(): {"description": " ".join(said.split())}
+        for names, said in parts
+        for name in names.split(",")
+    }
 
 
 def _default(item: Field[Any]) -> Any:

@@ -3,24 +3,33 @@
 # ruff: noqa: RUF009  (`key` returns a dataclass field)
 from __future__ import annotations
 
-import re
 import tomllib
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any, Literal, TypeVar, cast
+from typing import Any, TypeVar, cast
 
 from zoo_geo.errors import Problems, StudyError, examples
 from zoo_geo.schema import COLUMNS
+from zoo_geo.sections import (
+    About,
+    AreasSource,
+    FeaturesSource,
+    FlagRules,
+    IndicatorChoice,
+    Language,
+    Outputs,
+    PeerRules,
+    PriorityRules,
+    TableSource,
+    Text,
+    Truth,
+    Weights,
+)
 from zoo_geo.strict import INVALID, Kind, Listing, Table, Tagged, key, nearest
 
-Language = Literal["nl", "en"]
-Format = Literal["geoparquet", "gpkg", "geojson", "csv"]
-
-_ID = {"pattern": re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*"), "form": "of letters, digits, _ . and -"}
-_FILLED = {"pattern": re.compile(r"(?s).*\S.*"), "form": "that is not empty"}
 TABLE_SUFFIXES = (".csv", ".parquet")
 _RESERVED = {*COLUMNS, "name", "water", "geometry", "geom", "fid"}
 
@@ -36,135 +45,6 @@ def _detectors() -> Kind:
     return Listing(Tagged("type", registry()), least=1)
 
 
-@dataclass(frozen=True)
-class Text:
-    """A text in the languages of the study."""
-
-    nl: str = key("In Dutch.", "")
-    en: str = key("In English.", "")
-
-    def within(self, language: Language) -> str:
-        """Return the text in a language, else in the other one."""
-        return getattr(self, language) or self.nl or self.en
-
-
-@dataclass(frozen=True)
-class About:
-    """What the study is called and how it is run."""
-
-    id: str = key("Short name; part of every flag's id.", **_ID)
-    title: str = key("Title on the page and in the report.", "")
-    language: Language = key("Language of sentences, page and report.", "nl")
-    alpha: float = key("Share of flags that may be chance (false-discovery rate).", 0.05, above=0, below=1)
-    seed: int = key("Start of all random draws.", 7, least=0)
-    allow_outside: bool = key("Whether paths may leave the folder of the study file.", False)
-
-
-@dataclass(frozen=True)
-class AreasSource:
-    """Where the areas come from."""
-
-    path: Path = key("GeoPackage, GeoParquet, GeoJSON or shapefile, relative to the study file.")
-    layer: str | None = key("Layer of the file, where it holds several.", None, **_FILLED)
-    id: str | None = key("Column with the code of the area.", None, **_FILLED)
-    name: str | None = key("Column with the name of the area.", None, **_FILLED)
-    parents: dict[str, str] = key("Levels above, smallest first, and their code columns.", {}, **_FILLED)
-    water: str | None = key("Column that says which areas are water.", None, **_FILLED)
-
-
-@dataclass(frozen=True)
-class Weights:
-    """Which areas are neighbours; options are named as in libpysal."""
-
-    method: Literal["queen", "rook", "knn", "distance_band", "kernel"] = key("Rule.", "queen")
-    tolerance: float = key("Metres within which borders count as touching.", 0.0, least=0)
-    vertices: bool | None = key("Queen by shared vertices: faster, for maps with clean borders.", None)
-    k: int | None = key("Number of nearest neighbours.", None, least=1)
-    threshold: float | None = key("Largest distance between neighbours, in metres.", None, above=0)
-    binary: bool | None = key("Whether every neighbour within the distance counts alike.", None)
-    alpha: float | None = key("Power of the distance decay.", None)
-    kernel: str | None = key("Shape of the kernel.", None, **_FILLED)
-    bandwidth: float | None = key("Width of the kernel, in metres.", None, above=0)
-
-    @property
-    def options(self) -> dict[str, Any]:
-        """The options that are given, without method and tolerance."""
-        names = [item.name for item in fields(self) if item.name not in ("method", "tolerance")]
-        return {name: getattr(self, name) for name in names if getattr(self, name) is not None}
-
-
-@dataclass(frozen=True)
-class TableSource:
-    """A table of figures, one row per area (and period)."""
-
-    id: str = key("Name of the table within the study.", **_ID)
-    path: Path = key("A .csv or .parquet file, relative to the study file.")
-    area: str = key("Column with the code of the area.", **_FILLED)
-    period: str | None = key("Column with the period, for one row per area and period.", None, **_FILLED)
-    unknown_areas: Literal["error", "drop"] = key(
-        "What to do with rows of areas that are not on the map.", "error"
-    )
-
-
-@dataclass(frozen=True)
-class IndicatorChoice:
-    """What is counted or measured, and out of what."""
-
-    id: str = key("Short name.", **_ID)
-    observed: str | dict[str, str] = key("Column with what was seen; or one column per period.", **_FILLED)
-    theme: str = key("Theme that it belongs to.", "")
-    title: str | Text = key("Title, in one language or both.", "")
-    unit: str | Text = key("What the exposure counts, in the plural: 'residents'.", "")
-    table: str | None = key("Table that holds it; may be left out where there is one table.", None)
-    exposure: str | dict[str, str] | None = key(
-        "Column with the exposure; or one column per period.", None, **_FILLED
-    )
-    family: Literal["poisson", "binomial", "gaussian"] = key("Counts, counts out of, or values.", "poisson")
-    per: float | None = key("Exposure that rates are per: 1000, binomial 100, gaussian 1.", None, above=0)
-
-
-@dataclass(frozen=True)
-class FlagRules:
-    """When a deviation becomes a flag."""
-
-    method: Literal["bh", "by", "holm", "bonferroni"] = key("Correction for multiple testing.", "bh")
-    min_ratio: float = key("Smallest ratio (or, below, its inverse) that matters.", 1.0, least=1)
-    min_excess: float = key("Smallest difference from the expected number that matters.", 0.0, least=0)
-    min_count: float = key("Smallest count that a statement is made about.", 5, least=0)
-    context: tuple[str, ...] = key(
-        "Detectors that stand beside a flag but raise none, as 'deviation:national'.", ()
-    )
-
-
-@dataclass(frozen=True)
-class PriorityRules:
-    """What can be followed up."""
-
-    capacity: int = key("Number of flags that can be followed up, in all or per `per`.", 20, least=1)
-    per: str | None = key("Level above that has this capacity each.", None)
-    direction: Literal["high", "low"] = key("Which deviations are followed up.", "high")
-
-
-@dataclass(frozen=True)
-class Outputs:
-    """What is written."""
-
-    formats: tuple[Format, ...] = key("Formats of the tables.", ("geoparquet", "gpkg", "geojson", "csv"))
-    csv_bom: bool = key("Whether csv files begin with the mark that Excel wants.", False)
-    csv_dialect: Literal["international", "nl"] = key(
-        "Commas and decimal points, or semicolons and decimal commas.", "international"
-    )
-    page: bool = key("Whether the map page is made.", True)
-    plots: bool = key("Whether funnel plots are drawn, of the last period of each indicator.", False)
-
-
-@dataclass(frozen=True)
-class Truth:
-    """Planted anomalies, where the figures are made up."""
-
-    path: Path = key("A table with columns area, indicator, period, kind and ratio.")
-
-
 @dataclass(frozen=True, kw_only=True)
 class Study:
     """A study file, checked.
@@ -177,6 +57,8 @@ class Study:
     weights: Weights = key("Neighbours.", Weights())
     tables: tuple[TableSource, ...] = key("Tables of figures.", at_least=1)
     indicators: tuple[IndicatorChoice, ...] = key("Indicators.", at_least=1)
+    features: FeaturesSource | None = key("Features of the areas.", None)
+    peers: PeerRules | None = key("Areas that are alike.", None)
     detectors: tuple[Any, ...] = key("Detectors, each with its options.", kind=_detectors)
     flags: FlagRules = key("Rules of flagging.", FlagRules())
     priority: PriorityRules = key("Follow-up.", PriorityRules())
@@ -205,7 +87,7 @@ class Study:
 
 
 _Check = Callable[[SimpleNamespace, Problems], None]
-_Source = TypeVar("_Source", AreasSource, TableSource, Truth)
+_Source = TypeVar("_Source", AreasSource, TableSource, FeaturesSource, Truth)
 
 
 def load_study(path: str | Path) -> Study:
@@ -276,6 +158,11 @@ def _check_truth_path(draft: SimpleNamespace, problems: Problems) -> None:
         draft.truth = _located(draft.truth, "truth", draft, problems, TABLE_SUFFIXES)
 
 
+def _check_features_path(draft: SimpleNamespace, problems: Problems) -> None:
+    if draft.features:
+        draft.features = _located(draft.features, "features", draft, problems, TABLE_SUFFIXES)
+
+
 def _check_table_paths(draft: SimpleNamespace, problems: Problems) -> None:
     draft.tables = tuple(
         _located(table, at, draft, problems, TABLE_SUFFIXES) for at, table in _numbered("tables", draft)
@@ -338,22 +225,25 @@ def _check_periods(draft: SimpleNamespace, problems: Problems) -> None:
                 f"{at}.observed needs to be one column; got one per period. "
                 f"Table {indicator.table} has a period column already."
             )
-        if isinstance(indicator.exposure, dict):
-            _check_same_periods(indicator.observed, indicator.exposure, at, problems)
+        for name in ("exposure", "observed_units"):
+            if isinstance(columns := getattr(indicator, name), dict):
+                _check_same_periods(indicator.observed, columns, f"{at}.{name}", problems)
 
 
 def _check_same_periods(
-    observed: str | dict[str, str], exposure: dict[str, str], at: str, problems: Problems
+    observed: str | dict[str, str], columns: dict[str, str], at: str, problems: Problems
 ) -> None:
-    odd = sorted(set(observed if isinstance(observed, dict) else ()) ^ set(exposure))
+    odd = sorted(set(observed if isinstance(observed, dict) else ()) ^ set(columns))
     if odd:
-        problems.add(f"{at}.exposure needs to have the periods of observed; got others ({examples(odd)}).")
+        problems.add(f"{at} needs to have the periods of observed; got others ({examples(odd)}).")
 
 
 def _check_exposure(draft: SimpleNamespace, problems: Problems) -> None:
     for at, indicator in _numbered("indicators", draft):
         if indicator.exposure is None and indicator.family != "gaussian":
             problems.add(f"{at}.exposure needs to be a column for family {indicator.family}; got nothing.")
+        if indicator.observed_units is not None and indicator.family == "gaussian":
+            problems.add(f"{at}.observed_units needs to be of counts; got values (gaussian).")
 
 
 def _check_priority(draft: SimpleNamespace, problems: Problems) -> None:
@@ -371,6 +261,38 @@ def _check_references(draft: SimpleNamespace, problems: Problems) -> None:
         if (other := getattr(detector, "other", None)) is not None:
             known = [indicator.id for indicator in draft.indicators]
             _check_known(other, known, f"detectors[{number}].other", "the id of an indicator", problems)
+
+
+def _check_features(draft: SimpleNamespace, problems: Problems) -> None:
+    """Note what compares by features, or with peers, where the study has none."""
+    lack = "needs to have a section [{0}] in the study; got none. {1}"
+    no_features = lack.format("features", "It names the table of features of the areas.")
+    if draft.peers and not draft.features:
+        problems.add(f"peers {no_features}")
+    for number, detector in enumerate(draft.detectors, 1):
+        at, reference = f"detectors[{number}]", str(getattr(detector, "reference", ""))
+        if reference == "peers" and not draft.peers:
+            problems.add(f"{at}.reference = peers " + lack.format("peers", "It says who is alike."))
+        if (reference.startswith("stratum:") or reference == "model") and not draft.features:
+            problems.add(f"{at}.reference = {reference} {no_features}")
+        elif getattr(detector, "adjust", ()) and not draft.features:
+            problems.add(f"{at}.adjust {no_features}")
+
+
+def _check_families(draft: SimpleNamespace, problems: Problems) -> None:
+    """Note comparisons that some indicators of the study cannot have."""
+    counts = [each.id for each in draft.indicators if each.family != "gaussian"]
+    shares = [each.id for each in draft.indicators if each.family == "binomial"]
+    total = len(draft.indicators)
+    for number, detector in enumerate(draft.detectors, 1):
+        at, reference = f"detectors[{number}]", str(getattr(detector, "reference", ""))
+        if reference in ("sar", "sar_lag", "car") and counts:
+            need = f"{at}.reference = {reference} needs to have values (gaussian)"
+            problems.add(f"{need}; got counts ({examples(counts, total)}).")
+        elif getattr(detector, "adjust", ()) and reference != "model" and shares:
+            need = f"{at}.adjust needs to have counts per exposure or values"
+            got = examples(shares, total)
+            problems.add(f'{need}; got shares (binomial: {got}). Use reference = "model".')
 
 
 def _check_context(draft: SimpleNamespace, problems: Problems) -> None:
@@ -420,6 +342,7 @@ def _repeated(names: Iterable[str]) -> list[str]:
 _CHECKS: tuple[tuple[tuple[str, ...], _Check], ...] = (
     (("study", "areas"), _check_areas_path),
     (("study", "tables"), _check_table_paths),
+    (("study", "features"), _check_features_path),
     (("study", "truth"), _check_truth_path),
     (("areas",), _check_parents),
     (("tables",), _check_unique_ids("tables")),
@@ -429,6 +352,8 @@ _CHECKS: tuple[tuple[tuple[str, ...], _Check], ...] = (
     (("indicators",), _check_exposure),
     (("areas", "priority"), _check_priority),
     (("areas", "detectors"), _check_references),
+    (("features", "peers", "detectors"), _check_features),
+    (("indicators", "detectors"), _check_families),
     (("detectors", "flags"), _check_context),
     (("detectors",), _check_different_detectors),
 )

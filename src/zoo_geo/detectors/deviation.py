@@ -69,7 +69,7 @@ class Deviation(Detector):
     name: ClassVar[str] = "deviation"
     evidence: ClassVar[str] = "own figure"
     own: ClassVar[tuple[str, ...]] = (
-        "spread", "n_neighbors", "neighbors_value", "reference_value", "ratio_before", "explained",
+        "spread", "n_neighbors", "neighbors_value", "reference_value", "ratio_before", "explained", "events",
     )  # fmt: skip
 
     reference: str = "neighbours"
@@ -111,7 +111,7 @@ class Deviation(Detector):
         source = sources.find(reference, inputs, self.rings, options, self.adjust, self.method)
         shape = inputs.observed.shape
         status = column_status(inputs)
-        arrays = {name: np.full(shape, np.nan) for name in (*_RESULTS, *self.own)}
+        arrays: dict[str, np.ndarray] = {name: np.full(shape, np.nan) for name in (*_RESULTS, *self.own)}
         told: dict[int, tuple[str, ...]] = {}
 
         def block(work: tuple[str, np.ndarray]) -> None:
@@ -131,8 +131,9 @@ class Deviation(Detector):
 
         spread_out(block, blocks(inputs, n_jobs), n_jobs)
         arrays["reference_value"] *= np.where(inputs.is_value(), 1.0, inputs.per())
-        arrays |= _next_door(inputs)
+        arrays |= _next_door(inputs) | ({} if inputs.events is None else {"events": inputs.events})
         notices = [*_told(told, inputs, reference), *_doubts(inputs, status, arrays["p_value"], reference)]
+        notices += _bursts(inputs, arrays["spread"], arrays["expected"], reference)
         notices += [] if inputs.peers is None else [f"Peers are those of set {inputs.peers}."]
         z = arrays["z"]
         return Scores(reference, status, arrays, _CLASSES, _classes(z), z, notices)
@@ -264,7 +265,10 @@ def _words(fitted: sources.Fitted, k: int) -> tuple[str, ...]:
         )
     elif law is not None:
         found.append("true rates have a heavier upper tail than a gamma law; p allows for it")
-    if fitted.skill:
+    if fitted.skill and np.isnan(fitted.skill[k]):
+        few = fitted.block.valid[:, k].any()
+        found += ["too few areas have a figure for that many covariates"] if few else []
+    elif fitted.skill:
         found.append(
             f"covariates explain {max(fitted.skill[k], 0.0):.0%} of the differences between areas elsewhere"
         )
@@ -293,6 +297,32 @@ def _doubts(inputs: Inputs, status: np.ndarray, p: np.ndarray, reference: str) -
         _doubt(indicator, np.flatnonzero(doubtful & own), inputs, known, extreme, reference)
         for indicator in inputs.indicators
         if (doubtful & (own := np.array([each == indicator for each, _ in inputs.columns]))).any()
+    ]
+
+
+_BURSTY = ((1.0, 2.0), (0.5, 10.0))
+"""Spread from which counts are called bursts, and the variance over mean of a typical area that it takes.
+Below 0.5 none does: large counts have a large variance where rates differ a little."""
+_FEWEST_FOR_BURSTS = 50
+
+
+def _bursts(inputs: Inputs, spread: np.ndarray, expected: np.ndarray, reference: str) -> list[str]:
+    """Say where counts vary so much that one subject may be behind many of them."""
+    found: dict[str, list[tuple[str, float]]] = {}
+    for c, (indicator, period) in enumerate(inputs.columns):
+        known = np.isfinite(spread[:, c]) & np.isfinite(expected[:, c])
+        counted = inputs.events is not None and np.isfinite(inputs.events[:, c]).any()
+        if indicator.family != "poisson" or counted or known.sum() < _FEWEST_FOR_BURSTS:
+            continue
+        phi = float(np.median(spread[known, c]))
+        over = 1.0 + float(np.median(spread[known, c] * expected[known, c]))
+        if over > next((least for wide, least in _BURSTY if phi >= wide), np.inf):
+            found.setdefault(indicator.id, []).append((period, over))
+    return [
+        f"{id} ({', '.join(period for period, _ in told)}) against {reference}: the variance of counts is about "
+        f"{max(over for _, over in told):,.0f} times their mean. If one case file can hold many events, give "
+        "observed_units=, the distinct subjects behind them."
+        for id, told in found.items()
     ]
 
 

@@ -12,7 +12,7 @@ from scipy import sparse
 
 from zoo_geo import references
 from zoo_geo.errors import InputError, examples
-from zoo_geo.features import read_features
+from zoo_geo.features import read_features, tidied
 from zoo_geo.panel import Indicator, Panel
 from zoo_geo.peers import Peers
 from zoo_geo.schema import STATUSES
@@ -53,6 +53,8 @@ class Inputs:
         Features of the areas on ``codes``, or None.
     peers
         Name of the peer set that the graph is of, or None.
+    events
+        Events behind counts of distinct units, as ``observed``; None where no indicator has them.
     kept
         What detectors work out and the next one can use; lives as long as these inputs.
     """
@@ -67,6 +69,7 @@ class Inputs:
     areas: Areas | None
     features: pd.DataFrame | None = None
     peers: str | None = None
+    events: np.ndarray | None = None
     kept: dict[Any, Any] = field(default_factory=dict)
 
     def labels(self, level: str) -> np.ndarray:
@@ -132,9 +135,9 @@ def _on_codes(features: pd.DataFrame | None, inputs: Inputs, areas: Areas | None
     if features is None:
         return None
     checked = read_features(features, areas, allow_sensitive=False)
-    checked.check_sensitive(map(str, features.columns))
-    table = features.set_axis(pd.Index(features.index.astype(str).str.strip(), dtype=object), axis=0)
-    return table.reindex(inputs.codes)
+    checked.check_sensitive(map(str, checked.frame))
+    table = features.rename(columns=str)
+    return tidied(table.set_axis(checked.codes.astype(object), axis=0)).reindex(inputs.codes)
 
 
 def _check_kinds(panel: object, neighbors: object, areas: object) -> None:
@@ -185,6 +188,7 @@ def _prepare(panel: Panel, neighbors: Graph | None, areas: Areas | None) -> Inpu
         status=_spread(panel.status, places, MISSING),
         csr=None if neighbors is None else aligned(neighbors, pd.Index(codes, dtype=object)),
         areas=areas,
+        events=None if panel.events is None else _spread(panel.events, places, np.nan),
     )
 
 

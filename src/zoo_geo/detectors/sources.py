@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -15,7 +14,7 @@ from zoo_geo import references
 from zoo_geo.autoregression import Kind
 from zoo_geo.blocks import spatial_blocks
 from zoo_geo.conditionals import leave_one_out
-from zoo_geo.covariates import Method, cross_fitted
+from zoo_geo.covariates import Method, Modelled, TooFewAreasError, cross_fitted
 from zoo_geo.detectors.inputs import Inputs, matrix, parents, places
 from zoo_geo.errors import InputError, examples
 from zoo_geo.predictive import Binomial, Family, Gaussian
@@ -99,9 +98,11 @@ def adjusted(covariates: Covariates) -> Adjust:
                 "adjust needs counts per exposure or values; got shares (binomial). Use reference='model'."
             )
         size, added, skill = block.size.astype(float).copy(), np.zeros(block.size.shape), []
+        valid = block.valid.copy()
         for c in range(size.shape[1]):
             found = covariates.fitted(block, c)
             skill.append(found.skill)
+            valid[:, c] &= np.isfinite(found.rate)
             if isinstance(block.family, Gaussian):
                 added[:, c] = found.rate
             else:
@@ -110,7 +111,8 @@ def adjusted(covariates: Covariates) -> Adjust:
                 size[:, c] *= found.rate * (
                     np.where(known, block.size[:, c], 0.0).sum() / total if total else 1.0
                 )
-        return Fitted(None, replace(block, observed=block.observed - added, size=size), added, skill)  # type: ignore[arg-type]
+        relative = replace(block, observed=block.observed - added, size=size, valid=valid)
+        return Fitted(None, relative, added, skill)  # type: ignore[arg-type]
 
     return adjust
 
@@ -123,7 +125,8 @@ def modelled(covariates: Covariates, options: ex.Options) -> Source:
         rate, strength = (
             np.column_stack([getattr(each, name) for each in found]) for name in ("rate", "strength")
         )
-        led = ex.given(block.observed, block.size, block.valid, block.family, rate, strength, options)
+        valid = block.valid & np.isfinite(rate)
+        led = ex.given(block.observed, block.size, valid, block.family, rate, strength, options)
         return Fitted(led, block, skill=[each.skill for each in found])
 
     return Source(fit, [])
@@ -158,9 +161,13 @@ class Covariates:
     folds: np.ndarray
     method: Method
 
-    def fitted(self, block: Block, c: int) -> Any:  # noqa: ANN401
-        """Rates of one column, each fitted without the area's own block."""
-        return cross_fitted(*block.column(c), block.family, self.table, self.folds, method=self.method)
+    def fitted(self, block: Block, c: int) -> Modelled:
+        """Rates of one column, each fitted without the area's own block; NaN where figures are too few."""
+        try:
+            return cross_fitted(*block.column(c), block.family, self.table, self.folds, method=self.method)
+        except TooFewAreasError:
+            unknown = np.full(block.size.shape[0], np.nan)
+            return Modelled(unknown, unknown, np.zeros(unknown.size, bool), np.nan, np.nan)
 
 
 def covariates(inputs: Inputs, names: tuple[str, ...], method: Method) -> Covariates:

@@ -17,8 +17,10 @@ from zoo_geo.detectors.base import Detection
 from zoo_geo.explain import Language, number
 from zoo_geo.flags import Flags
 from zoo_geo.outputs.folder import marked
+from zoo_geo.outputs.report_words import COLUMNS, HEADINGS
 from zoo_geo.outputs.tables import NOTICE
 from zoo_geo.panel import Panel
+from zoo_geo.peers import REASONS, Peers
 from zoo_geo.schema import SMALL_EXPOSURE
 
 _KEYS = ["area", "indicator", "period"]
@@ -35,6 +37,7 @@ def make_report(
     truth: pd.DataFrame | None = None,
     notices: Iterable[str] = (),
     structure: pd.DataFrame | None = None,
+    peers: Peers | None = None,
 ) -> dict[str, Any]:
     """Return the report of a run as plain data.
 
@@ -52,6 +55,8 @@ def make_report(
         What else the reader has to know.
     structure
         Global statistics of every indicator and period, as `global_statistics` gives them.
+    peers
+        Areas that are alike.
     """
     return {
         "internal": NOTICE,
@@ -68,6 +73,8 @@ def make_report(
         "follow_up": left_out,
         **({} if truth is None else {"truth": compare(flags.frame, truth)}),
         **({} if structure is None else {"structure": _structure(structure)}),
+        **({} if peers is None else {"peers": _peers(peers)}),
+        **({"covariates": rows} if (rows := _covariates(flags)) else {}),
     }
 
 
@@ -125,6 +132,43 @@ def _structure(frame: pd.DataFrame) -> list[dict[str, Any]]:
     return list(rows.values())
 
 
+def _peers(peers: Peers) -> dict[str, Any]:
+    """Who made the peers, how alike they are, and who has none."""
+    quality, asked = peers.quality, peers.parameters
+    good = quality[quality["good"]]
+    lacking = {reason: quality.index[quality["reason"] == reason] for reason in REASONS if reason != "ok"}
+    return {
+        "id": peers.id,
+        "method": peers.method,
+        "features": sorted(asked["features"]),
+        **{name: asked[name] for name in ("k", "within", "exclude", "scaling", "missing", "weights")},
+        "too_far": _plain(asked["too_far"]),
+        "areas": len(quality),
+        "good": len(good),
+        **{name: _plain(good[name].median()) for name in ("distance_mean", "stability")},
+        "lacking": {reason: list(map(str, codes)) for reason, codes in lacking.items() if len(codes)},
+    }
+
+
+def _plain(value: float) -> float | None:
+    """Round to four digits behind the point; JSON knows finite numbers only."""
+    return round(float(value), 4) if np.isfinite(value) else None
+
+
+def _covariates(flags: Flags) -> list[dict[str, Any]]:
+    """How far each flag is from all areas together, and from what covariates lead to expect."""
+    evidence = flags.evidence
+    rows = evidence[(evidence["reference"] == "model") & evidence["ratio_before"].notna()]
+    directions = flags.frame.set_index("flag_id")["direction"]
+    return [
+        {name: str(row[name]) for name in _KEYS}
+        | {"direction": str(directions[row["flag_id"]])}
+        | {"ratio_before": _plain(row["ratio_before"]), "ratio_after": _plain(row["ratio"])}
+        | {"explained": _plain(row["explained"])}
+        for row in rows.to_dict("records")
+    ]
+
+
 def _notices(areas: Areas, panel: Panel, flags: Flags, more: Iterable[str]) -> list[str]:
     return list(dict.fromkeys([*areas.notices, *panel.notices, *more, *flags.notices]))
 
@@ -168,163 +212,9 @@ def _small_exposure(flagged: pd.DataFrame, panel: Panel) -> dict[str, Any]:
     return {"below": SMALL_EXPOSURE, "flags": int(sum(counted)), "of": len(counted)}
 
 
-_HEADINGS: dict[str, dict[str, str]] = {
-    "en": {
-        "read": "{areas} areas; detectors: {detectors}.",
-        "notices": "What the reader has to know",
-        "small": (
-            "{flags} of {of} flags on counts {lie} on areas with an exposure below a fifth of what the rate "
-            "is per (below 200 for a rate per 1,000)."
-        ),
-        "lie_1": "lies",
-        "lie": "lie",
-        "structure": "Is there spatial structure at all?",
-        "alike": (
-            "Neighbouring areas are more alike than chance makes them in {alike} of {of} figures "
-            "(Moran's I, p <= 0.05{unlike}). Of figures without any structure, about one in forty would "
-            "look so too."
-        ),
-        "unlike": ", and less alike in {n}",
-        "explained": (
-            "Where they are not, the map of a figure as a whole cannot be told from chance; single areas "
-            "may still stand out. Where they are, the map shows regions, but not yet why: people, houses "
-            "and shops also lie together."
-        ),
-        "extreme": (
-            "In {n} more, Moran and Geary disagree, as they do where a few extreme areas decide: look at "
-            "those areas first."
-        ),
-        "measures": (
-            "Moran's I is above 0, and Geary's C below 1, where neighbours are alike; G / expected is "
-            "above 1 where high rates lie together. Moran and Geary run on rates that are standardised "
-            "for the size of the population (empirical Bayes); G runs on the rates as they are, and its "
-            "p is too small where areas with few people lie together. p: share of {permutations} random "
-            "arrangements of the figures over the map that are as extreme, two-sided; it cannot be below "
-            "{least}."
-        ),
-        "reading_alike": "neighbours alike",
-        "reading_unlike": "neighbours unlike",
-        "reading_extreme": "a few extreme areas?",
-        "reading_none": "no structure seen",
-        "flags": "Flags",
-        "flags_by_detector": "Flags by the detector that raises them",
-        "follow_up": "Follow-up",
-        "truth": "Known anomalies",
-        "compared": (
-            "{found} of {planted} planted anomalies {were} found; "
-            "{none} of {flags} flags {are} none ({share}%)."
-        ),
-        "were_1": "was",
-        "were": "were",
-        "are_1": "is",
-        "are": "are",
-        "cells": "Cells by status",
-        "classes": "Cells by class",
-        "none": "Nothing.",
-        "internal": NOTICE,
-    },
-    "nl": {
-        "read": "{areas} gebieden; detectoren: {detectors}.",
-        "notices": "Wat de lezer moet weten",
-        "small": (
-            "{flags} van {of} vlaggen op aantallen {lie} in gebieden met een noemer onder een vijfde van de "
-            "eenheid van het cijfer (onder 200 bij een cijfer per 1.000)."
-        ),
-        "lie_1": "ligt",
-        "lie": "liggen",
-        "structure": "Is er wel ruimtelijke samenhang?",
-        "alike": (
-            "Bij {alike} van {of} cijfers lijken buurgebieden meer op elkaar dan door toeval te "
-            "verklaren is (Morans I, p <= 0,05{unlike}). Van cijfers zonder enige samenhang zou ongeveer "
-            "een op de veertig er ook zo uitzien."
-        ),
-        "unlike": "; bij {n} juist minder",
-        "explained": (
-            "Waar dat niet zo is, is de kaart van een cijfer als geheel niet van toeval te "
-            "onderscheiden; losse gebieden kunnen er nog steeds uitspringen. Waar het wel zo is, toont "
-            "de kaart streken, maar nog niet waardoor: ook mensen, huizen en winkels liggen bij elkaar."
-        ),
-        "extreme": (
-            "Bij nog {n} spreken Moran en Geary elkaar tegen, zoals wanneer enkele extreme gebieden de "
-            "doorslag geven: kijk eerst naar die gebieden."
-        ),
-        "measures": (
-            "Morans I ligt boven 0, en Geary's C onder 1, waar buren op elkaar lijken; G / verwacht ligt "
-            "boven 1 waar hoge cijfers bij elkaar liggen. Moran en Geary gaan over cijfers die voor de "
-            "omvang van de bevolking zijn gestandaardiseerd (empirical Bayes); G over de cijfers zoals "
-            "ze zijn, en de p daarvan is te klein waar gebieden met weinig inwoners bij elkaar liggen. "
-            "p: het deel van {permutations} willekeurige verdelingen van de cijfers over de kaart dat "
-            "even uitzonderlijk is, tweezijdig; lager dan {least} kan niet."
-        ),
-        "reading_alike": "buren lijken op elkaar",
-        "reading_unlike": "buren verschillen juist",
-        "reading_extreme": "enkele extreme gebieden?",
-        "reading_none": "geen samenhang gezien",
-        "flags": "Vlaggen",
-        "flags_by_detector": "Vlaggen per detector die ze opwerpt",
-        "follow_up": "Opvolging",
-        "truth": "Bekende afwijkingen",
-        "compared": (
-            "{found} van {planted} ingebouwde afwijkingen {were} gevonden; "
-            "{none} van {flags} vlaggen {are} bij geen ({share}%)."
-        ),
-        "were_1": "is",
-        "were": "zijn",
-        "are_1": "hoort",
-        "are": "horen",
-        "cells": "Cellen naar status",
-        "classes": "Cellen naar klasse",
-        "none": "Niets.",
-        "internal": "intern: niet voor publicatie",
-    },
-}
-
-_COLUMNS: dict[str, dict[str, str]] = {
-    "en": {
-        "moran": "Moran's I",
-        "moran_p": "p (I)",
-        "geary": "Geary's C",
-        "geary_p": "p (C)",
-        "getis_ord": "G / expected",
-        "getis_ord_p": "p (G)",
-        "reading": "in words",
-    },
-    "nl": {
-        "moran": "Morans I",
-        "moran_p": "p (I)",
-        "geary": "Geary's C",
-        "geary_p": "p (C)",
-        "getis_ord": "G / verwacht",
-        "getis_ord_p": "p (G)",
-        "reading": "in woorden",
-        "period": "periode",
-        "high": "hoog",
-        "low": "laag",
-        "flags": "vlaggen",
-        "kind": "soort",
-        "planted": "ingebouwd",
-        "found": "gevonden",
-        "ok": "cijfer",
-        "missing": "geen cijfer",
-        "secret": "geheim",
-        "no_exposure": "geen noemer",
-        "isolated": "geen buren",
-        "constant": "alle gebieden gelijk",
-        "too_few": "te weinig om iets te zeggen",
-        "not_tested": "niet bekeken",
-        "high_998": "hoog (99,8%)",
-        "high_95": "hoog (95%)",
-        "as_expected": "zoals verwacht",
-        "low_95": "laag (95%)",
-        "low_998": "laag (99,8%)",
-    },
-}
-"""Headings of the tables that differ from the names of the data."""
-
-
 def as_markdown(report: Mapping[str, Any], language: Language) -> str:
     """Return the report as text."""
-    words = _HEADINGS[language]
+    words = HEADINGS[language]
     read = words["read"].format(
         areas=number(report["areas"], language, 15), detectors=", ".join(report["detectors"])
     )
@@ -335,6 +225,10 @@ def as_markdown(report: Mapping[str, Any], language: Language) -> str:
         parts += [f"## {words['truth']}", truth_line(report, language), table]
     if report.get("structure"):
         parts += [f"## {words['structure']}", *_structure_parts(report["structure"], language)]
+    if "peers" in report:
+        parts += [f"## {words['peers']}", *_peers_parts(report["peers"], language)]
+    if "covariates" in report:
+        parts += [f"## {words['covariates']}", *_covariates_parts(report["covariates"], language)]
     for name in ("flags", "flags_by_detector", "classes", "cells"):
         parts += [f"## {words[name]}", _table(report[name], language)]
     parts += [f"## {words['follow_up']}", report["follow_up"]]
@@ -343,7 +237,7 @@ def as_markdown(report: Mapping[str, Any], language: Language) -> str:
 
 def _structure_parts(rows: Sequence[Mapping[str, Any]], language: Language) -> list[str]:
     """Say in words and in a table whether figures have spatial structure."""
-    words, readings = _HEADINGS[language], [_reading(row) for row in rows]
+    words, readings = HEADINGS[language], [_reading(row) for row in rows]
     lines = [_structure_line(row, reading, language) for row, reading in zip(rows, readings, strict=True)]
     tested = [reading for reading in readings if reading in _READINGS]
     if not tested:
@@ -358,6 +252,57 @@ def _structure_parts(rows: Sequence[Mapping[str, Any]], language: Language) -> l
         permutations=number(draws, language, 15), least=number(2 / (draws + 1), language, 1)
     )
     return [" ".join(filter(None, told)), _table(lines, language), measures]
+
+
+def _peers_parts(peers: Mapping[str, Any], language: Language) -> list[str]:
+    """Say how many areas have good peers, how alike those are, and who has none or few."""
+    words = HEADINGS[language]
+    counts = {name: number(peers[name], language, 15) for name in ("good", "areas")}
+    said = [words["peers_good"].format(**counts, features=", ".join(peers["features"]) or peers["within"])]
+    said += [
+        words[f"peers_{name}"].format(n=number(peers[name], language, 2))
+        for name in ("distance_mean", "stability")
+        if peers[name] is not None
+    ]
+    rows = [
+        {"reason": COLUMNS[language].get(reason, reason), "areas": number(len(codes), language, 15)}
+        | {"for_example": ", ".join(codes[:_EXAMPLES])}
+        for reason, codes in peers["lacking"].items()
+    ]
+    said.append(words["peers_id"].format(id=peers["id"]))
+    return [_escaped(" ".join(said)), _table(rows, language) if rows else ""]
+
+
+_EXAMPLES = 5
+_MOST_ROWS = 20
+
+
+def _covariates_parts(rows: Sequence[Mapping[str, Any]], language: Language) -> list[str]:
+    """Say of how many flags covariates explain a part, and show the strongest flags."""
+    words = HEADINGS[language]
+    told = [row["explained"] for row in rows if _same_way(row)]
+    counts = {"of": len(told), "half": sum(e >= 0.5 for e in told), "none": sum(e < 0.125 for e in told)}
+    summary = words["covariates_told"].format(**{name: number(n, language, 15) for name, n in counts.items()})
+    lines = [
+        {name: row[name] for name in _KEYS}
+        | {"direction": COLUMNS[language].get(row["direction"], row["direction"])}
+        | {name: "" if row[name] is None else number(row[name], language, 2) for name in _RATIOS}
+        for row in rows[:_MOST_ROWS]
+    ]
+    more = len(rows) - len(lines)
+    return [
+        summary,
+        _table(lines, language),
+        words["more"].format(n=number(more, language, 15)) if more else "",
+    ]
+
+
+_RATIOS = ("ratio_before", "ratio_after", "explained")
+
+
+def _same_way(row: Mapping[str, Any]) -> bool:
+    """Tell whether an area is flagged on the side of all areas together on which it lies."""
+    return row["explained"] is not None and (row["ratio_before"] > 1.0) == (row["direction"] == "high")
 
 
 _READINGS = ("alike", "unlike", "extreme", "none")
@@ -383,14 +328,14 @@ def _structure_line(row: Mapping[str, Any], reading: str, language: Language) ->
         shown = found["statistic"] / (found["expected"] if measure == "getis_ord" else 1.0) if known else 0.0
         line[measure] = number(shown, language) if known else ""
         line[f"{measure}_p"] = number(found["p_value"], language, 2) if known else ""
-    words = _HEADINGS[language] | _COLUMNS[language]
+    words = HEADINGS[language] | COLUMNS[language]
     said = f"reading_{reading}" if reading in _READINGS else reading
     return line | {"reading": words.get(said, reading)}
 
 
 def small_exposure_line(report: Mapping[str, Any], language: Language) -> str:
     """Say how many flags lie on areas with little exposure; nothing where no flag is on counts."""
-    words, small = _HEADINGS[language], report["small_exposure"]
+    words, small = HEADINGS[language], report["small_exposure"]
     if not small["of"]:
         return ""
     counts = {name: number(n, language, 15) for name, n in small.items()}
@@ -404,7 +349,7 @@ def truth_line(report: Mapping[str, Any], language: Language) -> str:
     none, share = (
         number(n, language, 15) for n in (truth["flags_that_are_none"], round(100 * truth["share_none"], 1))
     )
-    words = _HEADINGS[language]
+    words = HEADINGS[language]
     were = words["were_1" if truth["found"] == 1 else "were"]
     are = words["are_1" if truth["flags_that_are_none"] == 1 else "are"]
     return words["compared"].format(**counts, none=none, share=share, were=were, are=are)
@@ -417,9 +362,9 @@ def _bullets(lines: Iterable[str]) -> str:
 def _table(rows: Sequence[Mapping[str, Any]], language: Language) -> str:
     """Return a table with the keys of all rows as columns."""
     names = list(dict.fromkeys(name for row in rows for name in row))
-    headings = [_COLUMNS[language].get(name, name) for name in names]
+    headings = [COLUMNS[language].get(name, name) for name in names]
     if not rows:
-        return _HEADINGS[language]["none"]
+        return HEADINGS[language]["none"]
     lines = [headings, ["---"] * len(names), *([str(row.get(name, 0)) for name in names] for row in rows)]
     return "\n".join(f"| {' | '.join(map(_escaped, line))} |" for line in lines)
 

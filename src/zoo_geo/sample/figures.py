@@ -421,7 +421,8 @@ def _features_table(areas: gpd.GeoDataFrame, ground: dict[str, np.ndarray]) -> p
     table[dwellings < 20] = pd.NA
     table.insert(0, "buurtcode", areas["buurtcode"])
     table.insert(1, "omgevingsadressendichtheid", ground["density"].astype(int))
-    table.insert(2, "bezoekers_per_dag", ground["visitors"][:, -1])
+    table.insert(2, "stedelijkheid", urbanity(ground["density"]))
+    table.insert(3, "bezoekers_per_dag", ground["visitors"][:, -1])
     return table
 
 
