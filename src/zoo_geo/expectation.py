@@ -415,7 +415,7 @@ def _with_spread(block: _Block, keep: np.ndarray, fit: Expectation, phi: np.ndar
 
 
 def _usual(block: _Block, keep: np.ndarray, c: int) -> np.ndarray:
-    """Areas that spread is estimated from: of values all, whose quantiles are robust and whose tails count."""
+    """Areas that spread is estimated from: of values all, as quantiles are robust and tails count."""
     return block.valid[:, c] if isinstance(block.family, Gaussian) else keep[:, c] > 0
 
 

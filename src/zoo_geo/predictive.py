@@ -48,7 +48,7 @@ class Poisson:
     def spread(
         self, observed: np.ndarray, size: np.ndarray, rate: np.ndarray, error: np.ndarray, start: np.ndarray
     ) -> tuple[float, float]:
-        """Factor on phi of one column that matches the central coverage, and the t's degrees of freedom."""
+        """Factor on phi of one column that matches the central coverage; and the t's freedom."""
         from zoo_geo.kernels.estimation import SPREAD
 
         mean = rate * size
@@ -80,7 +80,7 @@ class Poisson:
         phi: np.ndarray,
         freedom: float,
     ) -> float:
-        """Estimate how much the error grows with steepness, by matching the coverage between the outer tenths."""
+        """Estimate how much the error grows with steepness, from how many counts lie between the tails."""
         from zoo_geo.kernels.estimation import PACE
 
         mean = rate * size

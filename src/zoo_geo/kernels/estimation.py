@@ -40,7 +40,7 @@ def _cdf(o, mean, r):
 
 @njit(cache=True, nogil=True)
 def _gamma_cdf(o, mean, phi):
-    """P(X <= o) for a spread that a large count is ruled by: that of a gamma variable (DLMF 8.7.1, 8.11.2)."""
+    """P(X <= o) for a spread that rules a large count: that of a gamma variable (DLMF 8.7.1, 8.11.2)."""
     shape = 1.0 / (phi + 1.0 / mean)
     x = shape * (o + 0.5) / mean
     if x > 6.0:

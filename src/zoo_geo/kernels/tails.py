@@ -388,7 +388,7 @@ def _overlap(below, at, tail):
 
 @njit(cache=True, nogil=True)
 def bb_coverage(observed, mean, exposure, rho, error, weight, tail):
-    """Weighted share of counts out of an exposure that lie outside both tails of their predictive distribution."""
+    """Weighted share of counts out of an exposure that lie in neither tail of their distribution."""
     inside = total = 0.0
     for i in range(observed.size):
         share = mean[i] / exposure[i]
