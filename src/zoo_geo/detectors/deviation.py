@@ -320,8 +320,8 @@ def _bursts(inputs: Inputs, spread: np.ndarray, expected: np.ndarray, reference:
             found.setdefault(indicator.id, []).append((period, over))
     return [
         f"{id} ({', '.join(period for period, _ in told)}) against {reference}: "
-        f"the variance of counts is about {max(over for _, over in told):,.0f} times their mean. If one case file can hold many events, give "
-        "observed_units=, the distinct subjects behind them."
+        f"the variance of counts is about {max(over for _, over in told):,.0f} times their mean. "
+        "If one case file can hold many events, give observed_units=, the distinct subjects behind them."
         for id, told in found.items()
     ]
 
