@@ -10,7 +10,7 @@ from scipy import sparse
 from naive import expectation as naive
 from naive import tails as exact
 from zoo_geo import expectation as ex
-from zoo_geo import references
+from zoo_geo import references, spreads
 from zoo_geo.detectors import sources
 from zoo_geo.detectors.inputs import OK, places, prepare
 from zoo_geo.predictive import FAMILIES
@@ -117,16 +117,16 @@ def test_distance_is_that_of_plain_loops(seed):
     ]
     cells = [(i, j, w) for i, others in enumerate(near) for j, w in others.items()]
     rows, columns, weights = (np.array(x) for x in zip(*cells, strict=True))
-    found = ex._distance(sparse.csr_array((weights, (rows, columns)), (40, 40)), points)
+    found = spreads.distance(sparse.csr_array((weights, (rows, columns)), (40, 40)), points)
     np.testing.assert_allclose(found, mean_squares(near, points.tolist()), rtol=1e-5, atol=1e-9)
 
 
 def test_distance_of_those_in_one_place_or_without_others_is_nothing():
     points = np.ones((5, 2))
     everybody = references.everybody(5)
-    np.testing.assert_array_equal(ex._distance(everybody, points), np.zeros(5))
+    np.testing.assert_array_equal(spreads.distance(everybody, points), np.zeros(5))
     alone = sparse.csr_array((5, 5))
-    np.testing.assert_array_equal(ex._distance(alone, points * np.arange(5)[:, None]), np.zeros(5))
+    np.testing.assert_array_equal(spreads.distance(alone, points * np.arange(5)[:, None]), np.zeros(5))
 
 
 def error_of(scale, steep, seeds=2):
@@ -141,7 +141,7 @@ def error_of(scale, steep, seeds=2):
         block = sources.Block(inputs.observed, inputs.exposure, inputs.status == OK, FAMILIES["poisson"])
         fit = source.fit(block).fit
         away = (np.log(fit.rate[:, 0]) - np.log(draw.rate)) * np.sqrt(fit.strength[:, 0])
-        far, people = ex._distance(source.near[fit.width[0]], places(inputs)), land.residents > 0
+        far, people = spreads.distance(source.near[fit.width[0]], places(inputs)), land.residents > 0
         low, high = np.quantile(far[people], [0.25, 0.75])
         each = [people & (far <= low), people & (far >= high)]
         error = [float(np.median(1 / fit.strength[rows, 0])) for rows in each]

@@ -12,103 +12,22 @@ Everything works on blocks of columns: arrays of shape (n_areas, n_columns), are
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
-from scipy import sparse, special
+from scipy import sparse
 
-from zoo_geo.predictive import SMALLEST_SPREAD, Binomial, Family, Gaussian, Poisson
-from zoo_geo.references import Group, Reference, totals
+from zoo_geo.estimates import EVERYTHING, SURE, Block, Expectation, Options, total_spread, usable
+from zoo_geo.pooling import damping, surroundings, wider_rate
+from zoo_geo.predictive import Binomial, Family, Gaussian, Poisson
+from zoo_geo.references import Reference, totals
 from zoo_geo.response import Counts, Hidden, Law, respond
+from zoo_geo.spreads import best, distance, steepened, steepness, with_spread
 
 ODD = 2.6
 """Absolute z above which an area leaves the expectation of others (1 % of a calm map)."""
-
 ODD_GROUP = 3.2
 """The same for a group: an area with its neighbours."""
-
-_SURE = 1e12
-"""Strength of an expectation without error."""
-
-_SPREAD_SAMPLE = 3_000
-_MARGIN = 2.0
-"""Log likelihood that one more number has to bring."""
-
-
-@dataclass(frozen=True, eq=False)
-class Expectation:
-    """Expected figures of a block of columns.
-
-    Parameters
-    ----------
-    rate
-        Expected rate (gaussian: value), shape (n_areas, n_columns); NaN where the reference has none.
-    strength
-        Effective number of events (gaussian: weight) behind the rate, same shape.
-    spread
-        Variance phi of true rates about the reference relative to its rate; binomial: correlation
-        rho; gaussian: variance of a value of weight one. Shape (n_areas, n_columns).
-    ratio
-        Expected rate over that of a rate in proportion to exposure, same shape.
-    laws
-        What each column does where it is not simply in proportion to exposure, or None.
-    width
-        Index of the surroundings that each column uses, shape (n_columns,).
-    freedom
-        Degrees of freedom of the predictive t, shape (n_columns,); infinite for counts.
-    """
-
-    rate: np.ndarray
-    strength: np.ndarray
-    spread: np.ndarray
-    width: np.ndarray
-    freedom: np.ndarray
-    ratio: np.ndarray
-    laws: tuple[Law | None, ...]
-
-
-@dataclass(frozen=True)
-class Options:
-    """Parts of the estimation that can be switched off, to see what each one brings.
-
-    Parameters
-    ----------
-    clean
-        How often areas that are odd themselves are taken out of the expectation of others.
-    precision
-        Weigh neighbours by the precision of their rate.
-    shrink
-        Shrink the surroundings to the wider surroundings.
-    steep
-        Trust the expectation less where the rate of the surroundings changes from one area to the next.
-    groups
-        Areas that are odd together leave it too, and steepness always counts: a group sees smaller errors.
-    response
-        Let rate and spread depend on exposure where that predicts better.
-    heavy
-        Let the upper tail of true rates be heavier than that of a gamma law where the counts ask for it.
-    error
-        Average tails over the error of the expectation, and not only over the spread of true rates.
-    """
-
-    clean: int = 2
-    precision: bool = True
-    shrink: bool = True
-    steep: bool = True
-    groups: bool = False
-    response: bool = True
-    heavy: bool = True
-    error: bool = True
-
-
-@dataclass(frozen=True, eq=False)
-class _Block:
-    """Columns of one family, NaN replaced by zeros where ``valid`` is False."""
-
-    observed: np.ndarray
-    size: np.ndarray
-    valid: np.ndarray
-    family: Family
 
 
 def expect(
@@ -118,7 +37,7 @@ def expect(
     family: Family,
     near: Sequence[Reference],
     wider: Sequence[Reference],
-    options: Options = Options(),
+    options: Options = EVERYTHING,
     touching: sparse.csr_array | None = None,
     points: np.ndarray | None = None,
 ) -> Expectation:
@@ -142,26 +61,26 @@ def expect(
     points
         Places of the areas, shape (n_areas, 2), for how far away their surroundings are; None if unknown.
     """
-    whole = _Block(np.where(valid, observed, 0.0), np.where(valid, size, 0.0), valid, family)
+    whole = Block(np.where(valid, observed, 0.0), np.where(valid, size, 0.0), valid, family)
     keep = valid.astype(float)
     phi = np.broadcast_to(family.first_spread(observed, size, valid), keep.shape)
     ratio = np.ones_like(keep)
-    far = None if points is None else [_distance(reference, points) for reference in near]
+    far = None if points is None else [distance(reference, points) for reference in near]
     chosen = last = None
     for step in range(options.clean + 1):
         block = replace(whole, size=whole.size * ratio)
-        damping = keep * _damping(block, keep, chosen, phi, options)
-        centre, loose = _wider(block, damping, phi, wider)
+        damped = keep * damping(block, keep, chosen, phi, options)
+        centre, loose = wider_rate(block, damped, phi, wider)
         candidates = [
-            _surroundings(block, damping, phi, reference, centre, loose, options) for reference in near
+            surroundings(block, damped, phi, reference, centre, loose, options) for reference in near
         ]
-        fits = [_with_spread(block, keep, fit, phi) for fit in candidates]
-        chosen = _best(block, keep, fits)
+        fits = [with_spread(block, keep, fit, phi) for fit in candidates]
+        chosen = best(block, keep, fits)
         if touching is not None and options.steep and (step > 0 or options.groups or options.clean == 0):
-            steep = [_steepness(block, damping, touching, near, chosen)]
+            steep = [steepness(block, damped, touching, near, chosen)]
             if far is not None:
                 steep.insert(0, np.stack([far[width] for width in chosen.width], axis=1))
-            chosen = _steepened(block, keep, chosen, steep, options.groups)
+            chosen = steepened(block, keep, chosen, steep, options.groups)
         chosen = last = _responsive(whole, keep, chosen, last, options, step == options.clean)
         phi, ratio = chosen.spread, chosen.ratio
         if step < options.clean:
@@ -171,7 +90,7 @@ def expect(
                 odd |= odd_together(residuals(observed, size, valid, family, once), touching)
             keep = (valid & ~odd).astype(float)
     assert chosen is not None
-    return chosen if options.error else replace(chosen, strength=np.full_like(chosen.strength, _SURE))
+    return chosen if options.error else replace(chosen, strength=np.full_like(chosen.strength, SURE))
 
 
 def given(
@@ -181,7 +100,7 @@ def given(
     family: Family,
     rate: np.ndarray,
     strength: np.ndarray,
-    options: Options = Options(),
+    options: Options = EVERYTHING,
 ) -> Expectation:
     """Estimate spread, response and tail about rates that come from elsewhere.
 
@@ -193,7 +112,7 @@ def given(
         Expected rates and the effective number of events (gaussian: weight) behind them, shape
         (n_areas, n_columns).
     """
-    block = _Block(np.where(valid, observed, 0.0), np.where(valid, size, 0.0), valid, family)
+    block = Block(np.where(valid, observed, 0.0), np.where(valid, size, 0.0), valid, family)
     keep = valid.astype(float)
     phi = np.broadcast_to(family.first_spread(observed, size, valid), keep.shape)
     columns = rate.shape[1]
@@ -201,7 +120,7 @@ def given(
     fit, last = Expectation(rate, strength, phi, *none), None
     for step in range(options.clean + 1):
         last = _responsive(
-            block, keep, _with_spread(block, keep, fit, phi), last, options, step == options.clean
+            block, keep, with_spread(block, keep, fit, phi), last, options, step == options.clean
         )
         if step < options.clean:
             keep = (valid & ~_odd(block, last)).astype(float)
@@ -209,30 +128,8 @@ def given(
     return last
 
 
-def _distance(reference: Reference, points: np.ndarray) -> np.ndarray:
-    """Mean squared distance to the areas of a reference, in units of its median, at most 30; shape (n,)."""
-    moments = np.column_stack([np.ones(len(points)), points, (points**2).sum(1)])
-    near = reference @ moments
-    with np.errstate(divide="ignore", invalid="ignore"):
-        mean = near[:, 1:] / near[:, :1]
-        square = mean[:, 2] - 2.0 * (points * mean[:, :2]).sum(1) + (points**2).sum(1)
-    known = np.isfinite(square)
-    unit = np.median(square[known]) if known.any() else 0.0
-    return np.clip(np.where(known, square, 0.0) / (unit or 1.0), 0.0, 30.0)
-
-
-def _steepened(
-    block: _Block, keep: np.ndarray, fit: Expectation, steep: list[np.ndarray], always: bool
-) -> Expectation:
-    """Let the error grow with what says most about it: steps of the surroundings' rate, distance, or both."""
-    for each in steep:
-        richer = _with_steepness(block, keep, fit, each)
-        fit = richer if always and each is steep[-1] else _where_better(block, keep, fit, richer)
-    return fit
-
-
 def _responsive(
-    whole: _Block, keep: np.ndarray, fit: Expectation, before: Expectation | None, options: Options, end: bool
+    whole: Block, keep: np.ndarray, fit: Expectation, before: Expectation | None, options: Options, end: bool
 ) -> Expectation:
     """Let rate, spread and tail depend on exposure in the columns where that predicts better."""
     if not isinstance(whole.family, Poisson) or isinstance(whole.family, Binomial):
@@ -261,7 +158,7 @@ def _responsive(
 _FEWEST_RESPONSIVE = 200
 
 
-def _odd(block: _Block, fit: Expectation) -> np.ndarray:
+def _odd(block: Block, fit: Expectation) -> np.ndarray:
     """Say which areas are odd themselves; one or two events, however rare, are no reason."""
     away = residuals(block.observed, block.size, block.valid, block.family, fit)
     odd = ~(np.abs(away) < ODD)
@@ -292,260 +189,7 @@ def odd_together(away: np.ndarray, touching: sparse.csr_array) -> np.ndarray:
     return ((near.T @ high + high > 0) & (away > 0)) | ((near.T @ low + low > 0) & (away < 0))
 
 
-def _damping(
-    block: _Block, keep: np.ndarray, fit: Expectation | None, phi: np.ndarray, options: Options
-) -> np.ndarray:
-    """Precision weights from the last expectation, or from the overall rate at the start."""
-    if not options.precision:
-        return np.ones_like(keep)
-    family = block.family
-    overall = totals(keep * family.events(block.observed, block.size)) / np.maximum(
-        totals(keep * block.size), 1e-300
-    )
-    rate = (
-        np.broadcast_to(overall, keep.shape)
-        if fit is None
-        else np.where(np.isfinite(fit.rate), fit.rate, overall)
-    )
-    return family.damping(rate, block.size, phi)
-
-
-def _wider(
-    block: _Block, damping: np.ndarray, phi: np.ndarray, references: Sequence[Reference]
-) -> tuple[np.ndarray | None, np.ndarray]:
-    """Rate of the wider surroundings and the relative variance of its error."""
-    centre: np.ndarray | None = None
-    loose = np.zeros_like(damping)
-    for reference in references:
-        centre, strength = _pool(block, damping, phi, reference, centre, loose, True)
-        loose = 1.0 / np.maximum(strength, 1e-9)
-    return centre, loose
-
-
-def _surroundings(
-    block: _Block,
-    damping: np.ndarray,
-    phi: np.ndarray,
-    reference: Reference,
-    centre: np.ndarray | None,
-    loose: np.ndarray,
-    options: Options,
-) -> Expectation:
-    rate, strength = _pool(block, damping, phi, reference, centre, loose, options.shrink)
-    columns = rate.shape[1]
-    freedom, laws = np.full(columns, np.inf), (None,) * columns
-    return Expectation(rate, strength, phi, np.zeros(columns, int), freedom, np.ones_like(rate), laws)
-
-
-def _pool(
-    block: _Block,
-    damping: np.ndarray,
-    phi: np.ndarray,
-    reference: Reference,
-    centre: np.ndarray | None,
-    loose: np.ndarray,
-    shrink: bool,
-) -> tuple[np.ndarray, np.ndarray]:
-    """Pool a reference's rate and shrink it to the centre with empirical-Bayes strength."""
-    family = block.family
-    events, size = _gathered(
-        reference, damping * family.events(block.observed, block.size), damping * block.size
-    )
-    if centre is None and not isinstance(family, Gaussian):
-        events = np.where(events > 0, events, 0.5)  # a nation without a single event still expects some
-    raw = np.divide(events, size, out=np.full(size.shape, np.nan), where=size > 0)
-    if centre is None or not shrink:
-        return raw, size * family.information(raw)
-    per_size = family.information(centre)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        departure = family.departure(raw, centre, phi)
-        error = 1.0 / np.maximum(size * per_size, 1e-12)
-        scatter = _scatter(departure, error, block.valid, family.unit(block.size, block.valid))
-        prior = 1.0 / (scatter + loose)
-        rate = (events + prior / per_size * centre) / (size + prior / per_size)
-    return rate, size * family.information(rate) + prior
-
-
-def _gathered(reference: Reference, events: np.ndarray, size: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Sum over a reference, in units of effective events, so that the unit of the weights changes nothing."""
-    events_there, size_there = reference @ events, reference @ size
-    if isinstance(reference, Group) or (reference.data == 1.0).all():
-        return events_there, size_there
-    square = sparse.csr_array((reference.data**2, reference.indices, reference.indptr), reference.shape)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        scale = np.nan_to_num(size_there / (square @ size), posinf=0.0)
-    return events_there * scale, size_there * scale
-
-
 _FEWEST_ODD = 3
-_CAP = 4.0
-_CAPPED_MEAN = float(special.chdtr(3, _CAP) + _CAP * (1.0 - special.chdtr(1, _CAP)))
-"""Mean of the square of a standard normal variable that is capped at `_CAP`."""
-
-
-def _scatter(departure: np.ndarray, error: np.ndarray, valid: np.ndarray, unit: np.ndarray) -> np.ndarray:
-    """Variance of surroundings about their centre, by Huber's proposal 2: outliers count as two sigma."""
-    from zoo_geo.kernels.estimation import scatter
-
-    known = valid & np.isfinite(departure) & (error < 1e9)
-    square = np.where(known, departure, 0.0) ** 2
-    square, error, known = (np.ascontiguousarray(each.T) for each in (square, error, known))
-    return np.array([
-        scatter(square[c], error[c], known[c], float(unit[c]), _CAP, _CAPPED_MEAN) for c in range(unit.size)
-    ])  # fmt: skip
-
-
-def _with_spread(block: _Block, keep: np.ndarray, fit: Expectation, phi: np.ndarray) -> Expectation:
-    """Estimate spread and freedom of every column."""
-    spread, freedom = phi.copy(), np.full(phi.shape[1], np.inf)
-    for c in range(phi.shape[1]):
-        rows = np.flatnonzero(_usual(block, keep, c) & usable(block.family, fit.rate[:, c], block.size[:, c]))
-        if rows.size < 10:
-            continue
-        rows = _telling(block, fit, rows, c)
-        times, freedom[c] = block.family.spread(
-            block.observed[rows, c],
-            block.size[rows, c],
-            fit.rate[rows, c],
-            1.0 / fit.strength[rows, c],
-            phi[rows, c],
-        )
-        spread[:, c] *= times
-    return replace(fit, spread=spread, freedom=freedom)
-
-
-def _usual(block: _Block, keep: np.ndarray, c: int) -> np.ndarray:
-    """Areas that spread is estimated from: of values all, as quantiles are robust and tails count."""
-    return block.valid[:, c] if isinstance(block.family, Gaussian) else keep[:, c] > 0
-
-
-def _steepness(
-    block: _Block,
-    damping: np.ndarray,
-    touching: sparse.csr_array,
-    near: Sequence[Reference],
-    fit: Expectation,
-) -> np.ndarray:
-    """Mean squared step of the surroundings' rate from an area to its neighbours, itself left out of both."""
-    from zoo_geo.kernels.estimation import steepness
-
-    family = block.family
-    rows = np.repeat(np.arange(touching.shape[0]), np.diff(touching.indptr))
-    steep = np.zeros(fit.rate.shape)
-    if rows.size == 0:
-        return steep
-    events, size = damping * family.events(block.observed, block.size), damping * block.size
-    for width in np.unique(fit.width):
-        columns, reference = np.flatnonzero(fit.width == width), near[width]
-        holds = np.asarray(reference[touching.indices, rows], float).ravel()
-        for c in columns:
-            mine = np.ascontiguousarray(events[:, c]), np.ascontiguousarray(size[:, c])
-            phi = np.ascontiguousarray(fit.spread[:, c])
-            steep[:, c] = steepness(
-                touching.indptr, touching.indices, holds, *mine, reference @ mine[0], reference @ mine[1],
-                phi, not isinstance(family, Gaussian),
-            )  # fmt: skip
-    return steep
-
-
-_ROUNDS = 3
-
-
-def _with_steepness(block: _Block, keep: np.ndarray, fit: Expectation, steep: np.ndarray) -> Expectation:
-    """Let the error of the expectation grow with steepness, by as much as the steepest quarter asks for."""
-    strength, spread, freedom = fit.strength.copy(), fit.spread.copy(), fit.freedom.copy()
-    for c in range(freedom.size):
-        rows = np.flatnonzero(_usual(block, keep, c) & usable(block.family, fit.rate[:, c], block.size[:, c]))
-        if rows.size < 100:
-            continue
-        rows = _telling(block, fit, rows, c)
-        seen, size, rate = block.observed[rows, c], block.size[rows, c], fit.rate[rows, c]
-        error, slope = 1.0 / fit.strength[rows, c], steep[rows, c]
-        top = slope >= np.quantile(slope, 0.75)
-        pace = 0.0
-        for _ in range(_ROUNDS):
-            pace = block.family.pace(
-                seen[top], size[top], rate[top], error[top], slope[top], spread[rows, c][top], freedom[c]
-            )
-            times, freedom[c] = block.family.spread(seen, size, rate, error + pace * slope, spread[rows, c])
-            spread[:, c] *= times
-        strength[:, c] = 1.0 / (1.0 / fit.strength[:, c] + pace * steep[:, c])
-    return replace(fit, strength=strength, spread=spread, freedom=freedom)
-
-
-def _where_better(
-    block: _Block, keep: np.ndarray, simple: Expectation, richer: Expectation, margin: float = _MARGIN
-) -> Expectation:
-    """Take the richer expectation in the columns where it predicts better by more than its extra number."""
-    rows = (keep > 0) & usable(block.family, simple.rate, block.size)
-    better = _score(block, rows, richer) > _score(block, rows, simple) + margin
-    strength = np.where(better, richer.strength, simple.strength)
-    spread = np.where(better, richer.spread, simple.spread)
-    freedom = np.where(better, richer.freedom, simple.freedom)
-    return replace(simple, strength=strength, spread=spread, freedom=freedom)
-
-
-def _telling(block: _Block, fit: Expectation, rows: np.ndarray, c: int) -> np.ndarray:
-    """Return the rows that tell most about the spread, which decide it anyway."""
-    if rows.size <= _SPREAD_SAMPLE:
-        return rows
-    information = block.size[rows, c] * block.family.information(fit.rate[rows, c])
-    least = np.partition(information, rows.size - _SPREAD_SAMPLE)[rows.size - _SPREAD_SAMPLE]
-    return rows[information >= least]
-
-
-def usable(family: Family, rate: np.ndarray, size: np.ndarray) -> np.ndarray:
-    """Say where an expected rate can be compared with: known, and inside the family's range."""
-    ok = np.isfinite(rate) & (size > 0)
-    if isinstance(family, Gaussian):
-        return ok
-    return ok & (rate > 0) & ((rate < 1) if isinstance(family, Binomial) else True)
-
-
-def _best(block: _Block, keep: np.ndarray, fits: Sequence[Expectation]) -> Expectation:
-    """Take the candidate with the best leave-one-out predictive likelihood, column by column."""
-    if len(fits) == 1:
-        return fits[0]
-    known = [(keep > 0) & usable(block.family, fit.rate, block.size) for fit in fits]
-    common = np.logical_and.reduce(known)
-    scores = [_score(block, common, fit) for fit in fits]
-    width = np.argmax(scores, axis=0)
-    columns = np.arange(width.size)
-
-    def picked(name: str) -> np.ndarray:
-        stack = np.stack([getattr(fit, name) for fit in fits])
-        return stack[width, columns] if stack.ndim == 2 else np.ascontiguousarray(stack[width, :, columns].T)
-
-    rate, strength, spread, freedom = map(picked, ("rate", "strength", "spread", "freedom"))
-    return replace(fits[0], rate=rate, strength=strength, spread=spread, width=width, freedom=freedom)
-
-
-def _score(block: _Block, rows: np.ndarray, fit: Expectation) -> np.ndarray:
-    """Log predictive likelihood of some rows of each column: of evenly spaced ones where there are many."""
-    family, score = block.family, np.zeros(rows.shape[1])
-    total = fit.spread if isinstance(family, Gaussian) else _total_spread(family, fit)
-    for c in range(score.size):
-        known = np.flatnonzero(rows[:, c])
-        times = max(known.size // _SCORE_SAMPLE, 1)
-        at = known[::times]
-        size = block.size[at, c]
-        if isinstance(family, Gaussian):
-            size = 1.0 / (1.0 / size + 1.0 / fit.strength[at, c])
-        score[c] = (
-            times * family.log_likelihood(block.observed[at, c], size, fit.rate[at, c], total[at, c]).sum()
-        )
-    return score
-
-
-_SCORE_SAMPLE = 4_000
-
-
-def _total_spread(family: Poisson, fit: Expectation) -> np.ndarray:
-    """Spread of the predictive distribution: of true rates, and of the error of the expectation."""
-    with np.errstate(divide="ignore", invalid="ignore"):
-        if isinstance(family, Binomial):
-            return np.clip(fit.spread + fit.rate / (1.0 - fit.rate) / fit.strength, SMALLEST_SPREAD, 0.999)
-        return fit.spread + 1.0 / fit.strength
 
 
 def steadied(
@@ -627,7 +271,7 @@ def residuals(
             size = 1.0 / (1.0 / size + 1.0 / fit.strength)
             found = family.residual(observed, size, fit.rate, fit.spread, np.inf)
         else:
-            found = family.residual(observed, size, fit.rate, _total_spread(family, fit), np.inf)
+            found = family.residual(observed, size, fit.rate, total_spread(family, fit), np.inf)
     return np.where(known, found, np.nan)
 
 
