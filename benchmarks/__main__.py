@@ -47,8 +47,8 @@ SECTIONS = {
     "speed": Section(
         "Speed beside esda and pygeoda",
         local_statistics.table,
-        behind="""Nobody stops early. pygeoda has a thread a core, of which its look-up permutation makes little
-use; it counts all neighbours equally, whatever their weights.""",
+        behind="""Nobody stops early. pygeoda has a thread a core, of which its look-up permutation makes
+little use; it counts all neighbours equally, whatever their weights.""",
     ),
     "large": Section("Large maps and many permutations", million.table),
     "contiguity": Section(
@@ -58,14 +58,14 @@ use; it counts all neighbours equally, whatever their weights.""",
     "deviations": Section(
         "Wide panels",
         deviations.table,
-        "`Deviation` over 14,500 areas, all cores, 50 columns at a time; memory is what a call adds at its peak.",
+        "`Deviation` over 14,500 areas, all cores, 50 columns at a time; memory is what it adds at its peak.",
     ),
     "whole": Section("Whole commands", whole.table),
     "calibration": Section(
         "Is it right?",
         lambda: calibration.report(replicates=8),
-        """One area in a hundred is odd; true rates lie on a surface with a length scale of 25 km (or 6 km: rough),
-with a spread phi about it (shares: a correlation rho). The map is the real one of Dutch neighbourhoods with
+        """One area in a hundred is odd; true rates lie on a surface with a length scale of 25 km (rough: 6 km),
+with a spread phi about it (shares: a correlation rho). The map is the real one of Dutch neighbourhoods and
 their residents where it lies beside the project, else a simulated country. BH at 5 %. `P(p<=a)/a` is the share
 of calm areas with ten or more expected events whose p is at most a, over a: 1 is right, above 1 promises too
 much. The fair oracle knows surface, spread and the law of hidden visitors, not an area's own draws. LISA is
