@@ -280,8 +280,8 @@ def test_comparisons_are_enumerated():
         (-0.5, "Going by covariates it deviates even more.", "wijkt het nog meer af."),
         (
             -0.1,
-            "explain hardly any of its deviation from all areas together.",
-            "verklaren bijna niets van de",
+            "explain hardly any of its difference from all areas together.",
+            "verklaren bijna niets van het",
         ),
         (0.2, "explain about a quarter of", "ongeveer een kwart van"),
         (0.33, "explain about a third of", "ongeveer een derde van"),
@@ -293,12 +293,13 @@ def test_comparisons_are_enumerated():
     ],
 )
 def test_what_covariates_explain_is_put_in_words(share, en, nl):
-    row = ROW | {"explained": np.float64(share), "ratio_before": np.float64(2.0)}
+    row = ROW | {"explained": np.float64(share), "ratio_before": np.float64(2.0), "agrees": "deviation:model"}
     assert en in sentence(row)
     assert nl in sentence(row, "nl")
     assert en not in sentence(row | {"ratio_before": np.float64(0.5)})  # high here, low in the whole
     assert en in sentence(row | {"ratio_before": np.float64(0.5), "direction": "low"})
-    assert "ovariates" not in sentence(row | {"explained": np.nan})
+    assert "ovariates explain" not in sentence(row | {"explained": np.nan})
+    assert (en in sentence(row | {"agrees": ""})) is (share > 0.125)
 
 
 def test_what_stands_beside_both_groups_and_others_is_told_apart():

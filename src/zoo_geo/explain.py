@@ -355,11 +355,16 @@ _SHARES = (-0.125, 0.125, 0.29, 0.415, 0.585, 0.71, 0.875, 1.125)
 
 
 def _explained(facts: _Facts) -> str:
-    """Say how much of the deviation from all areas together covariates explain, where it is the same way."""
+    """Say how much of the difference from all areas together covariates explain, where it is the same way.
+
+    That they explain nothing is said only where the area stands out from what they lead to expect.
+    """
     share, before = facts.get("explained"), facts.get("ratio_before")
     if share is None or before is None or bool(before < 1.0) != facts.low:
         return ""
     place = bisect(_SHARES, share)
+    if place < 2 and not any(name.endswith(":model") for name in _listed(facts, "agrees")):
+        return ""
     return facts.say("explained", share=facts.say(f"share_{place}")) if place else facts.say("explained_less")
 
 
