@@ -191,6 +191,20 @@ def test_what_covariates_explain_is_no_deviation_from_them():
     assert any("covariates explain" in notice for notice in found.notices)
 
 
+@pytest.mark.parametrize("reference", ["model", "national"])
+def test_parts_that_are_switched_off_stay_off(reference):
+    """Areas that are odd themselves leave the spread, unless cleaning is off."""
+    world, size, seen, x, areas = covaried()
+    seen[::16] = 6 * seen[::16] + 30
+    given = {"areas": areas, "features": table_of(world, x=x)}
+    adjust = () if reference == "model" else "x"
+    spreads = [
+        by_area(frame_of(detector, world, seen, size, **given), "spread", world)[0]
+        for detector in (zg.Deviation(reference, adjust=adjust, clean=clean) for clean in (0, 2))
+    ]
+    assert spreads[0] > 1.1 * spreads[1]
+
+
 def test_own_columns_by_hand():
     world, size, seen, x, areas = covaried()
     frame = frame_of(zg.Deviation("model"), world, seen, size, areas=areas, features=table_of(world, x=x))
