@@ -64,12 +64,12 @@ little use; it counts all neighbours equally, whatever their weights.""",
     "calibration": Section(
         "Is it right?",
         lambda: calibration.report(replicates=8),
-        """One area in a hundred is odd; true rates lie on a surface with a length of 25 km (rough: 6 km), with a
-spread phi about it (shares: a correlation rho). The map is the real one of Dutch neighbourhoods and their
-residents where it lies beside the project, else a simulated country. BH at 5 %. `P(p<=a)/a` is the share of
-calm areas with ten or more expected events whose p is at most a, over a: 1 is right, above 1 promises too
-much. The fair oracle knows surface, spread and the law of hidden visitors, not an area's own draws. LISA is
-esda's local Moran with 999 permutations, as a user gets it, on one indicator.""",
+        """One area in a hundred is odd; true rates lie on a surface with a length of 25 km (rough: 6 km),
+with a spread phi about it (shares: a correlation rho). The map is the real one of Dutch neighbourhoods and
+their residents where it lies beside the project, else a simulated country. BH at 5 %. `P(p<=a)/a` is the
+share of calm areas with ten or more expected events whose p is at most a, over a: 1 is right, above 1
+promises too much. The fair oracle knows surface, spread and the law of hidden visitors, not an area's own
+draws. LISA is esda's local Moran with 999 permutations, as a user gets it, on one indicator.""",
     ),
     "groups": Section(
         "Groups: local statistics",

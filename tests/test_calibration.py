@@ -137,7 +137,7 @@ SLACK = 2.5
     ids=["smooth", "rough", "lognormal", "hidden"],
 )
 def test_p_means_what_it_says(world, fdr, precision):
-    """Eight indicators (four where visitors are sought) on 3,500 areas: what is aimed at for a country, and room for so small a sample."""
+    """What is aimed at for a country, and room for a sample of 3,500 areas and few indicators."""
     land, rows = build(3_500, seed=4), []
     for level, phi in itertools.product((0.02, 0.08), (0.1, 0.3)):
         rng = np.random.default_rng([3, int(level * 1000), int(phi * 1000)])
