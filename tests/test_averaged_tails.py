@@ -12,8 +12,8 @@ from naive import estimation as naive
 from naive import tails as exact
 from zoo_geo.kernels import tails
 
-AWAY = (-3, -1.5, -0.7, -0.2, 0.2, 0.7, 1.5, 3, 5, 9, 20)
-SPREADS = (1e-5, 1e-3, 0.03, 0.3, 1.5, 5.0)
+AWAY = (-3, -1.2, -0.4, 0.3, 1.2, 3, 6, 20)
+SPREADS = (1e-5, 0.02, 0.3, 5.0)
 
 
 def tail(o, mean, phi, strength):
@@ -25,7 +25,7 @@ def tail(o, mean, phi, strength):
 
 def cases(strength, away=AWAY):
     """Counts near their mean and far from it, small and large means and spreads."""
-    for phi, mean, k in itertools.product(SPREADS, (0.01, 0.3, 3.0, 50.0, 1e3, 1e4), away):
+    for phi, mean, k in itertools.product(SPREADS, (0.01, 0.5, 9.0, 300.0, 1e4), away):
         o = round(mean * (1 + k * math.sqrt(phi + 1 / mean + 1 / strength)))
         if o >= 0:
             yield o, mean, phi, strength
@@ -40,14 +40,14 @@ def test_tail_is_the_dense_sum_over_the_error(strength):
         if true > 1e-280:
             assert math.exp(log_p) == pytest.approx(true, rel=2e-3 if strength > 3 else 6e-3), case
             tested += 1
-    assert tested > 200
+    assert tested > 70
 
 
 @pytest.mark.parametrize("strength", [1.0, 2.0, 3.0, 5.0, 8.0, 25.0, 60.0])
 def test_where_the_error_rules_a_far_count_is_no_miracle(strength):
     """Thirty times the mean is two in a thousand where two events lead to expect it, and not 1e-300."""
     wide = math.sqrt(math.log1p(1 / strength))
-    for phi, mean, q in itertools.product(SPREADS[:4], (30.0, 3e3, 1e4), (-6, -4, -2, 2, 4, 6, 8)):
+    for phi, mean, q in itertools.product(SPREADS[:3], (30.0, 1e4), (-6, -3, 2, 4, 6, 8)):
         o = round(mean * math.exp(q * wide))
         log_p, upper = tail(o, mean, phi, strength)
         true = naive.averaged(o, mean, phi, strength, upper)
@@ -58,7 +58,7 @@ def test_where_the_error_rules_a_far_count_is_no_miracle(strength):
 @pytest.mark.parametrize(("strength", "close"), [(5.0, 0.08), (20.0, 0.02), (300.0, 4e-3)])
 def test_tail_is_that_of_an_inverse_gamma_error(strength, close):
     """By quadrature over the gamma variable itself, of which Wilson and Hilferty are an approximation."""
-    for phi, mean, k in itertools.product((1e-4, 0.03, 0.5), (0.3, 20.0, 2e3), (-1.5, -0.5, 0.5, 2, 4)):
+    for phi, mean, k in itertools.product((1e-4, 0.3), (0.5, 200.0), (-1.2, 1.0, 4)):
         o = round(mean * (1 + k * math.sqrt(phi + 1 / mean + 1 / strength)))
         if o >= 0:
             log_p, upper = tail(o, mean, phi, strength)
@@ -87,7 +87,7 @@ def test_no_tail_is_lost(o, mean, phi, strength):
 @pytest.mark.parametrize("mean", [0.4, 12.0, 900.0])
 def test_no_step_where_one_way_of_averaging_gives_way_to_another(phi, mean):
     """p falls smoothly as strength grows, and as counts move out."""
-    strengths = np.geomspace(2.0, 1e5, 300)
+    strengths = np.geomspace(2.0, 1e5, 200)
     o = round(mean * 1.6 + 3)
     log_p = np.array([tail(o, mean, phi, s)[0] for s in strengths])
     bend = np.abs(np.diff(log_p, 2))

@@ -1,6 +1,9 @@
 """The worlds on which the engine is measured, the fair oracle, and what users do with peers' packages."""
 
+import itertools
+
 import numpy as np
+import pandas as pd
 import pytest
 from benchmarks import calibration
 from benchmarks.country import CLASSES, World, build, real, simulate
@@ -116,6 +119,41 @@ def test_winsorised_scores_give_the_spread_of_true_rates():
     p = calibration._wide_funnel(seen, size, "poisson")
     np.testing.assert_allclose(p, expected, rtol=1e-10)
     assert tau2 > 0.003
+
+
+SLACK = 2.5
+"""Standard errors of sampling on top of what is aimed at."""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("world", "fdr", "precision"),
+    [
+        (World(), 0.06, 0.9),
+        (World(scale=6.0), 0.09, 0.75),
+        (World(law="lognormal"), 0.12, 0.85),
+        (World(hidden=1.5), 0.2, 0.5),
+    ],
+    ids=["smooth", "rough", "lognormal", "hidden"],
+)
+def test_p_means_what_it_says(world, fdr, precision):
+    """What is aimed at for a country, and room for a sample of 3,500 areas and few indicators."""
+    land, rows = build(3_500, seed=4), []
+    for level, phi in itertools.product((0.02, 0.08), (0.1, 0.3)):
+        rng = np.random.default_rng([3, int(level * 1000), int(phi * 1000)])
+        draws = [simulate(land, rng, level, phi, world) for _ in range(1 if world.hidden else 2)]
+        p = calibration.deviation(land, draws, world)
+        assert (np.isnan(p) == (land.residents == 0)[:, None]).all()
+        rows += [calibration.tally(land, each, level, p[:, k], "poisson") for k, each in enumerate(draws)]
+    found = calibration.summary(pd.DataFrame([vars(row) for row in rows]), []).iloc[0]
+    flagged = sum(row.false + row.found for row in rows)
+    tested = len(rows) * (land.residents * 0.05 >= 10).sum()
+    for level, low, high in ((0.05, 0.8, 1.25), (0.01, 0.8, 1.25), (0.001, 0.7, 1.4)):
+        share, chance = found[f"P(p<={level:g})/{level:g}".replace("0.", ".")], (1 / tested / level) ** 0.5
+        assert low - SLACK * chance < share < high + SLACK * chance
+    assert found["FDR"] < fdr + SLACK * (fdr * (1 - fdr) / flagged) ** 0.5
+    assert found["precision at 50/oracle"] > precision
+    assert flagged >= (4 if world.hidden else 50)
 
 
 @pytest.mark.slow

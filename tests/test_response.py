@@ -149,7 +149,7 @@ def test_what_was_found_before_is_estimated_anew():
         law = respond(calm, np.full(size.size, 0.1), before=before)
         assert type(law) is type(before)
     visited, by = with_visitors(1)
-    anew = respond(column(visited, by), np.full(4000, 0.1), before=Hidden(60.0, 1.0, 0.8, 0.2))
+    anew = respond(column(visited, by), np.full(4000, 0.1), before=Hidden(20.0, 0.7, 1.0, 0.1))
     assert anew.mean == pytest.approx(40 * math.exp(1.125), rel=0.3)
     assert anew.level == pytest.approx(1.0, rel=0.06)
     first = respond(column(size, seen), np.full(size.size, 0.1))
