@@ -23,10 +23,15 @@ NORMAL = 1.4826
 """Standard deviations of a normal curve in one median absolute deviation."""
 
 _SENSITIVE = re.compile(
-    "herkomst|afkomst|migra|nationalit|westers(?!chel)|(niet|non)western|religi|gelovi|geloofs|geboorteland|"
-    "geboren(in|buiten)|birthcountry|countryofbirth|foreignborn|ethni|etnisch|etnicit|allochto|autochto|"
+    "herkomst|afkomst|migra|nationalit|westers(?!chel)|western|(niet|non)eu(?!r)|asiel|asylum|religi|gelovi|geloofs|geboorteland|"
+    "geboren(in|buiten)|birthcountry|countryofbirth|foreignborn|ethni|etni[cs]|kerken|moskee|mosque|allochto|autochto|"
     "islam|moslim|muslim|christ|joods|jewish|marok|moroc|turks|turkije|turkish|surina|antill|aruba"
 )
+
+
+def sensitive(names: Iterable[str]) -> list[str]:
+    """Names that suggest origin, nationality or religion."""
+    return [name for name in names if _SENSITIVE.search(re.sub("[^a-z]", "", name.lower()))]
 
 
 @dataclass(eq=False)
@@ -109,7 +114,7 @@ class Features:
 
     def check_sensitive(self, names: Iterable[str]) -> None:
         """Raise, or note when allowed, where a name tells origin, nationality or religion."""
-        told = [name for name in names if _SENSITIVE.search(re.sub("[^a-z]", "", name.lower()))]
+        told = sensitive(names)
         if told and not self.allow_sensitive:
             raise InputError(
                 "features need to say nothing about origin, nationality or religion; got names that suggest "

@@ -293,7 +293,11 @@ class Gaussian:
     def spread(
         self, observed: np.ndarray, size: np.ndarray, rate: np.ndarray, error: np.ndarray, start: np.ndarray
     ) -> tuple[float, float]:
-        """Factor on the scale, and freedom, from the 50 % and 90 % points of |residual|."""
+        """Factor on the scale, and freedom, from the 50 % and 90 % points of |residual|.
+
+        The tail is as heavy as the points allow within their standard error: it decides about anomalies, and
+        a few hundred values hardly tell a normal law from a t with ten degrees of freedom.
+        """
         away = np.abs(observed - rate) / self._scale(size, error) / np.sqrt(start)
         half, most = np.quantile(away, [0.5, 0.9])
         if half <= 0:
@@ -302,7 +306,8 @@ class Gaussian:
             return float((half / special.stdtrit(_USUAL_FREEDOM, 0.75)) ** 2), _USUAL_FREEDOM
         choices = np.array([3.0, 4.0, 5.0, 7.0, 10.0, 15.0, 30.0, 1e6])
         ratios = special.stdtrit(choices, 0.95) / special.stdtrit(choices, 0.75)
-        freedom = float(choices[np.argmin(np.abs(ratios - most / half))])
+        cautious = (most / half) * (1.0 + 1.0 / np.sqrt(away.size))
+        freedom = float(choices[np.argmin(np.abs(ratios - cautious))])
         return float((half / special.stdtrit(freedom, 0.75)) ** 2), freedom
 
     def pace(

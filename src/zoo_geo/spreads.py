@@ -112,7 +112,8 @@ def _with_steepness(block: Block, keep: np.ndarray, fit: Expectation, steep: np.
             )
             times, freedom[c] = block.family.spread(seen, size, rate, error + pace * slope, spread[rows, c])
             spread[:, c] *= times
-        strength[:, c] = 1.0 / (1.0 / fit.strength[:, c] + pace * steep[:, c])
+        with np.errstate(divide="ignore"):
+            strength[:, c] = 1.0 / (1.0 / fit.strength[:, c] + pace * steep[:, c])
     return replace(fit, strength=strength, spread=spread, freedom=freedom)
 
 

@@ -27,7 +27,7 @@ _IMPLAUSIBLE = 0.03
 
 @dataclass(frozen=True)
 class Deviation(Detector):
-    """Counts, shares and values against the surroundings, the parent area or the nation.
+    """Counts, shares and values against neighbours, peers, parents, strata, the nation or covariates.
 
     What is seen in an area is compared with the predictive distribution that its reference leads to:
     negative binomial, beta-binomial or Student t, with the spread of true rates estimated robustly
@@ -99,6 +99,10 @@ class Deviation(Detector):
         object.__setattr__(
             self, "adjust", (self.adjust,) if isinstance(self.adjust, str) else tuple(self.adjust)
         )
+        for name in ("precision", "shrink", "steep", "response", "heavy", "error"):
+            options(**{name: (getattr(self, name), (True, False))})
+        if not isinstance(self.clean, int) or not 0 <= self.clean <= 5:
+            raise InputError(f"clean needs to be between 0 and 5; got {self.clean!r}.")
         if not 1 <= self.rings <= 5:
             raise InputError(f"rings needs to be between 1 and 5; got {self.rings}.")
 
@@ -134,6 +138,10 @@ class Deviation(Detector):
         arrays |= _next_door(inputs) | ({} if inputs.events is None else {"events": inputs.events})
         notices = [*_told(told, inputs, reference), *_doubts(inputs, status, arrays["p_value"], reference)]
         notices += _bursts(inputs, arrays["spread"], arrays["expected"], reference)
+        if reference == "peers" and inputs.peers is None:
+            notices.append(
+                "Peers are the neighbours of the graph that was given; build_peers finds areas alike."
+            )
         notices += [] if inputs.peers is None else [f"Peers are those of set {inputs.peers}."]
         z = arrays["z"]
         return Scores(reference, status, arrays, _CLASSES, _classes(z), z, notices)

@@ -135,7 +135,6 @@ def _on_codes(features: pd.DataFrame | None, inputs: Inputs, areas: Areas | None
     if features is None:
         return None
     checked = read_features(features, areas, allow_sensitive=False)
-    checked.check_sensitive(map(str, checked.frame))
     table = features.rename(columns=str)
     return tidied(table.set_axis(checked.codes.astype(object), axis=0)).reindex(inputs.codes)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -17,6 +17,7 @@ from zoo_geo.conditionals import leave_one_out
 from zoo_geo.covariates import Method, Modelled, TooFewAreasError, cross_fitted
 from zoo_geo.detectors.inputs import Inputs, matrix, parents, places
 from zoo_geo.errors import InputError, examples
+from zoo_geo.features import sensitive
 from zoo_geo.predictive import Binomial, Family, Gaussian
 
 GRAPHS = ("neighbours", "peers")
@@ -186,6 +187,7 @@ def covariates(inputs: Inputs, names: tuple[str, ...], method: Method) -> Covari
             f"Known: {', '.join(map(str, table.columns))}."
         )
     table = table[list(names)] if names else table
+    _refuse_sensitive(table.columns)
     text = [name for name in table if not pd.api.types.is_numeric_dtype(table[name])]
     if text:
         raise InputError(f"covariates need to be numbers; got text ({examples(text, table.shape[1])}).")
@@ -217,7 +219,17 @@ def stratum(inputs: Inputs, name: str) -> np.ndarray:
     if name not in table:
         known = ", ".join(map(str, table.columns))
         raise InputError(f"reference needs a column of the features; got {name!r} (known: {known}).")
+    _refuse_sensitive([name])
     return pd.factorize(table[name], sort=True)[0]
+
+
+def _refuse_sensitive(names: Iterable[str]) -> None:
+    """Raise where a name tells origin, nationality or religion."""
+    if told := sensitive(names):
+        raise InputError(
+            "covariates and strata need to say nothing about origin, nationality or religion; got names that "
+            f"suggest it ({examples(told)}). Drop them, or name the columns to use in adjust=."
+        )
 
 
 def find(
