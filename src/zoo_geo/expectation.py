@@ -90,7 +90,12 @@ def expect(
                 odd |= odd_together(residuals(observed, size, valid, family, once), touching)
             keep = (valid & ~odd).astype(float)
     assert chosen is not None
-    return chosen if options.error else replace(chosen, strength=np.full_like(chosen.strength, SURE))
+    return _without_error(chosen, options)
+
+
+def _without_error(fit: Expectation, options: Options) -> Expectation:
+    """Take an expectation for sure where its error is not to count."""
+    return fit if options.error else replace(fit, strength=np.full_like(fit.strength, SURE))
 
 
 def given(
@@ -125,7 +130,7 @@ def given(
         if step < options.clean:
             keep = (valid & ~_odd(block, last)).astype(float)
     assert last is not None
-    return last
+    return _without_error(last, options)
 
 
 def _responsive(
@@ -250,12 +255,16 @@ def typical(fit: Expectation, size: np.ndarray) -> np.ndarray:
     return times
 
 
+_LEAST = 0.01
+"""Strength of an expectation that says nothing."""
+
+
 def tails(
     observed: np.ndarray, size: np.ndarray, family: Family, fit: Expectation, rows: np.ndarray, c: int
 ) -> tuple[np.ndarray, np.ndarray]:
     """Log of the smaller mid tail of some rows of a column, and whether it is the upper one."""
     seen, size, rate = observed[rows, c], size[rows, c], fit.rate[rows, c]
-    strength, spread, law = fit.strength[rows, c], fit.spread[rows, c], fit.laws[c]
+    strength, spread, law = np.maximum(fit.strength[rows, c], _LEAST), fit.spread[rows, c], fit.laws[c]
     if law is not None:
         return law.tails(seen, size, rate * size, strength, spread)
     return family.tails(seen, size, rate, strength, spread, fit.freedom[c])

@@ -13,6 +13,8 @@ import numpy as np
 from scipy import special
 
 SMALLEST_SPREAD, LARGEST_SPREAD = 1e-5, 50.0
+OUTER, CENTRAL = 0.05, 0.25
+"""Tails that the pace of an error leaves out: the outer ones are what it is for; the central half is robust."""
 
 
 class Poisson:
@@ -79,13 +81,15 @@ class Poisson:
         slope: np.ndarray,
         phi: np.ndarray,
         freedom: float,
+        tail: float,
     ) -> float:
         """Estimate how much the error grows with steepness, from how many counts lie between the tails."""
-        from zoo_geo.kernels.estimation import PACE
+        from zoo_geo.kernels.estimation import PACE, ROBUST_PACE
 
         mean = rate * size
         weight = (mean / (1.0 + (phi + error) * mean)) ** 2
-        return _solved(PACE, 0.3, observed, mean, phi, error, slope, weight)
+        what = PACE if tail == OUTER else ROBUST_PACE
+        return _solved(what, 0.3, observed, mean, phi, error, slope, weight)
 
     def log_likelihood(
         self, observed: np.ndarray, size: np.ndarray, rate: np.ndarray, phi: np.ndarray
@@ -178,6 +182,7 @@ class Binomial(Poisson):
         slope: np.ndarray,
         phi: np.ndarray,
         freedom: float,
+        tail: float,
     ) -> float:
         """Estimate how much the error grows with steepness, by matching the central coverage."""
         from zoo_geo.kernels.tails import bb_coverage
@@ -186,9 +191,9 @@ class Binomial(Poisson):
         mean = rate * size
 
         def coverage(pace: float) -> float:
-            return bb_coverage(observed, mean, size, phi[0], error + pace * slope, weight, _OUTER)
+            return bb_coverage(observed, mean, size, phi[0], error + pace * slope, weight, tail)
 
-        return _match(coverage, 0.3, wanted=1.0 - 2.0 * _OUTER)
+        return _match(coverage, 0.3, wanted=1.0 - 2.0 * tail)
 
     def log_likelihood(
         self, observed: np.ndarray, size: np.ndarray, rate: np.ndarray, phi: np.ndarray
@@ -319,15 +324,16 @@ class Gaussian:
         slope: np.ndarray,
         phi: np.ndarray,
         freedom: float,
+        tail: float,
     ) -> float:
         """Estimate how much the error grows with steepness, by matching the central coverage."""
-        outer = float(special.stdtrit(freedom, 1.0 - _OUTER))
+        outer = float(special.stdtrit(freedom, 1.0 - tail))
 
         def coverage(pace: float) -> float:
             reach = outer * np.sqrt(phi) * self._scale(size, error + pace * slope)
             return float(np.mean(np.abs(observed - rate) <= reach))
 
-        return _match(coverage, 0.3, wanted=1.0 - 2.0 * _OUTER)
+        return _match(coverage, 0.3, wanted=1.0 - 2.0 * tail)
 
     def log_likelihood(
         self, observed: np.ndarray, size: np.ndarray, rate: np.ndarray, phi: np.ndarray
@@ -391,8 +397,6 @@ _FEWEST_FOR_TAIL, _USUAL_FREEDOM = 50, 5.0
 RARE = 0.7
 """Expected count below which more than half of all counts are 0, so the central half says nothing."""
 _DOUBTFUL_SPREAD = 5.0
-_OUTER = 0.05
-"""Tail between which the pace of an error puts the figures: what it is for is tails."""
 
 
 def _middling(mean: np.ndarray, weight: np.ndarray) -> float:
@@ -412,7 +416,7 @@ def _solved(
     slope: np.ndarray,
     weight: np.ndarray,
 ) -> float:
-    """Spread, or pace of the error, that puts half of the counts in the central half of their predictions."""
+    """Spread or pace of the error that gives the central share of counts its due, see `nb_solve`."""
     from zoo_geo.kernels.estimation import nb_solve
 
     unit = phi.max() if what == 0 else 1.0  # a spread is sought as a factor on phi

@@ -9,7 +9,7 @@ import numpy as np
 from scipy import sparse
 
 from zoo_geo.estimates import Block, Expectation, total_spread, usable
-from zoo_geo.predictive import Gaussian
+from zoo_geo.predictive import CENTRAL, OUTER, Gaussian
 from zoo_geo.references import Reference
 
 _SPREAD_SAMPLE = 3_000
@@ -60,7 +60,7 @@ def steepened(
 ) -> Expectation:
     """Let the error grow with what says most about it: steps of the surroundings' rate, distance, or both."""
     for each in steep:
-        richer = _with_steepness(block, keep, fit, each)
+        richer = _with_steepness(block, keep, fit, each, CENTRAL if always else OUTER)
         fit = richer if always and each is steep[-1] else _where_better(block, keep, fit, richer)
     return fit
 
@@ -94,7 +94,9 @@ def steepness(
     return steep
 
 
-def _with_steepness(block: Block, keep: np.ndarray, fit: Expectation, steep: np.ndarray) -> Expectation:
+def _with_steepness(
+    block: Block, keep: np.ndarray, fit: Expectation, steep: np.ndarray, tail: float
+) -> Expectation:
     """Let the error of the expectation grow with steepness, by as much as the steepest quarter asks for."""
     strength, spread, freedom = fit.strength.copy(), fit.spread.copy(), fit.freedom.copy()
     for c in range(freedom.size):
@@ -108,7 +110,14 @@ def _with_steepness(block: Block, keep: np.ndarray, fit: Expectation, steep: np.
         pace = 0.0
         for _ in range(_ROUNDS):
             pace = block.family.pace(
-                seen[top], size[top], rate[top], error[top], slope[top], spread[rows, c][top], freedom[c]
+                seen[top],
+                size[top],
+                rate[top],
+                error[top],
+                slope[top],
+                spread[rows, c][top],
+                freedom[c],
+                tail,
             )
             times, freedom[c] = block.family.spread(seen, size, rate, error + pace * slope, spread[rows, c])
             spread[:, c] *= times

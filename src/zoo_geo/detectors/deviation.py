@@ -10,7 +10,7 @@ from scipy import sparse, special
 
 from zoo_geo import expectation as ex
 from zoo_geo import references
-from zoo_geo.covariates import Method
+from zoo_geo.covariates import Method, explained
 from zoo_geo.detectors import sources
 from zoo_geo.detectors.base import Alternative, Detector, Scores, options, spread_out
 from zoo_geo.detectors.inputs import ISOLATED, OK, TOO_FEW, Inputs, blocks, column_status, matrix
@@ -131,7 +131,7 @@ class Deviation(Detector):
             found = self._results(fitted, given, status[:, columns] == OK)
             for name, array in found.items():
                 arrays[name][:, columns] = array
-            told.update({int(c): _words(fitted, k) for k, c in enumerate(columns)})
+            told.update({int(c): _words(fitted, given, k) for k, c in enumerate(columns)})
 
         spread_out(block, blocks(inputs, n_jobs), n_jobs)
         arrays["reference_value"] *= np.where(inputs.is_value(), 1.0, inputs.per())
@@ -165,13 +165,14 @@ class Deviation(Detector):
         with np.errstate(divide="ignore", invalid="ignore"):
             ratio = np.where(np.isfinite(high), given.observed / expected, np.nan)
             rate = expected / (1.0 if is_value else given.size)
-            before = given.observed / (_overall(given) * (1.0 if is_value else given.size))
-        explains = valid & np.isfinite(ratio) & bool(fitted.skill)
+            elsewhere = _elsewhere(given) * (1.0 if is_value else given.size)
+        explains = valid & np.isfinite(ratio) & (self.reference == "model")
+        told = explained(np.where(explains, given.observed, np.nan), elsewhere, expected)
         return dict(zip(_RESULTS, (expected, ratio, low, high, z, z, p), strict=True)) | {
             "spread": np.where(valid, fit.spread, np.nan),
             "reference_value": np.where(valid, rate, np.nan),
-            "ratio_before": np.where(explains, before, np.nan),
-            "explained": np.where(explains, _explained(before, ratio), np.nan),
+            "ratio_before": told.ratio_before,
+            "explained": told.share,
         }
 
 
@@ -182,23 +183,12 @@ def _check_values(reference: str, inputs: Inputs) -> None:
         raise InputError(f"reference={reference!r} needs values (gaussian); got counts ({first}).")
 
 
-def _overall(block: sources.Block) -> np.ndarray:
-    """Rate (mean value) of all areas together, shape (n_columns,)."""
+def _elsewhere(block: sources.Block) -> np.ndarray:
+    """Rate (mean value) of all other areas together, shape (n_areas, n_columns)."""
     size = np.where(block.valid, block.size, 0.0)
     events = np.where(block.valid, block.observed, 0.0) * (size if block.family.name == "gaussian" else 1.0)
     with np.errstate(divide="ignore", invalid="ignore"):
-        return references.totals(events) / references.totals(size)
-
-
-def _explained(before: np.ndarray, after: np.ndarray) -> np.ndarray:
-    """Share of the deviation from all areas that covariates explain; NaN where there is hardly one."""
-    with np.errstate(divide="ignore", invalid="ignore"):
-        gone = 1.0 - np.log(after) / np.log(before)
-    return np.where(np.isfinite(gone) & (np.abs(np.log(np.maximum(before, 1e-300))) > _HARDLY), gone, np.nan)
-
-
-_HARDLY = 0.1
-"""Log ratio of an area that hardly deviates, so that a share of it says nothing."""
+        return (references.totals(events) - events) / (references.totals(size) - size)
 
 
 _RESULTS = ("expected", "ratio", "ratio_low", "ratio_high", "statistic", "z", "p_value")
@@ -258,7 +248,7 @@ def _next_door(inputs: Inputs) -> dict[str, np.ndarray]:
     return {"n_neighbors": weights @ ok.astype(float), "neighbors_value": together * per}
 
 
-def _words(fitted: sources.Fitted, k: int) -> tuple[str, ...]:
+def _words(fitted: sources.Fitted, given: sources.Block, k: int) -> tuple[str, ...]:
     """Say of one column what was found beside the expectation."""
     law = fitted.fit.laws[k]
     found = []
@@ -274,8 +264,8 @@ def _words(fitted: sources.Fitted, k: int) -> tuple[str, ...]:
     elif law is not None:
         found.append("true rates have a heavier upper tail than a gamma law; p allows for it")
     if fitted.skill and np.isnan(fitted.skill[k]):
-        few = fitted.block.valid[:, k].any()
-        found += ["too few areas have a figure for that many covariates"] if few else []
+        some = given.valid[:, k].any()
+        found += ["too few areas have a figure for that many covariates"] if some else []
     elif fitted.skill:
         found.append(
             f"covariates explain {max(fitted.skill[k], 0.0):.0%} of the differences between areas elsewhere"

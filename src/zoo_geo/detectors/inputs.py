@@ -115,19 +115,21 @@ def prepare(
 ) -> Inputs:
     """Put panel and graph on one list of areas; the last ones are kept for the next detector."""
     global _kept
-    given = (panel, neighbors, areas, features)
+    given = (panel, neighbors, areas)
     peers = neighbors.id if isinstance(neighbors, Peers) else None
-    neighbors = neighbors.graph if isinstance(neighbors, Peers) else neighbors
-    _check_kinds(panel, neighbors, areas)
+    graph = neighbors.graph if isinstance(neighbors, Peers) else neighbors
+    _check_kinds(panel, graph, areas)
     if _kept is not None and all(
         each is None if ref is None else each is ref() is not None
         for each, ref in zip(given, _kept[0], strict=True)
     ):
-        return _kept[1]
-    inputs = _prepare(panel, neighbors, areas)
-    inputs = replace(inputs, features=_on_codes(features, inputs, areas), peers=peers)
-    _kept = tuple(None if each is None else weakref.ref(each, _forget) for each in given), inputs
-    return inputs
+        inputs = _kept[1]
+    else:
+        inputs = replace(_prepare(panel, graph, areas), peers=peers)
+        _kept = tuple(None if each is None else weakref.ref(each, _forget) for each in given), inputs
+    if features is None:
+        return inputs
+    return replace(inputs, features=_on_codes(features, inputs, areas))  # a table can change in place
 
 
 def _on_codes(features: pd.DataFrame | None, inputs: Inputs, areas: Areas | None) -> pd.DataFrame | None:

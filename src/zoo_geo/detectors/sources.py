@@ -25,6 +25,8 @@ WHOLES = ("national", "model")
 PARTS = ("parent", "stratum")
 _KINDS: dict[str, Kind] = {"sar": "sar_error", "sar_lag": "sar_lag", "car": "car"}
 VALUES_ONLY = tuple(_KINDS)
+_OUTLIER = 3.5
+"""Robust standard deviations beyond which a value is set aside in the fit of an autoregression."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -144,14 +146,21 @@ def autoregression(
         for c in range(block.size.shape[1]):
             values = np.where(block.valid[:, c], block.observed[:, c], np.nan)
             weight = np.where(block.valid[:, c], block.size[:, c], np.nan)
-            found = leave_one_out(values, weights, design, _KINDS[kind], weight=weight)
+            found = leave_one_out(
+                values,
+                weights,
+                design,
+                _KINDS[kind],
+                weight=weight,
+                outlier=_OUTLIER if options.clean else None,
+            )
             rate[:, c], size[:, c] = found.mean, found.precision
         valid = block.valid & np.isfinite(rate) & (size > 0)
         sure = np.full(rate.shape, 1e12)
         led = ex.given(block.observed, size, valid, block.family, rate, sure, options)
         return Fitted(led, replace(block, size=size))
 
-    return Source(fit, [])
+    return Source(fit, [weights])
 
 
 @dataclass(frozen=True, eq=False)
