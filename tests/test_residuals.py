@@ -135,7 +135,7 @@ def restless(family):
     times = np.ones(n)
     times[[30, *world.near[30]]], times[[121, *world.near[121]]] = 1.35, 0.72
     if family == "gaussian":
-        size, figures = rng.uniform(1, 4, n), rng.normal(20, 1, n) + 3.5 * np.log(times)
+        size, figures = rng.uniform(1, 4, n), rng.normal(20, 1, n) + 4.2 * np.log(times)
     else:
         size = rng.integers(400, 2_000, n).astype(float)
         figures = rng.poisson(size * 0.04 * times * rng.gamma(60, 1 / 60, n)).astype(float)

@@ -14,7 +14,7 @@ from scipy import special
 
 SMALLEST_SPREAD, LARGEST_SPREAD = 1e-5, 50.0
 OUTER, CENTRAL = 0.05, 0.25
-"""Tails that the pace of an error leaves out: the outer ones are what it is for; the central half is robust."""
+"""Tails that the pace of an error leaves out: it is there for the outer ones; the central half is robust."""
 
 
 class Poisson:

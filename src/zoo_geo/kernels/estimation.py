@@ -168,7 +168,8 @@ def nb_solve(what, start, step, low, high, observed, mean, phi, heavy, error, sl
 
     Half of the counts are to lie in the central half, half below the middle, nine in ten between the outer
     twentieths (ROBUST_PACE: half in the central half). The search walks outward from the start (a spread far
-    too large makes the distribution so skewed that the share falls again) and closes in by regula falsi (Illinois).
+    too large makes the distribution so skewed that the share falls again) and closes in by regula falsi
+    (Illinois).
     """
     here, miss = start, _miss(what, start, observed, mean, phi, heavy, error, slope, weight)
     step = step if miss < 0.0 else -step
