@@ -293,6 +293,18 @@ def test_spread_of_true_rates_is_found_also_among_outliers(phi):
     assert frame["spread"].iloc[0] == pytest.approx(phi, rel=0.25, abs=0.01)
 
 
+@pytest.mark.parametrize("reference", ["neighbours", "national"])
+def test_spread_bears_that_a_tenth_of_the_areas_are_odd(reference):
+    world = lattice(40, 40)
+    size, seen = counts_of(world, seed=1, rate=0.05, spread=0.1, low=300)
+    odd = np.random.default_rng(2).random(1_600) < 0.1
+    frame = Deviation(reference).detect(world.panel(np.where(odd, 4 * seen, seen), size), world.graph()).frame
+    p = by_area(frame, "p_value", world)
+    assert frame["spread"].iloc[0] == pytest.approx(0.1, rel=0.2)
+    assert (p[odd] <= 0.001).mean() > 0.75
+    assert (p[~odd] <= 0.001).mean() < 0.003
+
+
 def test_spread_of_shares_is_found():
     world = lattice(25, 25)
     size, seen = shares_of(world, seed=3, rho=0.05)
