@@ -102,11 +102,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--only", choices=sorted(SECTIONS), action="append")
     wanted = parser.parse_args().only or list(SECTIONS)
-    before, texts = standing(), []
-    for name, section in SECTIONS.items():
-        text = section.text() if name in wanted else before.get(section.heading, "")
-        texts += [text] if text else []
-    PAGE.write_text("\n\n".join([head(), *texts]) + "\n", encoding="utf-8")
+    new = {name: SECTIONS[name].text() for name in SECTIONS if name in wanted}
+    before = standing()  # read last, so that two runs of different sections keep each other's figures
+    texts = [new.get(name) or before.get(section.heading, "") for name, section in SECTIONS.items()]
+    PAGE.write_text("\n\n".join([head(), *filter(None, texts)]) + "\n", encoding="utf-8")
     print(PAGE.read_text(encoding="utf-8"))
 
 

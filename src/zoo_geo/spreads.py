@@ -58,10 +58,17 @@ def distance(reference: Reference, points: np.ndarray) -> np.ndarray:
 def steepened(
     block: Block, keep: np.ndarray, fit: Expectation, steep: list[np.ndarray], always: bool
 ) -> Expectation:
-    """Let the error grow with what says most about it: steps of the surroundings' rate, distance, or both."""
+    """Let the error grow with what says most about it: steps of the surroundings' rate, distance, or both.
+
+    ``always`` takes the likelier of the two at least, and the pace that the central half asks for.
+    """
+    tail = CENTRAL if always else OUTER
+    if always:
+        first = [_with_steepness(block, keep, fit, each, tail) for each in steep]
+        fit = first[0] if len(first) == 1 else _where_better(block, keep, first[1], first[0], 0.0)
+        steep = steep if len(first) > 1 else []
     for each in steep:
-        richer = _with_steepness(block, keep, fit, each, CENTRAL if always else OUTER)
-        fit = richer if always and each is steep[-1] else _where_better(block, keep, fit, richer)
+        fit = _where_better(block, keep, fit, _with_steepness(block, keep, fit, each, tail))
     return fit
 
 
