@@ -12,6 +12,8 @@ from naive import estimation as naive
 from naive import tails as exact
 from zoo_geo.kernels import tails
 
+pytestmark = pytest.mark.slow
+
 AWAY = (-3, -1.2, -0.4, 0.3, 1.2, 3, 6, 20)
 SPREADS = (1e-5, 0.02, 0.3, 5.0)
 

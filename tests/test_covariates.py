@@ -10,6 +10,8 @@ from zoo_geo.blocks import spatial_blocks
 from zoo_geo.errors import InputError
 from zoo_geo.predictive import FAMILIES
 
+pytestmark = pytest.mark.slow
+
 POISSON, BINOMIAL, GAUSSIAN = (FAMILIES[name] for name in ("poisson", "binomial", "gaussian"))
 METHODS = ("poisson", "tweedie", "boosting")
 COEFFICIENTS = np.array([0.5, -0.3, 0.0])

@@ -8,6 +8,8 @@ import pytest
 from naive import estimation as naive
 from zoo_geo.response import Counts, Hidden, Response, respond
 
+pytestmark = pytest.mark.slow
+
 RATE = 0.05
 
 
