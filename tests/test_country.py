@@ -10,6 +10,9 @@ import zoo_geo as zg
 
 pytestmark = [pytest.mark.shared_data, pytest.mark.slow]
 
+# Without a response to exposure, as in the first row of decision 0010: crimes per resident pile up on small
+# exposures, and one-year spikes are among them. With it (the default) a map of one year cannot tell them from
+# visitors.
 STUDY = """
 [study]
 id = "nederland"
@@ -60,13 +63,19 @@ exposure = "aantal_inwoners"
 
 [[detectors]]
 type = "deviation"
+response = false
+heavy = false
 
 [[detectors]]
 type = "deviation"
+response = false
+heavy = false
 reference = "parent:gemeente"
 
 [[detectors]]
 type = "deviation"
+response = false
+heavy = false
 reference = "national"
 
 [[detectors]]
@@ -149,3 +158,17 @@ def test_expectations_are_sane(run):
     assert 0.02 < share < 0.2
     assert np.isfinite(frame["p_value"]).all()
     assert frame["p_value"].between(0, 1).all()
+
+
+def test_a_response_to_exposure_leaves_no_pile_on_small_exposures(run):
+    """Crimes per resident: in every class of residents z spreads as it should, and few p are extreme."""
+    result, _ = run
+    near = zg.build_weights(result.areas, "queen", tolerance=50)
+    found = zg.Deviation().detect(result.panel, near, areas=result.areas)
+    cells = found.frame[(found.frame["status"] == "ok") & (found.frame["period"] == "2024")]
+    classes = cells.groupby(
+        [cells["indicator"], pd.cut(cells["exposure"], [0, 200, 500, 2_000, np.inf])], observed=True
+    )
+    assert classes["z"].std().between(0.75, 1.2).all()
+    assert (cells["p_value"] <= 0.001).groupby(cells["indicator"], observed=True).mean().max() < 0.004
+    assert any("people nobody counted" in notice for notice in found.notices)
