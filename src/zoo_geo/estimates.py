@@ -84,12 +84,16 @@ EVERYTHING = Options()
 
 @dataclass(frozen=True, eq=False)
 class Block:
-    """Columns of one family, NaN replaced by zeros where ``valid`` is False."""
+    """Columns of one family; figures where ``valid`` is False do not count."""
 
     observed: np.ndarray
     size: np.ndarray
     valid: np.ndarray
     family: Family
+
+    def column(self, c: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Figures, exposures and where both are known, of one column."""
+        return self.observed[:, c], self.size[:, c], self.valid[:, c]
 
 
 def usable(family: Family, rate: np.ndarray, size: np.ndarray) -> np.ndarray:

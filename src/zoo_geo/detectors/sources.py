@@ -17,8 +17,9 @@ from zoo_geo.conditionals import leave_one_out
 from zoo_geo.covariates import Method, Modelled, TooFewAreasError, cross_fitted
 from zoo_geo.detectors.inputs import Inputs, matrix, parents, places
 from zoo_geo.errors import InputError, examples
+from zoo_geo.estimates import Block
 from zoo_geo.features import sensitive
-from zoo_geo.predictive import Binomial, Family, Gaussian
+from zoo_geo.predictive import Binomial, Gaussian
 
 GRAPHS = ("neighbours", "peers")
 WHOLES = ("national", "model")
@@ -27,20 +28,6 @@ _KINDS: dict[str, Kind] = {"sar": "sar_error", "sar_lag": "sar_lag", "car": "car
 VALUES_ONLY = tuple(_KINDS)
 _OUTLIER = 3.5
 """Robust standard deviations beyond which a value is set aside in the fit of an autoregression."""
-
-
-@dataclass(frozen=True, eq=False)
-class Block:
-    """Columns of one family, arrays of shape (n_areas, n_columns)."""
-
-    observed: np.ndarray
-    size: np.ndarray
-    valid: np.ndarray
-    family: Family
-
-    def column(self, c: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Figures, exposures and where both are known, of one column."""
-        return self.observed[:, c], self.size[:, c], self.valid[:, c]
 
 
 @dataclass(frozen=True, eq=False)
