@@ -68,16 +68,6 @@ def _beta_fraction(a, b, x):
 
 
 @njit(cache=True, nogil=True)
-def nb_log_pmf(o, mean, phi):
-    """Log probability of a negative binomial count with variance mean + phi mean^2."""
-    r = 1.0 / phi
-    return (
-        math.lgamma(o + r) - math.lgamma(r) - math.lgamma(o + 1.0)
-        - r * math.log1p(mean / r) - o * math.log1p(r / mean)
-    )  # fmt: skip
-
-
-@njit(cache=True, nogil=True)
 def nb_log_mid(o, mean, phi, upper):
     """Log of the upper (or lower) mid tail of a negative binomial."""
     r = 1.0 / phi
