@@ -135,6 +135,6 @@ def naive_odd_together(world, away):
         sum(capped[j] for j in group) / (1 + len(set(group) - {i})) ** 0.5 for i, group in enumerate(groups)
     ]
     return [
-        i in known and any(abs(whole[j]) > 3.2 and whole[j] * capped[i] > 0 for j in (i, *world.near[i]))
+        i in known and any(abs(whole[j]) > 3.0 and whole[j] * capped[i] > 0 for j in (i, *world.near[i]))
         for i in range(len(world))
     ]

@@ -26,7 +26,7 @@ from zoo_geo.spreads import best, distance, steepened, steepness, with_spread
 
 ODD = 2.6
 """Absolute z above which an area leaves the expectation of others (1 % of a calm map)."""
-ODD_GROUP = 3.2
+ODD_GROUP = 3.0
 """The same for a group: an area with its neighbours."""
 
 

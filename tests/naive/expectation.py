@@ -237,9 +237,9 @@ def odd_together(away, touching):
     for i, neighbours in enumerate(touching):
         group = [j for j in {i, *neighbours} if j in held]
         whole = math.fsum(held[j] for j in group) / math.sqrt(len({*neighbours} & {*held}) + 1)
-        if whole > 3.2:
+        if whole > 3.0:
             odd |= {j for j in group if held[j] > 0}
-        if whole < -3.2:
+        if whole < -3.0:
             odd |= {j for j in group if held[j] < 0}
     return odd
 
