@@ -80,6 +80,8 @@ def expect(
             steep = [steepness(block, damped, touching, near, chosen)]
             if far is not None:
                 steep.insert(0, np.stack([far[width] for width in chosen.width], axis=1))
+            if not options.groups:
+                steep.insert(0, 1.0 / np.maximum(chosen.strength, 1e-9))
             chosen = steepened(block, keep, chosen, steep, options.groups)
         chosen = last = _responsive(whole, keep, chosen, last, options, step == options.clean)
         phi, ratio = chosen.spread, chosen.ratio

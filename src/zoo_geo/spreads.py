@@ -58,7 +58,7 @@ def distance(reference: Reference, points: np.ndarray) -> np.ndarray:
 def steepened(
     block: Block, keep: np.ndarray, fit: Expectation, steep: list[np.ndarray], always: bool
 ) -> Expectation:
-    """Let the error grow with what says most about it: steps of the surroundings' rate, distance, or both.
+    """Let the error grow with what says most about it: itself, distance, steps of the surroundings' rate.
 
     ``always`` takes the likelier of the two at least, and the pace that the central half asks for.
     """
