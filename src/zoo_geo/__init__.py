@@ -10,6 +10,7 @@ from zoo_geo._version import __version__
 if TYPE_CHECKING:
     from zoo_geo.areas import Areas as Areas
     from zoo_geo.areas import read_areas as read_areas
+    from zoo_geo.co_occurrences import co_occurrence as co_occurrence
     from zoo_geo.detectors.base import Detection as Detection
     from zoo_geo.detectors.bivariate_local_moran import BivariateLocalMoran as BivariateLocalMoran
     from zoo_geo.detectors.deviation import Deviation as Deviation
@@ -42,6 +43,7 @@ if TYPE_CHECKING:
 
 _HOME = {
     "areas": ("Areas", "read_areas"),
+    "co_occurrences": ("co_occurrence",),
     "detectors.base": ("Detection",),
     "detectors.bivariate_local_moran": ("BivariateLocalMoran",),
     "detectors.deviation": ("Deviation",),

@@ -66,10 +66,9 @@ def _family(p: np.ndarray, method: Method) -> np.ndarray:
 def combine(p: np.ndarray, at_least: int = 1) -> np.ndarray:
     """Combine p-values of one row that may depend on each other.
 
-    The mean of half-Cauchy scores ``1 / tan(pi p / 2)``, against its law for independent p. Tails this heavy
-    hardly feel dependence: what is rare comes from one large score, and dependence makes it rarer
-    still. Half of the Cauchy law is used because its other half lets one p near 1 undo a small one, and p = 1,
-    usual for counts, undo all.
+    The sum of half-Cauchy scores ``1 / tan(pi p / 2)``, against its law for independent p. Tails this heavy
+    hardly feel dependence, since a large sum comes from one large score. Half of the Cauchy law is used
+    because its other half lets a p near 1 undo a small one, and p = 1, usual for counts, undo all.
 
     Parameters
     ----------
@@ -122,8 +121,8 @@ _NODES = 80
 def _half_cauchy_tail(total: np.ndarray, k: int) -> np.ndarray:
     """Chance that k independent half-Cauchy scores add up to at least a total.
 
-    Their Laplace transform is known in closed form and cut along the negative axis; the integral along the cut
-    is exact however small the chance. Totals below k, of p around a half, go on a straight line to 1 at 0.
+    Their Laplace transform has a closed form and a cut along the negative axis; the integral along the cut is
+    exact however small the chance. Totals below k, of p above a half, go on a straight line to 1 at 0.
     """
     from scipy.special import roots_laguerre, sici
 

@@ -15,6 +15,7 @@ from zoo_geo.errors import InputError
 from zoo_geo.panel import Indicator
 from zoo_geo.schema import STATUSES
 
+KEYS = ["area", "indicator", "period"]
 COMBINATION = "combination"
 """Kind of evidence of a theme: its rows stand beside those of its indicators, and add nothing to them."""
 FEWEST = 2
@@ -155,3 +156,30 @@ def titles(indicators: Iterable[Indicator]) -> np.ndarray:
 def told_names(names: Iterable[str]) -> str:
     """List names, as parts are listed."""
     return "; ".join(name.replace(";", ",") for name in names)
+
+
+def check_rows(detections: Sequence[Detection]) -> None:
+    """Check that detections of one subject differ in name and not in rows."""
+    names = [detection.name for detection in detections]
+    if len(set(names)) < len(names):
+        raise InputError(
+            f"detections need different names; got {', '.join(names)}. Say which graph is which: "
+            "Deviation(reference='peers') for areas that are alike."
+        )
+    base = detections[0].frame
+    for detection in detections[1:]:
+        pairs = ((detection.frame[key].astype(str), base[key].astype(str)) for key in KEYS)
+        if not all(np.array_equal(*pair) for pair in pairs):
+            raise InputError(
+                "detections need to be of one panel and one list of areas; got "
+                f"{detection.name} with other rows than {names[0]}. Pass the same panel and graph to each."
+            )
+
+
+def subjects(detections: Sequence[Detection]) -> list[list[Detection]]:
+    """Detections of the same rows: those of the panel, then those of each theme."""
+    found: dict[str, list[Detection]] = {}
+    for each in sorted(detections, key=lambda each: each.evidence == COMBINATION):
+        theme = each.indicators[0].id if each.evidence == COMBINATION else ""
+        found.setdefault(theme, []).append(each)
+    return list(found.values())

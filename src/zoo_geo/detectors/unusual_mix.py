@@ -50,8 +50,8 @@ class UnusualMix(Detector):
 
     References
     ----------
-    Garthwaite and Koch (2016), Evaluating the contributions of individual variables to a quadratic form; Royen
-    (2014), A simple proof of the Gaussian correlation conjecture; Liu, Ting and Zhou (2008),
+    Garthwaite and Koch (2016), Evaluating the contributions of individual variables to a quadratic form;
+    Royen (2014), A simple proof of the Gaussian correlation conjecture; Liu, Ting and Zhou (2008),
     doi:10.1109/ICDM.2008.17.
 
     Examples
@@ -122,7 +122,9 @@ class UnusualMix(Detector):
         )  # fmt: skip
         found = registry()["deviation"](reference=self.reference)._score(part, seed, n_jobs)  # type: ignore[call-arg]
         shape = (inputs.codes.size, len(indicators), -1)
-        arrays = {name: np.asarray(found.arrays[name]).reshape(shape) for name in _NEEDED if name != "exposure"}
+        arrays = {
+            name: np.asarray(found.arrays[name]).reshape(shape) for name in _NEEDED if name != "exposure"
+        }
         exposure = part.exposure.reshape(shape)
         share = np.stack(
             [
@@ -135,12 +137,19 @@ class UnusualMix(Detector):
         return replace(scores, reference=found.reference, notices=[*found.notices, *scores.notices])
 
     def _judged(
-        self, z: np.ndarray, share: np.ndarray, status: np.ndarray, indicators: tuple[Indicator, ...], seed: int
+        self,
+        z: np.ndarray,
+        share: np.ndarray,
+        status: np.ndarray,
+        indicators: tuple[Indicator, ...],
+        seed: int,
     ) -> Scores:
         """Judge each period by itself; arrays of shape (n_areas, n_indicators, n_periods)."""
         names = themes.titles(indicators)
         z = np.where(status == OK, z, np.nan)
-        judged = [self._period(z[:, :, t], share[:, :, t], status[:, :, t], names, seed) for t in range(z.shape[2])]
+        judged = [
+            self._period(z[:, :, t], share[:, :, t], status[:, :, t], names, seed) for t in range(z.shape[2])
+        ]
         columns = {name: np.stack([each[name] for each in judged], 1) for name in judged[0]}
         found, side = columns.pop("status"), columns.pop("side")
         with np.errstate(invalid="ignore"):
@@ -180,7 +189,9 @@ class UnusualMix(Detector):
 _NEEDED = ("z", "exposure", "expected", "spread")
 
 
-def _share(indicator: Indicator, exposure: np.ndarray, expected: np.ndarray, spread: np.ndarray) -> np.ndarray:
+def _share(
+    indicator: Indicator, exposure: np.ndarray, expected: np.ndarray, spread: np.ndarray
+) -> np.ndarray:
     """Part of the variance that true rates make; see `combinations.rate_share`."""
     return co.rate_share(indicator.family, expected, exposure, spread)
 
