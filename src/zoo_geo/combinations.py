@@ -14,7 +14,7 @@ _CUT = (2.0 * stats.norm.cdf(_BOUND) - 1.0) ** 2
 _INSIDE = 0.99
 """Share of ordinary areas that the correlation is estimated on."""
 _ALIKE = 20.0
-"""Areas' worth of belief that rates and chance correlate alike: decides where sizes cannot tell them apart."""
+"""Areas' worth of belief that rates and chance correlate alike, where sizes cannot tell them apart."""
 _MOST = 0.99
 """Largest correlation: beyond it two figures are one."""
 _LEAST = 0.1

@@ -129,8 +129,8 @@ def flag(
     named = (context,) if isinstance(context, str) else tuple(context)
     rules = Rules(alpha, method, min_ratio, min_excess, min_count, named)
     _check(detections, rules)
-    found = [_flagged(each, rules, study, areas, graph) for each in subjects(detections)]
-    return found[0] if len(found) == 1 else _together(found)
+    flagged = [_flagged(each, rules, study, areas, graph) for each in subjects(detections)]
+    return flagged[0] if len(flagged) == 1 else _together(flagged)
 
 
 def _flagged(

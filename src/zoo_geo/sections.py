@@ -139,6 +139,21 @@ class PeerRules:
 
 
 @dataclass(frozen=True)
+class Combination:
+    """A theme's figures taken together, see `co_occurrence`: do several deviate in one area?"""
+
+    theme: str = key("Theme of the indicators, and name of the finding.", **_FILLED)
+    detectors: tuple[str, ...] = key(
+        "Detectors whose p-values are combined, as 'deviation:neighbours'; the first one when none is named.",
+        (),
+    )
+    alternative: Literal["greater", "less", "two-sided"] = key(
+        "Figures that are high, low, or either.", "greater"
+    )
+    at_least: int = key("How many figures deviate at least.", 2, least=1)
+
+
+@dataclass(frozen=True)
 class FlagRules:
     """When a deviation becomes a flag."""
 

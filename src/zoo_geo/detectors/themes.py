@@ -108,12 +108,14 @@ def cube(found: Detection, theme: str, named: Sequence[str], columns: Iterable[s
     places = chosen(found.indicators, theme, named)
     indicators = tuple(found.indicators[place] for place in places)
     frame = found.frame[found.frame["indicator"].isin([each.id for each in indicators])]
-    codes, periods = (pd.unique(frame[name].astype(object)) for name in ("area", "period"))
+    keys = [pd.Index(frame[name].astype(object)) for name in ("area", "period", "indicator")]
+    codes, periods = (key.unique().to_numpy(object) for key in keys[:2])
     order = np.argsort(codes.astype(str), kind="stable")
+    ids = pd.Index([each.id for each in indicators], dtype=object)
     at = (
-        pd.Index(codes[order]).get_indexer(frame["area"].astype(object)),
-        pd.Index([each.id for each in indicators]).get_indexer(frame["indicator"].astype(object)),
-        pd.Index(periods).get_indexer(frame["period"].astype(object)),
+        pd.Index(codes[order]).get_indexer(keys[0]),
+        ids.get_indexer(keys[2]),
+        pd.Index(periods).get_indexer(keys[1]),
     )
     shape = (codes.size, len(indicators), periods.size)
     if len(frame) != np.prod(shape):
@@ -125,7 +127,7 @@ def cube(found: Detection, theme: str, named: Sequence[str], columns: Iterable[s
         given = frame[name].astype(object if frame[name].dtype == "category" else float).to_numpy()
         arrays[name] = np.empty(shape, given.dtype)
         arrays[name][at] = given
-    arrays["status"] = pd.Index(STATUSES).get_indexer(arrays["status"].ravel()).reshape(shape)
+    arrays["status"] = pd.Index(STATUSES).get_indexer(pd.Index(arrays["status"].ravel())).reshape(shape)
     kind = as_indicator(theme, named)
     blank = np.full((codes.size, periods.size), np.nan)
     inputs = Inputs(
