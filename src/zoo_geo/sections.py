@@ -144,12 +144,10 @@ class Combination:
 
     theme: str = key("Theme of the indicators, and name of the finding.", **_FILLED)
     detectors: tuple[str, ...] = key(
-        "Detectors whose p-values are combined, as 'deviation:neighbours'; the first one when none is named.",
+        "Detectors whose p-values are combined, as 'deviation:neighbours'; without any the first one.",
         (),
     )
-    alternative: Literal["greater", "less", "two-sided"] = key(
-        "Figures that are high, low, or either.", "greater"
-    )
+    alternative: Literal["greater", "less", "two-sided"] = key("High, low, or either.", "greater")
     at_least: int = key("How many figures deviate at least.", 2, least=1)
 
 
