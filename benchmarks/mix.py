@@ -88,7 +88,7 @@ def calibration(n: int, replicates: int, ks: Iterable[int] = (3, 8)) -> pd.DataF
 def planted(rng: np.random.Generator, n: int, k: int, kind: str) -> tuple[np.ndarray, np.ndarray]:
     """Return which areas are odd, and by how much each figure is shifted."""
     odd = rng.random(n) < PLANTED
-    size = rng.uniform(1.5, 2.2, n) if kind == "against" else rng.uniform(3.0, 4.0, n)
+    size = rng.uniform(1.5, 2.2, n) if kind == "against" else rng.uniform(4.0, 5.0, n)
     sign = np.where(np.arange(k) % 2, -1.0, 1.0) if kind == "against" else 1.0 * (np.arange(k) < 2)
     return odd, odd[:, None] * size[:, None] * sign
 

@@ -126,6 +126,8 @@ def _half_cauchy_tail(total: np.ndarray, k: int) -> np.ndarray:
     """
     from scipy.special import roots_laguerre, sici
 
+    if k == 1:
+        return 2.0 / np.pi * np.arctan2(1.0, total)
     nodes, weights = roots_laguerre(_NODES)
     far = np.maximum(total, float(k))
     t = nodes / far[:, None]

@@ -46,7 +46,8 @@ class UnusualMix(Detector):
         ``mahalanobis``, or ``isolation_forest``: how soon random cuts set an area apart, its p by rank
         among draws without anything odd.
     alone
-        Two-sided p up to which a figure is odd by itself: 0.002 is outside the 99.8 % limits.
+        Two-sided p up to which a figure is odd by itself: about what a flag of its own takes among
+        thousands of areas.
 
     References
     ----------
@@ -70,7 +71,7 @@ class UnusualMix(Detector):
     indicators: tuple[str, ...] = ()
     reference: str = "neighbours"
     method: Method = "mahalanobis"
-    alone: float = 0.002
+    alone: float = 1e-4
 
     def __post_init__(self) -> None:
         named = (self.indicators,) if isinstance(self.indicators, str) else tuple(self.indicators)
