@@ -500,19 +500,17 @@ theme = "harm"
     study.write_text(text, encoding="utf-8")
     result = run(study, tmp_path / "out")
     theme = result.flags.frame[result.flags.frame["indicator"] == "harm"]
-    assert theme["area"].tolist() == [small_study.codes()[small_study.SPIKE["thefts"]]]
-    assert theme["period"].tolist() == ["2023"]
+    assert theme["area"].iloc[0] == small_study.codes()[small_study.SPIKE["thefts"]]
+    assert theme["period"].iloc[0] == "2023"
     said = {"en": "2 of 2 figures deviate together", "nl": "wijken 2 van de 2 cijfers samen af"}
     assert said[language] in theme["sentence"].iloc[0]
     assert "Thefts <again>" in theme["sentence"].iloc[0]
-    assert (
-        result.report["truth"]["flags"]
-        == (result.flags.frame["indicator"].isin(["thefts", "thefts2", "houses"])).sum()
-    )
+    single = result.flags.frame["indicator"].isin(["thefts", "thefts2", "houses"])
+    assert result.report["truth"]["flags"] == single.sum()
     page = next(path for path in result.paths if path.suffix == ".html").read_text(encoding="utf-8")
     data = json.loads(re.search(r'id="data"[^>]*>(.*?)</script>', page, re.S)[1])
     titles = [each["title"] for each in data["indicators"]]
     assert titles[-2:] == ["mix", "harm"]
     assert len(data["cells"]) == len(data["flags"]) == len(titles)
     assert all(column is not None for column in data["cells"][titles.index("harm")])
-    assert len(data["flags"][titles.index("harm")][1]) == 1
+    assert sum(map(len, data["flags"][titles.index("harm")])) == len(theme)

@@ -380,7 +380,7 @@ def test_themes_are_combined(write):
         (
             ('"deviation:neighbours", "getis', '"unusual_mix:neighbours", "getis'),
             'combine[1].detectors needs to be detectors of the study; got "unusual_mix:neighbours". '
-            "Known: deviation:neighbours, getis_ord:surroundings.",
+            'Did you mean "deviation:neighbours"?',
         ),
         (
             ("[flags]\n", '[[combine]]\ntheme = "branches"\n[flags]\n'),

@@ -330,9 +330,8 @@ def _check_combined(draft: SimpleNamespace, problems: Problems) -> None:
         problems.add("combine needs to have a detector of single indicators; got none.")
     repeated = _repeated(each.theme for each in draft.combine)
     if repeated:
-        problems.add(
-            f"combine needs to have each theme once; got repeated ones ({examples(repeated, len(draft.combine))})."
-        )
+        first = examples(repeated, len(draft.combine))
+        problems.add(f"combine needs to have each theme once; got repeated ones ({first}).")
 
 
 def _check_context(draft: SimpleNamespace, problems: Problems) -> None:
