@@ -70,6 +70,15 @@ def test_scores_that_vary_too_much_are_shortened_and_others_are_not_stretched():
     z, share = np.array([[3.0, 1.0]]), np.ones((1, 2))
     given = Dependence(np.eye(2), np.eye(2), np.array([[4.0, 4.0], [0.25, 0.25]]))
     assert distances(z, share, given).distance[0] == pytest.approx(1.5**2 + 1.0)
+    tied = dataclasses.replace(given, rates=linked(2, 0.5))
+    np.testing.assert_allclose(distances(z, share, tied).others, [[2.0 * 0.5 * 1.0, 0.5 * 1.5]])
+
+
+def test_leaving_far_areas_out_does_not_shrink_what_is_estimated():
+    z = np.random.default_rng(4).standard_normal((20_000, 4)) @ np.linalg.cholesky(linked(4, 0.5)).T
+    found = dependence(z, np.ones(z.shape))
+    np.testing.assert_allclose(found.variances[:, 0], 1.0, atol=0.025)
+    np.testing.assert_allclose(found.rates[np.tril_indices(4, -1)], 0.5, atol=0.02)
 
 
 def test_blocks_of_areas_do_not_matter(monkeypatch):

@@ -75,7 +75,7 @@ def _ordered(frame: pd.DataFrame) -> pd.DataFrame:
     """Sort by the near end of the excess per cost, units that cannot be compared merged evenly."""
     sure, cost = _sure(frame).fillna(-np.inf), frame["cost"]
     frame = frame.assign(_order=-np.where(sure > 0, sure / cost, sure * cost), _unit=_unit(frame))
-    frame["_strength"] = -frame["z"].abs()  # combinations have no excess
+    frame["_strength"] = -frame["z"].abs() if "z" in frame else 0.0  # combinations have no excess
     frame = frame.sort_values(["_order", "_strength", *KEYS], ignore_index=True)
     unit = frame.groupby("_unit")["_unit"]
     frame["_share"] = (unit.cumcount() + 0.5) / unit.transform("size")
