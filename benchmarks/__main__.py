@@ -20,6 +20,7 @@ from benchmarks import (
     local_calibration,
     local_statistics,
     million,
+    mix,
     peers,
     whole,
 )
@@ -77,6 +78,16 @@ esda's local Moran with 999 permutations, as a user gets it, on one indicator.""
         """A simulated country with 40 planted clusters of 4 to 12 areas on each map (see decision 0008). A
 discovery is false by *area* where the area itself is not planted, by *group* where no neighbour is either;
 `found`: a member is flagged in the right direction, of 8 or more expected events.""",
+    ),
+    "mix": Section(
+        "Combinations of figures",
+        mix.report,
+        """A theme's counts whose true rates hang together (decision 0016), on areas of very different size;
+each figure is first compared with all areas by `Deviation`. `one correlation for all`: the same distance
+with one robust correlation for all areas, single odd figures included. `full Cauchy`: Liu and Xie's
+combination of one-sided p. Planted `against`: every figure 1.5 to 2.2 standard deviations off, in turns up
+and down, where the others go up together; `together`: two of four figures 4 to 5 up. `single`: BH per
+indicator, an area found by any figure or by two.""",
     ),
 }
 

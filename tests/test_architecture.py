@@ -45,9 +45,10 @@ STOREYS = [
         "covariates",
         "blocks",
         "limits",
+        "combinations",
     },
     {"detectors"},
-    {"significance", "flags", "priorities", "structure"},
+    {"co_occurrences", "significance", "flags", "priorities", "structure"},
     set(),  # review, disclosure
     {"explain", "phrases"},
     {"outputs"},

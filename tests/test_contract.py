@@ -31,8 +31,14 @@ VARIANTS = [
     ("getis_ord", {"value": "rate", "stop_above": 0.1}),
     ("local_join_counts", {"inference": "permutation"}),
 ]
-NEEDED = {"bivariate_local_moran": {"other": "y3"}, "local_join_counts": {"above": 25.0}}
+NEEDED = {
+    "bivariate_local_moran": {"other": "y3"},
+    "local_join_counts": {"above": 25.0},
+    "unusual_mix": {"theme": "mix", "indicators": ("y1", "y3")},
+}
 """Options that a detector cannot do without."""
+WHOLE = ("unusual_mix",)
+"""Detectors whose rows are of a theme: its indicators together, per area and period."""
 
 
 def make(name, **options):
@@ -43,8 +49,15 @@ def make(name, **options):
 
 
 def on(detector, indicator="y"):
-    """The same detector, its other indicator one that the panel has."""
+    """The same detector, its other indicator, or those of its theme, ones that the panel has."""
+    if detector.name in WHOLE:
+        return dataclasses.replace(detector, indicators=(indicator, "y2" if indicator == "y1" else "z"))
     return dataclasses.replace(detector, other=indicator) if hasattr(detector, "other") else detector
+
+
+def alone(detector, column, more):
+    """Columns of a panel: one for a detector that needs no other, two where it takes a theme."""
+    return {"y": column, "z": more} if detector.name in WHOLE else {"y": column}
 
 
 CASES = [(name, {}) for name in REGISTRY] + VARIANTS
@@ -60,10 +73,10 @@ ALONE = pytest.mark.parametrize(
     [
         pytest.param(make(name, **options), id=" ".join([name, *map(str, options.values())]))
         for name, options in CASES
-        if name != "bivariate_local_moran"
+        if name not in ("bivariate_local_moran", *WHOLE)
     ],
 )
-"""Detectors that need no second indicator."""
+"""Detectors that need no second indicator; those of a theme keep these promises in test_combinations."""
 SECRET = -99997
 
 
@@ -111,8 +124,9 @@ def test_frame_is_tidy_and_in_the_order_of_the_panel(detector, world, areas):
     assert tuple(found.frame.columns) == DETECTION_COLUMNS + detector.own
     assert set(found.frame.columns) <= set(COLUMNS)
     order = [world.codes[i] for i in world.order(5)]
-    assert found.frame["area"].tolist() == np.repeat(order, 2).tolist()
-    assert found.frame["indicator"].tolist() == ["y3", "y1"] * len(world)
+    rows = ["mix"] if detector.name in WHOLE else ["y3", "y1"]
+    assert found.frame["area"].tolist() == np.repeat(order, len(rows)).tolist()
+    assert found.frame["indicator"].tolist() == rows * len(world)
     assert set(found.frame["period"]) == {"all"}
     assert set(found.frame["detector"]) == {detector.name} == {found.detector}
     assert set(found.frame["reference"]) == {found.reference}
@@ -182,6 +196,7 @@ def test_other_columns_do_not_matter(detector, world, areas, family):
     whole = indexed(detector.detect(world.panel(columns, size, family), graph, areas=areas))
     for names in (["y0"], ["y2"], ["y10", "y2"], ["y9", "y4", "y0"]):
         names = [*names, "y3"] if hasattr(detector, "other") else names
+        names = [*dict.fromkeys([*names, "y1", "y3"])] if detector.name in WHOLE else names
         part = world.panel({name: columns[name] for name in names}, size, family)
         alone = indexed(detector.detect(part, graph, areas=areas))
         pd.testing.assert_frame_equal(
@@ -216,7 +231,7 @@ def test_seed_decides_the_draws_and_nothing_else(detector, world, areas):
 def test_seeds_that_do_not_fit_are_refused(detector, world, areas, seed):
     detector = on(detector)
     size, columns = columns_of(world)
-    panel, graph = world.panel({"y": columns["y0"]}, size), world.graph()
+    panel, graph = world.panel(alone(detector, columns["y0"], columns["y1"]), size), world.graph()
     with pytest.raises(InputError, match="seed needs to be a whole number"):
         detector.detect(panel, graph, areas=areas, seed=seed)
     assert len(detector.detect(panel, graph, areas=areas, seed=np.int64(2**62)).frame) == len(world)
@@ -290,7 +305,7 @@ def test_every_reason_for_silence_has_its_status(detector, world, areas):
 def test_areas_that_only_the_graph_knows_are_missing(detector, world, areas):
     detector = on(detector)
     size, columns = columns_of(world)
-    panel = world.panel({"y": columns["y0"]}, size, seed=3)
+    panel = world.panel(alone(detector, columns["y0"], columns["y1"]), size, seed=3)
     kept = [code for code in panel.areas if code not in (world.codes[4], world.codes[11])]
     part = Panel(
         pd.Index(kept), panel.indicators, panel.periods,
@@ -300,8 +315,9 @@ def test_areas_that_only_the_graph_knows_are_missing(detector, world, areas):
     assert found.frame["area"].tolist() == [*kept, world.codes[4], world.codes[11]]
     assert found.frame["status"].tolist()[-2:] == ["missing"] * 2
     assert found.frame["observed"].isna().tolist()[-2:] == [True, True]
-    columns["y0"][[4, 11]], size[[4, 11]] = np.nan, np.nan
-    whole = detector.detect(world.panel({"y": columns["y0"]}, size), world.graph(), areas=areas)
+    columns["y0"][[4, 11]], columns["y1"][[4, 11]], size[[4, 11]] = np.nan, np.nan, np.nan
+    whole = world.panel(alone(detector, columns["y0"], columns["y1"]), size)
+    whole = detector.detect(whole, world.graph(), areas=areas)
     same(found, whole)
 
 
@@ -309,7 +325,7 @@ def test_areas_that_only_the_graph_knows_are_missing(detector, world, areas):
 def test_areas_that_the_graph_does_not_know_are_an_error(detector, world, areas):
     detector = on(detector)
     size, columns = columns_of(world)
-    panel = world.panel({"y": columns["y0"]}, size)
+    panel = world.panel(alone(detector, columns["y0"], columns["y1"]), size)
     smaller = lattice(11, 10).graph()
     with pytest.raises(InputError, match=r"need to be in the graph.*1 of 111; first: BU9999"):
         detector.detect(panel, smaller, areas=areas)
@@ -322,7 +338,7 @@ def test_areas_that_the_graph_does_not_know_are_an_error(detector, world, areas)
 @pytest.mark.parametrize("n", [1, 2])
 def test_one_or_two_areas_are_no_error(detector, n):
     world, detector = World([{1: 1.0}, {0: 1.0}][:n] if n == 2 else [{}]), on(detector)
-    panel = world.panel([3.0, 5.0][:n], [100.0, 200.0][:n])
+    panel = world.panel(alone(detector, [3.0, 5.0][:n], [2.0, 9.0][:n]), [100.0, 200.0][:n])
     frame = detector.detect(panel, world.graph(), areas=areas_of(world, ["GM1"] * n)).frame
     assert len(frame) == n
     assert set(frame["status"]) <= {"isolated", "constant", "too_few"}
@@ -363,6 +379,9 @@ def test_registry_holds_every_file_that_makes_a_detector():
         "flags",
         "priorities",
         "expectation",
+        "combinations",
+        "co_occurrences",
+        "detectors.themes",
         *(f"detectors.{name}" for name in detectors.NAMES),
     ],
 )

@@ -322,6 +322,76 @@ def test_context_leaves_a_detector_that_can_raise_a_flag(write):
     ]
 
 
+THEMES = """
+[[indicators]]
+id = "shops"
+theme = "branches"
+observed = "shops"
+exposure = "residents"
+
+[[indicators]]
+id = "turnover"
+theme = "branches"
+observed = "turnover"
+family = "gaussian"
+
+[[detectors]]
+type = "unusual_mix"
+theme = "branches"
+
+[[detectors]]
+type = "unusual_mix"
+theme = "both"
+indicators = ["shops", "parks"]
+
+[[combine]]
+theme = "branches"
+detectors = ["deviation:neighbours", "getis_ord:surroundings"]
+alternative = "two-sided"
+
+[flags]
+context = ["co_occurrence:neighbours + surroundings", "unusual_mix:neighbours"]
+"""
+
+
+def test_themes_are_combined(write):
+    study = load_study(write(extra=THEMES))
+    assert study.detectors[3].indicators == ("shops", "parks")
+    assert study.combine[0].alternative == "two-sided"
+    assert study.combine[0].at_least == 2
+
+
+@pytest.mark.parametrize(
+    ("change", "line"),
+    [
+        (
+            ('type = "unusual_mix"\ntheme = "branches"', 'type = "unusual_mix"\ntheme = "branch"'),
+            "detectors[3].theme needs to be the theme of two indicators or more; got 'branch' of 0. "
+            'Did you mean "branches"?',
+        ),
+        (
+            ('["shops", "parks"]', '["shops", "park"]'),
+            'detectors[4].indicators needs to be ids of indicators; got "park". Did you mean "parks"?',
+        ),
+        (
+            ('theme = "both"', 'theme = "parks"'),
+            "detectors[4].theme needs a name that is no indicator's; got parks.",
+        ),
+        (
+            ('"deviation:neighbours", "getis', '"unusual_mix:neighbours", "getis'),
+            'combine[1].detectors needs to be detectors of the study; got "unusual_mix:neighbours". '
+            'Did you mean "deviation:neighbours"?',
+        ),
+        (
+            ("[flags]\n", '[[combine]]\ntheme = "branches"\n[flags]\n'),
+            "combine needs to have each theme once; got repeated ones (1 of 2; first: branches).",
+        ),
+    ],
+)
+def test_themes_that_cannot_be_combined_are_named(write, change, line):
+    assert line in problems(write(extra=THEMES.replace(*change)))
+
+
 def test_paths_stay_in_the_folder_of_the_study(write, tmp_path):
     outside = tmp_path.parent / "outside.csv"
     outside.touch()

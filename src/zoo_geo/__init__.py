@@ -10,6 +10,7 @@ from zoo_geo._version import __version__
 if TYPE_CHECKING:
     from zoo_geo.areas import Areas as Areas
     from zoo_geo.areas import read_areas as read_areas
+    from zoo_geo.co_occurrences import co_occurrence as co_occurrence
     from zoo_geo.detectors.base import Detection as Detection
     from zoo_geo.detectors.bivariate_local_moran import BivariateLocalMoran as BivariateLocalMoran
     from zoo_geo.detectors.deviation import Deviation as Deviation
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from zoo_geo.detectors.local_geary import LocalGeary as LocalGeary
     from zoo_geo.detectors.local_join_counts import LocalJoinCounts as LocalJoinCounts
     from zoo_geo.detectors.local_moran import LocalMoran as LocalMoran
+    from zoo_geo.detectors.unusual_mix import UnusualMix as UnusualMix
     from zoo_geo.errors import DisclosureError as DisclosureError
     from zoo_geo.errors import InputError as InputError
     from zoo_geo.errors import ReviewError as ReviewError
@@ -41,6 +43,7 @@ if TYPE_CHECKING:
 
 _HOME = {
     "areas": ("Areas", "read_areas"),
+    "co_occurrences": ("co_occurrence",),
     "detectors.base": ("Detection",),
     "detectors.bivariate_local_moran": ("BivariateLocalMoran",),
     "detectors.deviation": ("Deviation",),
@@ -48,6 +51,7 @@ _HOME = {
     "detectors.local_geary": ("LocalGeary",),
     "detectors.local_join_counts": ("LocalJoinCounts",),
     "detectors.local_moran": ("LocalMoran",),
+    "detectors.unusual_mix": ("UnusualMix",),
     "errors": ("DisclosureError", "InputError", "ReviewError", "StudyError", "ZooGeoError"),
     "explain": ("sentence",),
     "flags": ("Flags", "flag"),

@@ -7,6 +7,7 @@ columns are missing is left out.
 from __future__ import annotations
 
 import math
+import re
 from bisect import bisect
 from collections.abc import Callable, Mapping
 from typing import Any, Literal
@@ -50,7 +51,7 @@ def sentence(row: Row, lang: Language = "en") -> str:
     if lang not in WORDS:
         raise ValueError(f"lang needs to be one of {', '.join(WORDS)}; got {lang}.")
     parts: list[Callable[[_Facts], str]] = [
-        _seen, _against, _around, _sure, _doubt, _evidence, _compared, _explained, _next_door,
+        _seen, _against, _around, _carried, _sure, _doubt, _evidence, _compared, _explained, _next_door,
     ]  # fmt: skip
     facts = _Facts(row, lang)
     return " ".join([*(f"{text}." for part in parts if (text := part(facts))), CAVEAT[lang]])
@@ -242,6 +243,37 @@ def _group(facts: _Facts) -> str:
     )
 
 
+def _carried(facts: _Facts) -> str:
+    """Say which figures a combination is made of, each with what the others lead to expect."""
+    parts = [match for each in _listed(facts, "parts") if (match := _PART.fullmatch(each))]
+    if not parts:
+        return ""
+    told = [_part(facts, *match.groups(), first=not place) for place, match in enumerate(parts)]
+    several = facts.get("detector") == "co_occurrence"
+    of = f"{int(facts.get('n_indicators'))}" if facts.has("n_indicators") else ""
+    return facts.say(
+        ("co_occurrence" if of else "co_occurrence_bare") if several else "unusual_mix",
+        reference=_reference(str(facts.get("reference") or ""), facts), n=len(parts), of=of,
+        parts=", ".join(told),
+    )  # fmt: skip
+
+
+_PART = re.compile(r"(.+) ([+-][0-9.]+)(?: \(([+-][0-9.]+)\))?")
+"""A part as detectors list it: name, score, and the score that the others lead to expect."""
+
+
+def _part(facts: _Facts, name: str, score: str, others: str | None, *, first: bool) -> str:
+    """Say one part; the first one says what its numbers are."""
+    text = facts.say("part_1" if first else "part", name=name, score=_signed(facts, score))
+    return text + (
+        facts.say("others_1" if first else "others", score=_signed(facts, others)) if others else ""
+    )
+
+
+def _signed(facts: _Facts, score: str) -> str:
+    return score[0] + facts.number(abs(float(score)), 2)
+
+
 def _other(reference: str) -> str:
     kind, _, other = reference.partition(":")
     return other if kind == "other" else ""
@@ -297,6 +329,8 @@ def _what(facts: _Facts) -> str:
     """Name what the p is about."""
     if facts.other:
         return "a_other"
+    if facts.get("detector") in ("unusual_mix", "co_occurrence"):
+        return f"a_{facts.get('detector')}"
     if facts.get("detector") == "local_join_counts":
         return "a_joins"
     return "a_group" if facts.in_group else "a"

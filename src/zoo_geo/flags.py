@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 
 from zoo_geo.detectors.base import Detection
+from zoo_geo.detectors.themes import COMBINATION, KEYS, check_rows, subjects
 from zoo_geo.errors import InputError, examples
 from zoo_geo.significance import METHODS, Method, adjust, needed_at_floor, significant
 
@@ -18,8 +19,6 @@ if TYPE_CHECKING:
     from libpysal.graph import Graph
 
     from zoo_geo.areas import Areas
-
-KEYS = ["area", "indicator", "period"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -130,6 +129,14 @@ def flag(
     named = (context,) if isinstance(context, str) else tuple(context)
     rules = Rules(alpha, method, min_ratio, min_excess, min_count, named)
     _check(detections, rules)
+    flagged = [_flagged(each, rules, study, areas, graph) for each in subjects(detections)]
+    return flagged[0] if len(flagged) == 1 else _together(flagged)
+
+
+def _flagged(
+    detections: Sequence[Detection], rules: Rules, study: str, areas: Areas | None, graph: Graph | None
+) -> Flags:
+    """Flag the cells of detections that have the same rows."""
     supports = [_support(detection, rules) for detection in detections]
     cells = _cells(detections, supports, rules)
     frame = _frame(detections, supports, cells, study, rules)
@@ -144,29 +151,37 @@ def flag(
     return Flags(frame, evidence, cells, tuple(dict.fromkeys(notices)))
 
 
+def _together(found: Sequence[Flags]) -> Flags:
+    """Put the flags of themes among those of their indicators, the strongest deviation first."""
+    frame, evidence, cells = (
+        _stacked([getattr(each, name) for each in found]) for name in ("frame", "evidence", "cells")
+    )
+    frame = _strongest_first(frame)
+    place = {name: place for place, name in enumerate(frame["flag_id"])}
+    evidence = evidence.sort_values(
+        "flag_id", key=lambda ids: ids.map(place), kind="stable", ignore_index=True
+    )
+    notices = dict.fromkeys(notice for each in found for notice in each.notices)
+    return Flags(frame, evidence, cells, tuple(notices))
+
+
+def _stacked(tables: Sequence[pd.DataFrame]) -> pd.DataFrame:
+    """Put tables with the same columns below each other; an empty one decides no type."""
+    filled = [_as_text(table) for table in tables if len(table)]
+    return pd.concat(filled, ignore_index=True) if filled else tables[0]
+
+
 def _check(detections: Sequence[Detection], rules: Rules) -> None:
     if not detections:
         raise InputError("found needs to hold at least one Detection; got none.")
-    names = [detection.name for detection in detections]
+    names = list(dict.fromkeys(detection.name for detection in detections))
     unknown = [name for name in rules.context if name not in names]
     if unknown:
         raise InputError(f"context needs to name detections ({', '.join(names)}); got {', '.join(unknown)}.")
-    if len(set(names)) < len(names):
-        raise InputError(
-            f"detections need different names; got {', '.join(names)}. Say which graph is which: "
-            "Deviation(reference='peers') for areas that are alike."
-        )
     if set(names) <= set(rules.context):
         raise InputError("context needs to leave a detection that can raise a flag; got all of them.")
-    base = detections[0].frame
-    for detection in detections[1:]:
-        if len(detection.frame) != len(base) or not all(
-            np.array_equal(detection.frame[key].astype(str), base[key].astype(str)) for key in KEYS
-        ):
-            raise InputError(
-                "detections need to be of one panel and one list of areas; got "
-                f"{detection.name} with other rows than {names[0]}. Pass the same panel and graph to each."
-            )
+    for each in subjects(detections):
+        check_rows(each)
 
 
 @dataclass(frozen=True, eq=False)
@@ -201,7 +216,9 @@ def _adjusted(frame: pd.DataFrame, method: Method) -> np.ndarray:
 
 
 def _large(detection: Detection, high: np.ndarray, rules: Rules) -> np.ndarray:
-    """Whether effect, excess and count reach the rules' minimum."""
+    """Whether effect, excess and count reach the rules' minimum; a combination has none of them."""
+    if detection.evidence == COMBINATION:
+        return np.ones(high.size, bool)
     frame = detection.frame
     observed, expected = frame["observed"].to_numpy(), frame["expected"].to_numpy()
     enough = np.ones(high.size, bool)
@@ -301,7 +318,11 @@ def _frame(
     frame["method"] = rules.method
     keys = zip(frame["area"], frame["period"], frame["indicator"], strict=True)
     frame.insert(0, "flag_id", [flag_id(study, *key) for key in keys])
-    frame["_strength"] = -frame["z"].abs()
+    return _strongest_first(frame)
+
+
+def _strongest_first(frame: pd.DataFrame) -> pd.DataFrame:
+    frame = frame.assign(_strength=-frame["z"].abs())
     return frame.sort_values(["_strength", *KEYS], ignore_index=True).drop(columns="_strength")
 
 
@@ -309,7 +330,7 @@ _FLAG_COLUMNS = [
     *KEYS, "direction", "detector", "reference", "label", "observed", "exposure", "value", "reference_value",
     "expected", "ratio", "ratio_low", "ratio_high", "z", "p_value", "q_value",
     "group_observed", "group_expected", "group_ratio", "joins", "joins_expected", "other_value", "other_mean",
-    "row",
+    "parts", "n_indicators", "row",
 ]  # fmt: skip
 
 
@@ -396,7 +417,8 @@ def _evidence(
 _EVIDENCE_COLUMNS = [
     *KEYS, "detector", "reference", "direction", "label", "status", "expected", "ratio", "ratio_low",
     "ratio_high", "reference_value", "group_observed", "group_expected", "group_ratio", "joins",
-    "joins_expected", "other_value", "other_mean", "ratio_before", "explained", "statistic", "z", "p_value",
+    "joins_expected", "other_value", "other_mean", "ratio_before", "explained", "parts", "statistic",
+    "z", "p_value",
 ]  # fmt: skip
 
 

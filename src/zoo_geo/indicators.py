@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from zoo_geo.checks import nearest_name
@@ -31,6 +31,8 @@ class Indicator:
         Title for readers.
     unit
         What one unit of it is.
+    theme
+        What it belongs to, for combinations of a theme's indicators.
     """
 
     id: str
@@ -38,6 +40,7 @@ class Indicator:
     per: float = 1000.0
     title: str = ""
     unit: str = ""
+    theme: str = ""
 
 
 def read_indicators(
@@ -45,6 +48,7 @@ def read_indicators(
     family: str | Mapping[str, str],
     per: float | Mapping[str, float] | None,
     titles: Mapping[str, str] | None,
+    themes: str | Mapping[str, str] | None,
     problems: Problems,
 ) -> tuple[Indicator, ...]:
     """Return the indicators, and note what is wrong with their options."""
@@ -54,10 +58,12 @@ def read_indicators(
     families = one_each("family", family, listed, problems)
     pers = one_each("per", per, listed, problems)
     texts = one_each("titles", titles, listed, problems)
-    return tuple(
+    kinds = one_each("themes", themes, listed, problems)
+    made = [
         _indicator(id, families.get(id) or "poisson", pers.get(id), texts.get(id) or "", problems)
         for id in listed
-    )
+    ]
+    return tuple(replace(each, theme=kinds.get(each.id) or "") for each in made)
 
 
 def one_each(option: str, given: object, ids: list[str], problems: Problems) -> dict[str, Any]:

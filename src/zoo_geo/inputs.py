@@ -145,6 +145,7 @@ def _columns(study: Study, chosen: Sequence[IndicatorChoice]) -> dict[str, dict[
         "family": {item.id: item.family for item in chosen},
         "per": {item.id: item.per for item in chosen if item.per is not None},
         "titles": {item.id: study.within(item.title) for item in chosen},
+        "themes": {item.id: item.theme for item in chosen},
     }
 
 

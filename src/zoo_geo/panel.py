@@ -113,6 +113,7 @@ class Panel:
         family: str | Mapping[str, str] = "poisson",
         per: float | Mapping[str, float] | None = None,
         titles: Mapping[str, str] | None = None,
+        themes: str | Mapping[str, str] | None = None,
         observed_units: Columns | None = None,
     ) -> Panel:
         """Make a panel of a wide table: one row per area (and period), columns of figures.
@@ -138,6 +139,8 @@ class Panel:
             Exposure that values are per: one for all, or by indicator; 1000, 100 and 1 when not given.
         titles
             Indicator to title.
+        themes
+            Indicator to theme, or one for all.
         observed_units
             Indicator to column of the distinct subjects behind its events, or to ``{period: column}``: for
             counts that come in bursts, as one case file can hold a thousand transactions. They are what is
@@ -157,7 +160,7 @@ class Panel:
         problems = Problems()
         table = table.reset_index() if area == table.index.name and area not in table else table
         columns = _by_indicator(observed)
-        indicators = read_indicators(columns, family, per, titles, problems)
+        indicators = read_indicators(columns, family, per, titles, themes, problems)
         sources = list(_sources(columns, exposure, observed_units, period, indicators, problems))
         named = [
             area,
@@ -179,6 +182,7 @@ class Panel:
         family: str | Mapping[str, str] = "poisson",
         per: float | Mapping[str, float] | None = None,
         titles: Mapping[str, str] | None = None,
+        themes: str | Mapping[str, str] | None = None,
     ) -> Panel:
         """Make a panel of a long table: ``area``, ``indicator``, ``period``, ``observed``, ``exposure``.
 
@@ -205,7 +209,7 @@ class Panel:
         rows = _Rows.of(long, "area", period, problems)
         ids = text_codes(long["indicator"], "indicators (column 'indicator')", problems)
         indicator_at, known = pd.factorize(ids)
-        indicators = read_indicators(known, family, per, titles, problems)
+        indicators = read_indicators(known, family, per, titles, themes, problems)
         what = "area x indicator x period"
         _check_repeated([rows.area_at, indicator_at, rows.period_at], rows, what, problems)
         reader = FigureReader(long, rows.codes, problems)

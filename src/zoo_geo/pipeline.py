@@ -11,8 +11,10 @@ import geopandas as gpd
 import pandas as pd
 
 from zoo_geo.areas import Areas
+from zoo_geo.co_occurrences import co_occurrence
 from zoo_geo.detectors.base import Detection
 from zoo_geo.detectors.local import Value
+from zoo_geo.detectors.themes import COMBINATION
 from zoo_geo.explain import Row, sentence
 from zoo_geo.flags import Flags, flag
 from zoo_geo.inputs import Inputs, read_inputs
@@ -95,7 +97,8 @@ def run(study: str | Path | Study, out: str | Path, progress: Progress | None = 
     steps = _Steps(progress, 6 + len(study.detectors) + more)
     with results_folder(out) as folder:
         inputs = read_inputs(study, steps.begin)
-        detections = tuple(_detect(inputs, steps))
+        single = tuple(_detect(inputs, steps))
+        detections = (*single, *_combined(inputs, single))
         steps.begin("flags")
         flags = _flagged(inputs, detections)
         order = _prioritised(inputs, flags)
@@ -140,6 +143,14 @@ def _detect(inputs: Inputs, steps: _Steps) -> Iterable[Detection]:
             features=inputs.features,
             seed=inputs.study.study.seed,
         )
+
+
+def _combined(inputs: Inputs, single: Sequence[Detection]) -> Iterable[Detection]:
+    """Combine the p-values of each theme that the study asks for."""
+    known = {each.name: each for each in single if each.evidence != COMBINATION}
+    for asked in inputs.study.combine:
+        found = [known[name] for name in asked.detectors or list(known)[:1]]
+        yield co_occurrence(found, asked.theme, alternative=asked.alternative, at_least=asked.at_least)
 
 
 def _flagged(inputs: Inputs, detections: Sequence[Detection]) -> Flags:

@@ -75,11 +75,12 @@ def _ordered(frame: pd.DataFrame) -> pd.DataFrame:
     """Sort by the near end of the excess per cost, units that cannot be compared merged evenly."""
     sure, cost = _sure(frame).fillna(-np.inf), frame["cost"]
     frame = frame.assign(_order=-np.where(sure > 0, sure / cost, sure * cost), _unit=_unit(frame))
-    frame = frame.sort_values(["_order", *KEYS], ignore_index=True)
+    frame["_strength"] = -frame["z"].abs() if "z" in frame else 0.0  # combinations have no excess
+    frame = frame.sort_values(["_order", "_strength", *KEYS], ignore_index=True)
     unit = frame.groupby("_unit")["_unit"]
     frame["_share"] = (unit.cumcount() + 0.5) / unit.transform("size")
-    frame = frame.sort_values(["_share", "_order", *KEYS], ignore_index=True)
-    return frame.drop(columns=["_order", "_unit", "_share"])
+    frame = frame.sort_values(["_share", "_order", "_strength", *KEYS], ignore_index=True)
+    return frame.drop(columns=["_order", "_strength", "_unit", "_share"])
 
 
 def _unit(frame: pd.DataFrame) -> pd.Series:

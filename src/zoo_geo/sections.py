@@ -139,6 +139,19 @@ class PeerRules:
 
 
 @dataclass(frozen=True)
+class Combination:
+    """A theme's figures taken together, see `co_occurrence`: do several deviate in one area?"""
+
+    theme: str = key("Theme of the indicators, and name of the finding.", **_FILLED)
+    detectors: tuple[str, ...] = key(
+        "Detectors whose p-values are combined, as 'deviation:neighbours'; without any the first one.",
+        (),
+    )
+    alternative: Literal["greater", "less", "two-sided"] = key("High, low, or either.", "greater")
+    at_least: int = key("How many figures deviate at least.", 2, least=1)
+
+
+@dataclass(frozen=True)
 class FlagRules:
     """When a deviation becomes a flag."""
 

@@ -16,6 +16,7 @@ from zoo_geo.schema import COLUMNS
 from zoo_geo.sections import (
     About,
     AreasSource,
+    Combination,
     FeaturesSource,
     FlagRules,
     IndicatorChoice,
@@ -60,6 +61,7 @@ class Study:
     features: FeaturesSource | None = key("Features of the areas.", None)
     peers: PeerRules | None = key("Areas that are alike.", None)
     detectors: tuple[Any, ...] = key("Detectors, each with its options.", kind=_detectors)
+    combine: tuple[Combination, ...] = key("Themes of which several figures may deviate.", ())
     flags: FlagRules = key("Rules of flagging.", FlagRules())
     priority: PriorityRules = key("Follow-up.", PriorityRules())
     outputs: Outputs = key("Outputs.", Outputs())
@@ -295,15 +297,54 @@ def _check_families(draft: SimpleNamespace, problems: Problems) -> None:
             problems.add(f'{need}; got shares (binomial: {got}). Use reference = "model".')
 
 
+def _check_themes(draft: SimpleNamespace, problems: Problems) -> None:
+    """Note combinations of themes that the study's indicators cannot make."""
+    themes = Counter(each.theme for each in draft.indicators if each.theme)
+    ids = [each.id for each in draft.indicators]
+    asked = [(f"combine[{number}]", each) for number, each in enumerate(draft.combine, 1)]
+    asked += [
+        (f"detectors[{n}]", each) for n, each in enumerate(draft.detectors, 1) if hasattr(each, "theme")
+    ]
+    for at, each in asked:
+        named = getattr(each, "indicators", ())
+        for id in named:
+            _check_known(id, ids, f"{at}.indicators", "ids of indicators", problems)
+        if each.theme in ids:
+            problems.add(f"{at}.theme needs a name that is no indicator's; got {each.theme}.")
+        elif not named and themes[each.theme] < 2:
+            problems.add(
+                f"{at}.theme needs to be the theme of two indicators or more; got {each.theme!r} of "
+                f"{themes[each.theme]}.{nearest(each.theme, list(themes))}"
+            )
+
+
+def _check_combined(draft: SimpleNamespace, problems: Problems) -> None:
+    """Note combinations of detectors that the study does not have, or that combine already."""
+    single = [
+        name for name, each in zip(_names(draft), draft.detectors, strict=True) if not hasattr(each, "theme")
+    ]
+    for number, each in enumerate(draft.combine, 1):
+        for name in each.detectors:
+            _check_known(name, single, f"combine[{number}].detectors", "detectors of the study", problems)
+    if draft.combine and not single:
+        problems.add("combine needs to have a detector of single indicators; got none.")
+    repeated = _repeated(each.theme for each in draft.combine)
+    if repeated:
+        first = examples(repeated, len(draft.combine))
+        problems.add(f"combine needs to have each theme once; got repeated ones ({first}).")
+
+
 def _check_context(draft: SimpleNamespace, problems: Problems) -> None:
-    known = _detections(draft)
+    single = _names(draft)
+    references = [[name.partition(":")[2] for name in each.detectors or single[:1]] for each in draft.combine]
+    known = [*single, *(f"co_occurrence:{' + '.join(dict.fromkeys(each))}" for each in references)]
     for name in draft.flags.context:
         _check_known(name, known, "flags.context", "detectors of the study", problems)
     if set(known) <= set(draft.flags.context):
         problems.add("flags.context needs to leave a detector that can raise a flag; got all of them.")
 
 
-def _detections(draft: SimpleNamespace) -> list[str]:
+def _names(draft: SimpleNamespace) -> list[str]:
     """Return detector and reference of what each detector will find, as in ``deviation:national``."""
     from zoo_geo.detectors.local import reference
 
@@ -321,7 +362,8 @@ def _check_known(name: str, known: list[str], at: str, what: str, problems: Prob
 
 
 def _check_different_detectors(draft: SimpleNamespace, problems: Problems) -> None:
-    repeated = _repeated(_detections(draft))
+    themes = [f" of {each.theme}" if getattr(each, "theme", "") else "" for each in draft.detectors]
+    repeated = _repeated(name + theme for name, theme in zip(_names(draft), themes, strict=True))
     if repeated:
         listed = examples(repeated, len(draft.detectors))
         problems.add(
@@ -354,7 +396,9 @@ _CHECKS: tuple[tuple[tuple[str, ...], _Check], ...] = (
     (("areas", "detectors"), _check_references),
     (("features", "peers", "detectors"), _check_features),
     (("indicators", "detectors"), _check_families),
-    (("detectors", "flags"), _check_context),
+    (("indicators", "detectors", "combine"), _check_themes),
+    (("detectors", "combine"), _check_combined),
+    (("detectors", "flags", "combine"), _check_context),
     (("detectors",), _check_different_detectors),
 )
 """Checks across keys, each with the sections that must be right in themselves before it makes sense."""

@@ -152,7 +152,11 @@ class Detector(ABC):
         """
         check_seed(seed)
         inputs, jobs = prepare(panel, neighbors, areas, features), threads(n_jobs)
-        return assemble(self, inputs, self._score(inputs, seed, jobs), seed, jobs)
+        return assemble(self, self._rows(inputs), self._score(inputs, seed, jobs), seed, jobs)
+
+    def _rows(self, inputs: Inputs) -> Inputs:
+        """Return what the rows of the frame are of: every indicator, or a whole theme."""
+        return inputs
 
     @abstractmethod
     def _score(self, inputs: Inputs, seed: int, n_jobs: int) -> Scores:

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from html import escape
 from importlib.resources import files
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import geopandas as gpd
 import numpy as np
@@ -21,7 +21,7 @@ from zoo_geo.areas import Areas
 from zoo_geo.explain import CAVEAT, Language, number
 from zoo_geo.flags import Flags
 from zoo_geo.outputs.folder import marked
-from zoo_geo.panel import Panel
+from zoo_geo.panel import Indicator, Panel
 from zoo_geo.schema import CLASSES
 
 _VERTICES = 400_000  # of all areas together; keeps a country below 25 MB and quick to draw
@@ -146,7 +146,7 @@ def write_page(
         The file, one for all: no network, nothing beside it.
     """
     words = _WORDS[language]
-    data = _data(language, areas, panel, flags, notices)
+    data = _data(language, areas, _shown(panel, flags), flags, notices)
     parts = {name: escape(text) for name, text in words.items()} | {
         "title": escape(title),
         "language": language,
@@ -172,11 +172,26 @@ def _json(data: dict[str, Any]) -> str:
     return text.replace("<", "\\u003c")
 
 
+class _Shown(NamedTuple):
+    """What a reader can choose from."""
+
+    indicators: tuple[Indicator, ...]
+    periods: tuple[str, ...]
+
+
+def _shown(panel: Panel, flags: Flags) -> _Shown:
+    """Return the panel's indicators and the themes that are looked at as a whole."""
+    known = {each.id for each in panel.indicators}
+    themes = [str(id) for id in pd.unique(flags.cells["indicator"].astype(str)) if str(id) not in known]
+    more = tuple(Indicator(id, "gaussian", 1.0, id) for id in themes)
+    return _Shown(panel.indicators + more, panel.periods)
+
+
 def _data(
-    language: Language, areas: Areas, panel: Panel, flags: Flags, notices: Sequence[str]
+    language: Language, areas: Areas, shown: _Shown, flags: Flags, notices: Sequence[str]
 ) -> dict[str, Any]:
     words = _WORDS[language]
-    marks, values = _cells(areas, panel, flags.cells)
+    marks, values = _cells(areas, shown, flags.cells)
     return {
         "language": language,
         "words": {name: words[name] for name in _SCRIPT_WORDS},
@@ -185,12 +200,12 @@ def _data(
         "areas": {"names": _names(areas), "shapes": _shapes(areas)},
         "indicators": [
             {"title": item.title or item.id, "per": _per(item.family, item.per, item.unit, language)}
-            for item in panel.indicators
+            for item in shown.indicators
         ],
-        "periods": list(panel.periods),
-        "start": _start(areas, panel, flags.frame),
-        "cells": [_columns(marks[:, k], values[:, k]) for k in range(len(panel.indicators))],
-        "flags": _flags(areas, panel, flags.frame),
+        "periods": list(shown.periods),
+        "start": _start(areas, shown, flags.frame),
+        "cells": [_columns(marks[:, k], values[:, k]) for k in range(len(shown.indicators))],
+        "flags": _flags(areas, shown, flags.frame),
         "notices": list(notices),
     }
 
@@ -209,9 +224,9 @@ def _per(family: str, per: float, unit: str, language: Language) -> str:
     return _WORDS[language]["per"].format(per=number(per, language, 15), unit=f" {unit}" if unit else "")
 
 
-def _places(areas: Areas, panel: Panel, table: pd.DataFrame) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def _places(areas: Areas, shown: _Shown, table: pd.DataFrame) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Return the positions of the rows of a table: area, indicator and period."""
-    known = areas.codes, pd.Index([item.id for item in panel.indicators]), pd.Index(panel.periods)
+    known = areas.codes, pd.Index([item.id for item in shown.indicators]), pd.Index(shown.periods)
     columns = (table[name].astype(str) for name in ("area", "indicator", "period"))
     area, indicator, period = (
         index.get_indexer(pd.Index(column)) for index, column in zip(known, columns, strict=True)
@@ -219,12 +234,12 @@ def _places(areas: Areas, panel: Panel, table: pd.DataFrame) -> tuple[np.ndarray
     return area, indicator, period
 
 
-def _cells(areas: Areas, panel: Panel, cells: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
+def _cells(areas: Areas, shown: _Shown, cells: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
     """Return class (a position in `_PLACES`) and value, shape (n_areas, n_indicators, n_periods)."""
-    shape = (len(areas), len(panel.indicators), len(panel.periods))
+    shape = (len(areas), len(shown.indicators), len(shown.periods))
     missing, nothing, water = (_PLACES.index(name) for name in ("missing", "no_exposure", "water"))
     marks, values = np.full(shape, missing), np.full(shape, np.nan)
-    where = _places(areas, panel, cells)
+    where = _places(areas, shown, cells)
     marks[where] = pd.Index(_PLACES).get_indexer(pd.Index(cells["class"].astype(str)))
     values[where] = cells["value"]
     wet = areas.frame["water"].to_numpy(bool)[:, None, None]
@@ -233,8 +248,12 @@ def _cells(areas: Areas, panel: Panel, cells: pd.DataFrame) -> tuple[np.ndarray,
 
 
 def _columns(marks: np.ndarray, values: np.ndarray) -> list[list[Any] | None]:
-    """Return a column per period; nothing for those without a figure, unless there would be none at all."""
-    shown = ~np.isnan(values).all(axis=0)
+    """Return a column per period; nothing for those without a figure, unless there would be none at all.
+
+    Themes have classes and no figures.
+    """
+    tested = [_PLACES.index(name) for name in ("high_998", "high_95", "as_expected", "low_95", "low_998")]
+    shown = ~np.isnan(values).all(axis=0) | np.isin(marks, tested).any(axis=0)
     shown[-1] |= not shown.any()
     return [_column(marks[:, t], values[:, t]) if shown[t] else None for t in range(len(shown))]
 
@@ -253,20 +272,20 @@ def _rounded(value: float) -> float | int | None:
     return int(short) if short.is_integer() else short
 
 
-def _flags(areas: Areas, panel: Panel, flagged: pd.DataFrame) -> list[list[list[Any]]]:
+def _flags(areas: Areas, shown: _Shown, flagged: pd.DataFrame) -> list[list[list[Any]]]:
     """Return area, class, ratio and sentence of the flags, by indicator and period."""
-    found: list[list[list[Any]]] = [[[] for _ in panel.periods] for _ in panel.indicators]
+    found: list[list[list[Any]]] = [[[] for _ in shown.periods] for _ in shown.indicators]
     marks = pd.Index(_PLACES).get_indexer(pd.Index(_tones(flagged)))
-    columns = (*_places(areas, panel, flagged), marks, flagged["ratio"], flagged["sentence"])
+    columns = (*_places(areas, shown, flagged), marks, flagged["ratio"], flagged["sentence"])
     for area, indicator, period, mark, ratio, text in zip(*columns, strict=True):
         found[indicator][period].append([int(area), int(mark), _rounded(float(ratio)), text])
     return found
 
 
-def _start(areas: Areas, panel: Panel, flagged: pd.DataFrame) -> list[int]:
+def _start(areas: Areas, shown: _Shown, flagged: pd.DataFrame) -> list[int]:
     """Return the indicator and period of the strongest flag, else the first one and the last."""
-    _, indicator, period = _places(areas, panel, flagged.head(1))
-    return [int(indicator[0]), int(period[0])] if len(flagged) else [0, len(panel.periods) - 1]
+    _, indicator, period = _places(areas, shown, flagged.head(1))
+    return [int(indicator[0]), int(period[0])] if len(flagged) else [0, len(shown.periods) - 1]
 
 
 def _tones(flagged: pd.DataFrame) -> list[str]:

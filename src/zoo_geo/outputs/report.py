@@ -71,11 +71,16 @@ def make_report(
         "flags_by_detector": _flags_by_detector(flags.evidence),
         "small_exposure": _small_exposure(flags.frame, panel),
         "follow_up": left_out,
-        **({} if truth is None else {"truth": compare(flags.frame, truth)}),
+        **({} if truth is None else {"truth": compare(_single(flags.frame, panel), truth)}),
         **({} if structure is None else {"structure": _structure(structure)}),
         **({} if peers is None else {"peers": _peers(peers)}),
         **({"covariates": rows} if (rows := _covariates(flags)) else {}),
     }
+
+
+def _single(flagged: pd.DataFrame, panel: Panel) -> pd.DataFrame:
+    """Flags of single indicators: a combination is no anomaly of one figure."""
+    return flagged[flagged["indicator"].isin([each.id for each in panel.indicators])]
 
 
 def write_report(report: Mapping[str, Any], folder: Path, language: Language) -> list[Path]:
@@ -207,6 +212,7 @@ def _small_exposure(flagged: pd.DataFrame, panel: Panel) -> dict[str, Any]:
     flags = [
         (chosen[str(id)], exposure)
         for id, exposure in zip(flagged["indicator"], flagged["exposure"], strict=True)
+        if str(id) in chosen
     ]
     counted = [exposure < SMALL_EXPOSURE * each.per for each, exposure in flags if each.family == "poisson"]
     return {"below": SMALL_EXPOSURE, "flags": int(sum(counted)), "of": len(counted)}
