@@ -43,6 +43,8 @@ STOREYS = [
         "conditionals",
         "rates",
         "covariates",
+        "courses",
+        "histories",
         "blocks",
         "limits",
     },

@@ -45,6 +45,9 @@ class Panel:
     events
         Same shape: the events behind counts of distinct units (``observed_units=``), NaN elsewhere; None
         where no indicator has them.
+    breaks
+        Shape (n_areas, n_periods): an area's series starts anew in the period, because its boundary changed
+        (see `link_periods`); None where no series is known to be broken. Nothing is compared across a break.
     """
 
     areas: pd.Index
@@ -55,9 +58,16 @@ class Panel:
     status: np.ndarray
     notices: tuple[str, ...] = ()
     events: np.ndarray | None = None
+    breaks: np.ndarray | None = None
 
     def __post_init__(self) -> None:
-        arrays = (self.observed, self.exposure, self.status, self.events)
+        shape = (len(self.areas), len(self.periods))
+        if self.breaks is not None and (self.breaks.shape != shape or self.breaks.dtype != bool):
+            raise InputError(
+                f"breaks need to be true or false of shape {shape}; got {self.breaks.dtype} of shape "
+                f"{self.breaks.shape}."
+            )
+        arrays = (self.observed, self.exposure, self.status, self.events, self.breaks)
         for array in (each for each in arrays if each is not None):
             array.flags.writeable = False  # detectors share what they make of a panel
 

@@ -1,0 +1,356 @@
+"""What an area's other periods, and the change around it, lead to expect of one period.
+
+A count and those of its area's other periods are gamma-Poisson draws about one rate, so given their sum the
+count is beta-binomial: the area's own rate, known from few periods or none, drops out and needs no
+estimate. What remains is the share of the sum that the period is due (its exposure, and the common course
+of the area's surroundings) and how far rates stray from year to year.
+
+Arrays are of one indicator: shape (n_areas, n_periods), areas in code order.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+import numpy as np
+from scipy import special
+
+from zoo_geo.courses import Course, Series, Spread, course, mean_of_series
+from zoo_geo.expectation import steadied
+from zoo_geo.predictive import FAMILIES, Binomial, Gaussian
+from zoo_geo.references import Reference, everybody
+
+ODD = 3.0
+"""Absolute z above which the oddest period of a series leaves the expectation of all others."""
+_START = 0.05
+_SMALLEST, _LARGEST = 1e-6, 10.0
+_LEAST_RHO, _MOST_RHO = 1e-6, 0.9999
+_SAMPLE = 4_000
+_FEWEST, _FEWEST_FOR_BURSTS = 10, 200
+_RARE = 0.2
+"""Expected count below which a period tells nothing about spread."""
+
+
+@dataclass(frozen=True, eq=False)
+class Comparison:
+    """Every period beside the others of its area; NaN where there is no other one.
+
+    Parameters
+    ----------
+    expected
+        What history and surroundings lead to expect.
+    history
+        Rate (value) of the other periods.
+    change
+        Factor (gaussian: difference) by which the surroundings changed between these and the period.
+    periods
+        How many other periods count.
+    low, high
+        95 % interval of observed over expected.
+    log_p, upper
+        Log of the smaller mid tail, and whether it is the upper one.
+    variance
+        Relative variance of a period's rate about its mean (gaussian: variance of the value).
+    left
+        Periods that are odd themselves, and leave the expectation of others.
+    spread
+        The law of that variance.
+    """
+
+    expected: np.ndarray
+    history: np.ndarray
+    change: np.ndarray
+    periods: np.ndarray
+    low: np.ndarray
+    high: np.ndarray
+    log_p: np.ndarray
+    upper: np.ndarray
+    variance: np.ndarray
+    left: np.ndarray
+    spread: Spread
+
+
+def compare(series: Series, near: Reference | None, wider: list[Reference], clean: int = 2) -> Comparison:
+    """Compare every period with the other periods of its area and the course of its surroundings.
+
+    Parameters
+    ----------
+    series
+        Figures of one indicator.
+    near
+        Areas whose common course is taken; None for the last of ``wider``.
+    wider
+        References that it is shrunk to, widest first.
+    clean
+        Rounds in which the oddest period of a series leaves the history of its area and the course of others.
+
+    References
+    ----------
+    Przyborowski and Wilenski (1940), doi:10.2307/2332612, for two counts given their sum; Mosimann (1962),
+    doi:10.2307/2333468, for the compound multinomial.
+    """
+    keep, spread = series.valid.copy(), Spread(_START)
+    work = _of_values if isinstance(series.family, Gaussian) else _of_counts
+    for step in range(clean + 1):
+        found = work(series, keep, course(series, keep, spread, near, wider), spread)
+        spread = found.spread
+        if step < clean:
+            keep = _without_oddest(found, keep, series)
+    return replace(found, left=series.valid & ~keep)
+
+
+def prospective(series: Series, near: Reference | None, wider: list[Reference], clean: int) -> Comparison:
+    """Compare every period with earlier ones only, as it would have been found when it ended."""
+    found = [compare(series.until(t), near, wider, clean) for t in range(series.valid.shape[1])]
+    names = [name for name in Comparison.__dataclass_fields__ if name != "spread"]
+    last = {name: np.stack([getattr(each, name)[:, -1] for each in found], axis=1) for name in names}
+    return replace(found[-1], **last)
+
+
+def _without_oddest(found: Comparison, keep: np.ndarray, series: Series) -> np.ndarray:
+    """Let the oddest period of each series go, where two others stay: one that is odd makes others look it."""
+    away = np.where(keep & np.isfinite(found.log_p), -special.ndtri_exp(found.log_p), 0.0)
+    top = away.argmax(axis=1)
+    rows = np.arange(top.size)
+    stay = series.together(keep.astype(float))[rows, top] > 2
+    odd = (away[rows, top] > ODD) & stay
+    keep = keep.copy()
+    keep[rows[odd], top[odd]] = False
+    return keep
+
+
+@dataclass(frozen=True, eq=False)
+class _Split:
+    """Counts as parts of a number: beta-binomial with a mean share and a variance of its log odds."""
+
+    observed: np.ndarray
+    total: np.ndarray
+    share: np.ndarray
+    twice: np.ndarray
+    """Times that the spread from period to period counts: for the period, and for its history."""
+    extra: np.ndarray
+    """Variance that comes on top: of the course, and of a share that few events are behind."""
+    events: np.ndarray
+
+    def rows(self, at: np.ndarray) -> _Split:
+        """Return some of the parts."""
+        return _Split(*(getattr(self, name).ravel()[at] for name in self.__dataclass_fields__))
+
+    def rho(self, phi: np.ndarray) -> np.ndarray:
+        """Correlation within a total at a relative variance from period to period."""
+        precision = self.share * (1.0 - self.share) * (phi * self.twice + self.extra)
+        return np.clip(precision / (1.0 + precision), _LEAST_RHO, _MOST_RHO)
+
+
+def _of_counts(series: Series, keep: np.ndarray, course: Course, before: Spread) -> Comparison:
+    """Compare counts, given the sum of a series (binomial: given the shares of the other periods)."""
+    due = np.where(series.valid, series.size * course.level, 0.0)
+    kept, seen = np.where(keep, due, 0.0), series.others(np.where(keep, series.observed, 0.0))
+    out_of, periods = series.others(np.where(keep, series.size, 0.0)), series.others(keep.astype(float))
+    past = series.others(kept)
+    known = series.valid & (past > 0) & (due > 0)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        change = course.level / (past / out_of)
+        uneven = series.others(kept**2) / past**2
+        error = course.error + series.others(kept**2 * course.error) / past**2
+        split = (_shares if isinstance(series.family, Binomial) else _parts)(
+            series, due, past, seen, out_of, change, 1.0 + uneven, error
+        )
+        expected = split.total * split.share
+        if not isinstance(series.family, Binomial):
+            expected = np.where(seen > 0, seen, 0.5) * due / past
+        history = seen / out_of
+    spread = _fitted(split, known & keep, before)
+    phi = spread.at(split.events)
+    log_p, upper = _tails(split, phi, known)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        strength = 1.0 / (1.0 / np.maximum(seen, 0.5) + phi * uneven + error)
+        low, high = _intervals(series, expected, strength, known)
+    blank = np.where(known, 0.0, np.nan)
+    return Comparison(
+        expected + blank, history + blank, change + blank, np.where(known, periods, 0.0), low, high, log_p,
+        upper, phi + blank, np.zeros_like(keep), spread,
+    )  # fmt: skip
+
+
+def _parts(
+    series: Series,
+    due: np.ndarray,
+    past: np.ndarray,
+    seen: np.ndarray,
+    out_of: np.ndarray,
+    change: np.ndarray,
+    twice: np.ndarray,
+    error: np.ndarray,
+) -> _Split:
+    """Counts as parts of the sum over their series."""
+    total, share = np.where(series.valid, series.observed, 0.0) + seen, due / (due + past)
+    return _Split(series.observed, total, share, twice, error, total * share)
+
+
+def _shares(
+    series: Series,
+    due: np.ndarray,
+    past: np.ndarray,
+    seen: np.ndarray,
+    out_of: np.ndarray,
+    change: np.ndarray,
+    twice: np.ndarray,
+    error: np.ndarray,
+) -> _Split:
+    """Counts as parts of their exposure, about the share of the other periods (half an event added)."""
+    odds = (seen + 0.5) / (out_of - seen + 0.5) * change
+    share = odds / (1.0 + odds)
+    per_one = share * (1.0 - share)
+    few = error + 1.0 / ((out_of + 1.0) * per_one)
+    return _Split(series.observed, series.size, share, twice, few, series.size * per_one)
+
+
+def _tails(split: _Split, phi: np.ndarray, known: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Log of the smaller mid tail and its side; NaN where nothing is known."""
+    from zoo_geo.kernels.histories import split_tails
+
+    at = np.flatnonzero(known.ravel())
+    rows = split.rows(at)
+    log_p, upper = np.empty(at.size), np.empty(at.size, bool)
+    split_tails(rows.observed, rows.total, rows.share, rows.rho(phi.ravel()[at]), log_p, upper)
+    return _laid(log_p, at, known, np.nan), _laid(upper, at, known, False)
+
+
+def _laid(found: np.ndarray, at: np.ndarray, like: np.ndarray, blank: float | bool) -> np.ndarray:
+    out = np.full(like.size, blank, found.dtype)
+    out[at] = found
+    return out.reshape(like.shape)
+
+
+def _intervals(
+    series: Series, expected: np.ndarray, strength: np.ndarray, known: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """95 % intervals of observed over expected."""
+    at = np.flatnonzero((known & (expected > 0)).ravel())
+    seen, led_to, sure, size = (x.ravel()[at] for x in (series.observed, expected, strength, series.size))
+    ends = series.family.interval(seen, size, led_to / size, sure, 0.0, np.inf)
+    low, high = (_laid(end, at, known, np.nan) for end in ends)
+    return low, high
+
+
+def _fitted(split: _Split, use: np.ndarray, before: Spread) -> Spread:
+    """Estimate the spread from period to period by the central coverage of all series.
+
+    Large counts tell what is common, small ones what comes in bursts (several events of one cause, which adds
+    a variance in proportion to the count); each half is matched in turn.
+    """
+    at = np.flatnonzero((use & (split.total >= 2) & (split.events >= _RARE)).ravel())
+    if at.size < _FEWEST:
+        return before
+    events = split.events.ravel()[at]
+    large = events >= np.median(events)
+    if at.size < _FEWEST_FOR_BURSTS:
+        return Spread(_matched(split.rows(at), lambda phi: Spread(phi)))
+    halves = [split.rows(_thinned(at[half])) for half in (large, ~large)]
+    spread = Spread(_START)
+    for _ in range(4):
+        spread = replace(spread, common=_matched(halves[0], lambda phi: replace(spread, common=phi)))  # noqa: B023
+        spread = replace(spread, bursts=_matched(halves[1], lambda phi: replace(spread, bursts=phi)))  # noqa: B023
+    return spread
+
+
+def _thinned(at: np.ndarray) -> np.ndarray:
+    """Evenly spaced ones of many."""
+    return at[:: max(at.size // _SAMPLE, 1)]
+
+
+def _matched(rows: _Split, law: Callable[[float], Spread]) -> float:
+    """Find the parameter of a law at which half of the counts lie in the central half."""
+    from scipy.optimize import brentq
+
+    from zoo_geo.kernels.histories import split_coverage
+
+    weight = (rows.events / (1.0 + law(_START).at(rows.events) * rows.events)) ** 2
+
+    def surplus(log_parameter: float) -> float:
+        rho = rows.rho(law(float(np.exp(log_parameter))).at(rows.events))
+        return float(split_coverage(rows.observed, rows.total, rows.share, rho, weight, 0.25)) - 0.5
+
+    here, wider = np.log(_START), surplus(np.log(_START)) < 0.0
+    step = np.log(4.0) if wider else -np.log(4.0)
+    while np.log(_SMALLEST) < here < np.log(_LARGEST):
+        there = float(np.clip(here + step, np.log(_SMALLEST), np.log(_LARGEST)))
+        if (surplus(there) < 0.0) != wider:
+            return float(np.exp(brentq(surplus, *sorted((here, there)), xtol=0.02)))
+        here = there
+    return float(np.exp(here))
+
+
+def _of_values(series: Series, keep: np.ndarray, course: Course, before: Spread) -> Comparison:
+    """Compare values with the mean of the other periods."""
+    value = np.where(series.valid, series.observed, 0.0) - course.level
+    weight = _steady(series, keep, course)
+    kept = np.where(keep, weight, 0.0)
+    past, periods = series.others(kept), series.others(keep.astype(float))
+    known = series.valid & (past > 0) & (weight > 0)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        mean = series.others(kept * value) / past
+        around = series.others(kept * course.level) / past
+        beside = 1.0 / past + course.error + series.others(kept**2 * course.error) / past**2
+        size = 1.0 / (1.0 / weight + beside)
+        away = value - mean
+    spread = _t_of(away, size, known, before)
+    log_p, upper = _t_tails(away, size, known, spread)
+    expected = mean + course.level
+    blank = np.where(known, 0.0, np.nan)
+    low, high = _value_intervals(series, expected, weight, 1.0 / beside, known, spread)
+    return Comparison(
+        expected + blank, mean + around + blank, course.level - around + blank, np.where(known, periods, 0.0),
+        low, high, log_p, upper, spread.common / weight + blank, np.zeros_like(keep), spread,
+    )  # fmt: skip
+
+
+def _steady(series: Series, keep: np.ndarray, course: Course) -> np.ndarray:
+    """Weights of values when they stray by more than the weights explain."""
+    value = np.where(keep, series.observed - course.level, 0.0)
+    away = value - mean_of_series(series, value, np.where(keep, series.size, 0.0))
+    whole = everybody(keep.shape[0])
+    return np.where(series.valid, steadied(away, series.size, keep, series.family, whole), 0.0)
+
+
+def _t_of(away: np.ndarray, size: np.ndarray, known: np.ndarray, before: Spread) -> Spread:
+    """Scale and freedom of the t that differences from the other periods follow."""
+    gone, weight = away[known], size[known]
+    if gone.size < _FEWEST:
+        return before
+    zero = np.zeros(gone.size)
+    common, freedom = FAMILIES["gaussian"].spread(gone, weight, zero, zero, np.ones(1))
+    return Spread(common, 0.0, freedom)
+
+
+def _t_tails(
+    away: np.ndarray, size: np.ndarray, known: np.ndarray, spread: Spread
+) -> tuple[np.ndarray, np.ndarray]:
+    at = np.flatnonzero(known.ravel())
+    gone, weight = away.ravel()[at], size.ravel()[at]
+    zero, sure = np.zeros(at.size), np.full(at.size, np.inf)
+    log_p, upper = FAMILIES["gaussian"].tails(gone, weight, zero, sure, spread.common, spread.freedom)
+    return _laid(log_p, at, known, np.nan), _laid(upper, at, known, False)
+
+
+def _value_intervals(
+    series: Series,
+    expected: np.ndarray,
+    weight: np.ndarray,
+    strength: np.ndarray,
+    known: np.ndarray,
+    spread: Spread,
+) -> tuple[np.ndarray, np.ndarray]:
+    """95 % intervals of observed over expected, period by period, where values have a zero to count from."""
+    low, high = np.full(known.shape, np.nan), np.full(known.shape, np.nan)
+    for t in range(known.shape[1]):
+        at = np.flatnonzero(known[:, t])
+        seen, led_to = series.observed[at, t], expected[at, t]
+        if ((seen < 0) | (led_to <= 0)).any():
+            continue
+        low[at, t], high[at, t] = series.family.interval(
+            seen, weight[at, t], led_to, strength[at, t], spread.common, spread.freedom
+        )
+    return low, high
