@@ -46,8 +46,11 @@ class Series:
 
     def together(self, x: np.ndarray) -> np.ndarray:
         """Sum over all periods of the same segment, at each of them."""
+        last = int(self.segment.max(initial=0))
+        if last == 0:
+            return np.broadcast_to(x.sum(axis=1, keepdims=True), x.shape)
         out = np.zeros(x.shape)
-        for number in range(int(self.segment.max(initial=0)) + 1):
+        for number in range(last + 1):
             here = self.segment == number
             out += np.where(here, np.where(here, x, 0.0).sum(axis=1, keepdims=True), 0.0)
         return out
@@ -85,10 +88,6 @@ class Spread:
     bursts: float = 0.0
     freedom: float = np.inf
 
-    def at(self, events: np.ndarray) -> np.ndarray:
-        """Relative variance where so many events are expected."""
-        return self.common + self.bursts / np.maximum(events, 1e-9)
-
 
 def course(
     series: Series, keep: np.ndarray, spread: Spread, near: Reference | None, wider: list[Reference]
@@ -119,7 +118,8 @@ def _counts_about_their_means(
     level, phi = np.ones(keep.shape[1]), np.zeros(keep.shape)
     for _ in range(_ROUNDS):
         base, information = _base(series, observed, size, level)
-        phi = spread.at(np.maximum(series.together(information) / _at_least_one(series, keep), 0.1))
+        usual = series.together(information) / np.maximum(series.together(keep.astype(float)), 1.0)
+        phi = spread.common + spread.bursts / np.maximum(usual, 0.1)
         damped = keep / (1.0 + phi * information)
         with np.errstate(divide="ignore", invalid="ignore"):
             step = totals(damped * (observed - base)) / totals(damped * information)
@@ -127,10 +127,6 @@ def _counts_about_their_means(
         level /= np.exp(np.mean(np.log(level)))
     base, information = _base(series, observed, size, level)
     return Block(observed - base + information, information, keep, FAMILIES["poisson"]), phi, level
-
-
-def _at_least_one(series: Series, keep: np.ndarray) -> np.ndarray:
-    return np.maximum(series.together(keep.astype(float)), 1.0)
 
 
 def _base(

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 from scipy import special
@@ -93,7 +94,7 @@ def compare(series: Series, near: Reference | None, wider: list[Reference], clea
     keep, spread = series.valid.copy(), Spread(_START)
     work = _of_values if isinstance(series.family, Gaussian) else _of_counts
     for step in range(clean + 1):
-        found = work(series, keep, course(series, keep, spread, near, wider), spread)
+        found = work(series, keep, course(series, keep, spread, near, wider), spread, step == clean)
         spread = found.spread
         if step < clean:
             keep = _without_oddest(found, keep, series)
@@ -132,18 +133,24 @@ class _Split:
     extra: np.ndarray
     """Variance that comes on top: of the course, and of a share that few events are behind."""
     events: np.ndarray
+    scale: np.ndarray
+    """Times that the spread that all have in common counts: a correlation is one of shares, not of odds."""
 
     def rows(self, at: np.ndarray) -> _Split:
         """Return some of the parts."""
         return _Split(*(getattr(self, name).ravel()[at] for name in self.__dataclass_fields__))
 
-    def rho(self, phi: np.ndarray) -> np.ndarray:
-        """Correlation within a total at a relative variance from period to period."""
-        precision = self.share * (1.0 - self.share) * (phi * self.twice + self.extra)
+    def variance(self, law: Spread) -> np.ndarray:
+        """Variance of a period's rate about the mean of its series, relative (of shares: that of log odds)."""
+        return law.common * self.scale + law.bursts / np.maximum(self.events, 1e-9)
+
+    def rho(self, law: Spread) -> np.ndarray:
+        """Correlation within a total."""
+        precision = self.share * (1.0 - self.share) * (self.variance(law) * self.twice + self.extra)
         return np.clip(precision / (1.0 + precision), _LEAST_RHO, _MOST_RHO)
 
 
-def _of_counts(series: Series, keep: np.ndarray, course: Course, before: Spread) -> Comparison:
+def _of_counts(series: Series, keep: np.ndarray, course: Course, before: Spread, end: bool) -> Comparison:
     """Compare counts, given the sum of a series (binomial: given the shares of the other periods)."""
     due = np.where(series.valid, series.size * course.level, 0.0)
     kept, seen = np.where(keep, due, 0.0), series.others(np.where(keep, series.observed, 0.0))
@@ -162,11 +169,11 @@ def _of_counts(series: Series, keep: np.ndarray, course: Course, before: Spread)
             expected = np.where(seen > 0, seen, 0.5) * due / past
         history = seen / out_of
     spread = _fitted(split, known & keep, before)
-    phi = spread.at(split.events)
-    log_p, upper = _tails(split, phi, known)
+    phi = split.variance(spread)
+    log_p, upper = _tails(split, spread, known)
     with np.errstate(divide="ignore", invalid="ignore"):
         strength = 1.0 / (1.0 / np.maximum(seen, 0.5) + phi * uneven + error)
-        low, high = _intervals(series, expected, strength, known)
+        low, high = _intervals(series, expected, strength, known & end)
     blank = np.where(known, 0.0, np.nan)
     return Comparison(
         expected + blank, history + blank, change + blank, np.where(known, periods, 0.0), low, high, log_p,
@@ -186,7 +193,7 @@ def _parts(
 ) -> _Split:
     """Counts as parts of the sum over their series."""
     total, share = np.where(series.valid, series.observed, 0.0) + seen, due / (due + past)
-    return _Split(series.observed, total, share, twice, error, total * share)
+    return _Split(series.observed, total, share, twice, error, total * share, np.ones(total.shape))
 
 
 def _shares(
@@ -204,17 +211,17 @@ def _shares(
     share = odds / (1.0 + odds)
     per_one = share * (1.0 - share)
     few = error + 1.0 / ((out_of + 1.0) * per_one)
-    return _Split(series.observed, series.size, share, twice, few, series.size * per_one)
+    return _Split(series.observed, series.size, share, twice, few, series.size * per_one, 1.0 / per_one)
 
 
-def _tails(split: _Split, phi: np.ndarray, known: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _tails(split: _Split, law: Spread, known: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Log of the smaller mid tail and its side; NaN where nothing is known."""
     from zoo_geo.kernels.histories import split_tails
 
     at = np.flatnonzero(known.ravel())
     rows = split.rows(at)
     log_p, upper = np.empty(at.size), np.empty(at.size, bool)
-    split_tails(rows.observed, rows.total, rows.share, rows.rho(phi.ravel()[at]), log_p, upper)
+    split_tails(rows.observed, rows.total, rows.share, rows.rho(law), log_p, upper)
     return _laid(log_p, at, known, np.nan), _laid(upper, at, known, False)
 
 
@@ -239,21 +246,29 @@ def _fitted(split: _Split, use: np.ndarray, before: Spread) -> Spread:
     """Estimate the spread from period to period by the central coverage of all series.
 
     Large counts tell what is common, small ones what comes in bursts (several events of one cause, which adds
-    a variance in proportion to the count); each half is matched in turn.
+    a variance in proportion to the count); each part is matched in turn.
     """
     at = np.flatnonzero((use & (split.total >= 2) & (split.events >= _RARE)).ravel())
     if at.size < _FEWEST:
         return before
-    events = split.events.ravel()[at]
-    large = events >= np.median(events)
     if at.size < _FEWEST_FOR_BURSTS:
-        return Spread(_matched(split.rows(at), lambda phi: Spread(phi)))
-    halves = [split.rows(_thinned(at[half])) for half in (large, ~large)]
-    spread = Spread(_START)
-    for _ in range(4):
-        spread = replace(spread, common=_matched(halves[0], lambda phi: replace(spread, common=phi)))  # noqa: B023
-        spread = replace(spread, bursts=_matched(halves[1], lambda phi: replace(spread, bursts=phi)))  # noqa: B023
+        return Spread(_matched(split.rows(at), before.common, lambda phi: Spread(phi)))
+    events = split.events.ravel()[at]
+    small, large = np.quantile(events, [0.5, 0.75])
+    few, many = (split.rows(_thinned(at[part])) for part in (events <= small, events >= large))
+    spread, first = before, before.bursts == 0.0
+    for _ in range(4 if first else 2):
+        spread = replace(spread, common=_matched(many, spread.common, partial(_common, spread), first))
+        spread = replace(spread, bursts=_matched(few, spread.bursts, partial(_bursts, spread), first))
     return spread
+
+
+def _common(spread: Spread, common: float) -> Spread:
+    return replace(spread, common=common)
+
+
+def _bursts(spread: Spread, bursts: float) -> Spread:
+    return replace(spread, bursts=bursts)
 
 
 def _thinned(at: np.ndarray) -> np.ndarray:
@@ -261,29 +276,32 @@ def _thinned(at: np.ndarray) -> np.ndarray:
     return at[:: max(at.size // _SAMPLE, 1)]
 
 
-def _matched(rows: _Split, law: Callable[[float], Spread]) -> float:
+def _matched(rows: _Split, start: float, law: Callable[[float], Spread], first: bool = True) -> float:
     """Find the parameter of a law at which half of the counts lie in the central half."""
     from scipy.optimize import brentq
 
     from zoo_geo.kernels.histories import split_coverage
 
-    weight = (rows.events / (1.0 + law(_START).at(rows.events) * rows.events)) ** 2
+    weight = (rows.events / (1.0 + rows.variance(law(start)) * rows.events)) ** 2
 
     def surplus(log_parameter: float) -> float:
-        rho = rows.rho(law(float(np.exp(log_parameter))).at(rows.events))
+        rho = rows.rho(law(float(np.exp(log_parameter))))
         return float(split_coverage(rows.observed, rows.total, rows.share, rho, weight, 0.25)) - 0.5
 
-    here, wider = np.log(_START), surplus(np.log(_START)) < 0.0
-    step = np.log(4.0) if wider else -np.log(4.0)
-    while np.log(_SMALLEST) < here < np.log(_LARGEST):
-        there = float(np.clip(here + step, np.log(_SMALLEST), np.log(_LARGEST)))
-        if (surplus(there) < 0.0) != wider:
-            return float(np.exp(brentq(surplus, *sorted((here, there)), xtol=0.02)))
-        here = there
+    low, high = np.log(_SMALLEST), np.log(_LARGEST)
+    here = float(np.clip(np.log(max(start, _SMALLEST)), np.log(1e-2) if first else low + 0.1, 0.0))
+    at_here = surplus(here)
+    step = (1.1 if first else 0.3) * (1.0 if at_here < 0.0 else -1.0)
+    while low < here < high:
+        there = float(np.clip(here + step, low, high))
+        at_there = surplus(there)
+        if (at_there < 0.0) != (at_here < 0.0):
+            return float(np.exp(brentq(surplus, *sorted((here, there)), xtol=0.03)))
+        here, at_here, step = there, at_there, 1.5 * step
     return float(np.exp(here))
 
 
-def _of_values(series: Series, keep: np.ndarray, course: Course, before: Spread) -> Comparison:
+def _of_values(series: Series, keep: np.ndarray, course: Course, before: Spread, end: bool) -> Comparison:
     """Compare values with the mean of the other periods."""
     value = np.where(series.valid, series.observed, 0.0) - course.level
     weight = _steady(series, keep, course)
@@ -300,7 +318,8 @@ def _of_values(series: Series, keep: np.ndarray, course: Course, before: Spread)
     log_p, upper = _t_tails(away, size, known, spread)
     expected = mean + course.level
     blank = np.where(known, 0.0, np.nan)
-    low, high = _value_intervals(series, expected, weight, 1.0 / beside, known, spread)
+    weight = np.where(known, weight, 1.0)
+    low, high = _value_intervals(series, expected, weight, 1.0 / beside, known & end, spread)
     return Comparison(
         expected + blank, mean + around + blank, course.level - around + blank, np.where(known, periods, 0.0),
         low, high, log_p, upper, spread.common / weight + blank, np.zeros_like(keep), spread,
