@@ -45,6 +45,7 @@ STOREYS = [
         "covariates",
         "courses",
         "histories",
+        "trends",
         "blocks",
         "limits",
     },

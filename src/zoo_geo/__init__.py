@@ -13,11 +13,13 @@ if TYPE_CHECKING:
     from zoo_geo.detectors.base import Detection as Detection
     from zoo_geo.detectors.bivariate_local_moran import BivariateLocalMoran as BivariateLocalMoran
     from zoo_geo.detectors.deviation import Deviation as Deviation
+    from zoo_geo.detectors.emerging import Emerging as Emerging
     from zoo_geo.detectors.getis_ord import GetisOrd as GetisOrd
     from zoo_geo.detectors.local_geary import LocalGeary as LocalGeary
     from zoo_geo.detectors.local_join_counts import LocalJoinCounts as LocalJoinCounts
     from zoo_geo.detectors.local_moran import LocalMoran as LocalMoran
     from zoo_geo.detectors.spike import Spike as Spike
+    from zoo_geo.detectors.trend import Trend as Trend
     from zoo_geo.errors import DisclosureError as DisclosureError
     from zoo_geo.errors import InputError as InputError
     from zoo_geo.errors import ReviewError as ReviewError
@@ -45,11 +47,13 @@ _HOME = {
     "detectors.base": ("Detection",),
     "detectors.bivariate_local_moran": ("BivariateLocalMoran",),
     "detectors.deviation": ("Deviation",),
+    "detectors.emerging": ("Emerging",),
     "detectors.getis_ord": ("GetisOrd",),
     "detectors.local_geary": ("LocalGeary",),
     "detectors.local_join_counts": ("LocalJoinCounts",),
     "detectors.local_moran": ("LocalMoran",),
     "detectors.spike": ("Spike",),
+    "detectors.trend": ("Trend",),
     "errors": ("DisclosureError", "InputError", "ReviewError", "StudyError", "ZooGeoError"),
     "explain": ("sentence",),
     "flags": ("Flags", "flag"),

@@ -81,12 +81,16 @@ class Course:
 class Spread:
     """How rates stray from period to period: relative variance ``common + bursts / expected events``.
 
-    Gaussian: ``common`` is the variance of a value of weight one, ``freedom`` that of its t.
+    Shares: ``common`` is a correlation within an area. Gaussian: ``common`` is the variance of a value of weight one, ``freedom`` that of its t.
     """
 
     common: float
     bursts: float = 0.0
     freedom: float = np.inf
+
+
+START = Spread(0.05)
+"""What is supposed before anything is known."""
 
 
 def course(

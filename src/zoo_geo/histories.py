@@ -17,14 +17,13 @@ from functools import partial
 import numpy as np
 from scipy import special
 
-from zoo_geo.courses import Course, Series, Spread, course, mean_of_series
+from zoo_geo.courses import START, Course, Series, Spread, course, mean_of_series
 from zoo_geo.expectation import steadied
 from zoo_geo.predictive import FAMILIES, Binomial, Gaussian
 from zoo_geo.references import Reference, everybody
 
 ODD = 3.0
 """Absolute z above which the oddest period of a series leaves the expectation of all others."""
-_START = 0.05
 _SMALLEST, _LARGEST = 1e-6, 10.0
 _LEAST_RHO, _MOST_RHO = 1e-6, 0.9999
 _SAMPLE = 4_000
@@ -91,7 +90,7 @@ def compare(series: Series, near: Reference | None, wider: list[Reference], clea
     Przyborowski and Wilenski (1940), doi:10.2307/2332612, for two counts given their sum; Mosimann (1962),
     doi:10.2307/2333468, for the compound multinomial.
     """
-    keep, spread = series.valid.copy(), Spread(_START)
+    keep, spread = series.valid.copy(), START
     work = _of_values if isinstance(series.family, Gaussian) else _of_counts
     for step in range(clean + 1):
         found = work(series, keep, course(series, keep, spread, near, wider), spread, step == clean)

@@ -13,6 +13,8 @@ from zoo_geo.errors import InputError
 from zoo_geo.predictive import FAMILIES
 
 GRAPHS = ("neighbours", "peers")
+OWN = "own history"
+"""Reference of a series that is compared with nobody else's."""
 
 
 def check_reference(reference: str, rings: int) -> None:
@@ -30,6 +32,14 @@ def periods(inputs: Inputs) -> list[str]:
     """Periods of the panel, in order."""
     first = inputs.columns[0][0] if inputs.columns else None
     return [period for indicator, period in inputs.columns if indicator is first]
+
+
+def times(inputs: Inputs) -> np.ndarray:
+    """Time of each period: its number where all periods are whole numbers, else its place."""
+    names = periods(inputs)
+    if all(name.isdecimal() for name in names):
+        return np.array(names, dtype=float)
+    return np.arange(float(len(names)))
 
 
 def columns_of(inputs: Inputs, k: int) -> slice:
