@@ -21,6 +21,7 @@ STOREYS = [
         "geometry",
         "areas",
         "panel",
+        "linking",
         "indicators",
         "contiguity",
         "weights",

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from zoo_geo.explain import sentence as sentence
     from zoo_geo.flags import Flags as Flags
     from zoo_geo.flags import flag as flag
+    from zoo_geo.linking import link_periods as link_periods
     from zoo_geo.outputs.plots import funnel_plot as funnel_plot
     from zoo_geo.outputs.plots import observed_expected_plot as observed_expected_plot
     from zoo_geo.panel import Indicator as Indicator
@@ -57,6 +58,7 @@ _HOME = {
     "errors": ("DisclosureError", "InputError", "ReviewError", "StudyError", "ZooGeoError"),
     "explain": ("sentence",),
     "flags": ("Flags", "flag"),
+    "linking": ("link_periods",),
     "outputs.plots": ("funnel_plot", "observed_expected_plot"),
     "panel": ("Indicator", "Panel"),
     "peers": ("Peers", "build_peers"),

@@ -309,7 +309,7 @@ _FLAG_COLUMNS = [
     *KEYS, "direction", "detector", "reference", "label", "observed", "exposure", "value", "reference_value",
     "expected", "ratio", "ratio_low", "ratio_high", "z", "p_value", "q_value",
     "group_observed", "group_expected", "group_ratio", "joins", "joins_expected", "other_value", "other_mean",
-    "row",
+    "n_periods", "history_value", "surroundings_change", "slope", "change", "row",
 ]  # fmt: skip
 
 
@@ -396,7 +396,8 @@ def _evidence(
 _EVIDENCE_COLUMNS = [
     *KEYS, "detector", "reference", "direction", "label", "status", "expected", "ratio", "ratio_low",
     "ratio_high", "reference_value", "group_observed", "group_expected", "group_ratio", "joins",
-    "joins_expected", "other_value", "other_mean", "ratio_before", "explained", "statistic", "z", "p_value",
+    "joins_expected", "other_value", "other_mean", "ratio_before", "explained", "n_periods", "history_value",
+    "surroundings_change", "slope", "change", "statistic", "z", "p_value",
 ]  # fmt: skip
 
 

@@ -340,7 +340,8 @@ def _t_of(away: np.ndarray, size: np.ndarray, known: np.ndarray, before: Spread)
         return before
     zero = np.zeros(gone.size)
     common, freedom = FAMILIES["gaussian"].spread(gone, weight, zero, zero, np.ones(1))
-    return Spread(common, 0.0, freedom)
+    least = 1e-24 * float(np.mean(gone**2 * weight)) + 1e-300
+    return Spread(max(common, least), 0.0, freedom)
 
 
 def _t_tails(

@@ -86,8 +86,9 @@ def isolated(inputs: Inputs, near: references.Reference | None) -> np.ndarray:
     """Cells of areas that no other figure is near, shape (n, n_columns)."""
     if isinstance(near, sparse.csr_array):
         return lonely(inputs, near)
+    known = (inputs.status == OK).astype(float)
     whole = references.everybody(inputs.codes.size) if near is None else near
-    return lonely(inputs, whole)
+    return (known > 0) & (whole @ known <= 0)
 
 
 def broken(inputs: Inputs, what: str) -> list[str]:
