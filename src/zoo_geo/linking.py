@@ -324,27 +324,28 @@ def _carried(panel: Panel, step: pd.DataFrame, t: int) -> Panel:
     from scipy import sparse
 
     old_codes = panel.areas
-    gone = old_codes.isin(step["old"]) & ~old_codes.isin(step["new"]) & (panel.status[:, :, t:] == _MISSING).all((1, 2))
+    is_old, is_new = old_codes.isin(step["old"]), old_codes.isin(step["new"])
+    later, earlier = ((panel.status[:, :, part] != _MISSING).any((1, 2)) for part in (slice(t, None), slice(t)))
+    gone = is_old & ~is_new & ~later
     new_codes = old_codes[~gone].append(pd.Index(pd.unique(step["new"])).difference(old_codes, sort=False))
     old_at = old_codes.get_indexer(step["old"])
     known = old_at >= 0
-    stays = np.flatnonzero(~old_codes.isin(step["old"]))
+    stays = np.flatnonzero(~is_old & (earlier | ~is_new))
     to = np.concatenate([new_codes.get_indexer(step["new"])[known], new_codes.get_indexer(old_codes[stays])])
     of = np.concatenate([old_at[known], stays])
     share = np.concatenate([step["weight"].to_numpy(float)[known], np.ones(stays.size)])
     matrix = sparse.csr_array((share, (to, of)), (len(new_codes), len(old_codes)))
     lineage = np.repeat(new_codes.to_numpy(object)[:, None], len(panel.periods), axis=1)
-    later = _taken(panel, new_codes, lineage)
-    touched = np.unique(new_codes.get_indexer(step["new"]))
-    touched = np.union1d(touched, new_codes.get_indexer(old_codes[old_codes.isin(step["old"]) & ~gone]))
+    changed = _taken(panel, new_codes, lineage)
+    touched = np.union1d(new_codes.get_indexer(step["new"]), new_codes.get_indexer(old_codes[is_old & ~gone]))
     rows = np.ix_(touched, range(len(panel.indicators)), range(t))
-    cubes = {name: getattr(later, name).copy() for name in ("observed", "exposure", "status")}
+    cubes = {name: getattr(changed, name).copy() for name in ("observed", "exposure", "status")}
     for name, cube in _sums(panel, matrix[touched], t).items():
         cubes[name][rows] = cube
-    events = None if later.events is None else later.events.copy()
+    events = None if changed.events is None else changed.events.copy()
     if events is not None and panel.events is not None:
         events[rows] = np.round(_times(matrix[touched], panel.events[:, :, :t]))
-    return replace(later, areas=new_codes, events=events, **cubes)
+    return replace(changed, areas=new_codes, events=events, **cubes)
 
 
 def _times(matrix: object, cube: np.ndarray) -> np.ndarray:

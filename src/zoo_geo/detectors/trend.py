@@ -116,13 +116,18 @@ class Trend(Detector):
         figures = np.where(since, figures, np.nan)
         tests = mann_kendall(figures)
         line = sen_slopes(figures, times, tests.variance)
-        first = times[np.argmax(since, axis=1)]
-        ends = [(line.at(first, b), line.at(times[-1], b)) for b in (line.slope, line.low, line.high)]
+        rows, begins = np.arange(since.shape[0]), np.argmax(since, axis=1)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            half = 0.5 / (series.size * level)[rows, begins] * unit
+        least = np.full(rows.size, -np.inf) if is_value else half  # a line of counts begins at half an event
+        ends = [
+            (np.maximum(line.at(times[begins], b), least), line.at(times[-1], b))
+            for b in (line.slope, line.low, line.high)
+        ]
         change, low, high = (_change(*pair) for pair in ends)
         size = 1.0 if is_value else series.size[:, -1] * level[:, -1] / unit
         expected = ends[0][0] * size + (level[:, -1] if is_value else 0.0)
-        rows = np.arange(first.size)
-        begin = level[rows, np.argmax(since, axis=1)]
+        begin = level[rows, begins]
         with np.errstate(divide="ignore", invalid="ignore"):
             moved = level[:, -1] - begin if is_value else level[:, -1] / begin
             ratio = np.where((expected > 0) & np.isfinite(change), series.observed[:, -1] / expected, np.nan)
@@ -178,7 +183,7 @@ def _centred(level: np.ndarray, since: np.ndarray, is_value: bool) -> np.ndarray
 
 
 def _change(start: np.ndarray, end: np.ndarray) -> np.ndarray:
-    """End of a line over its beginning; NaN where it begins at nothing or ends below it."""
+    """End of a line over its beginning; NaN where that is nothing or less."""
     with np.errstate(divide="ignore", invalid="ignore"):
         return np.where(start > 0, np.maximum(end, 0.0) / start, np.nan)
 
