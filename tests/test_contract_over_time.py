@@ -134,7 +134,9 @@ def test_reasons_for_silence_have_their_status(detector, world, areas, figures):
     assert status[2:4].tolist() == ["missing", "secret"]
     assert status[5] == "no_exposure"
     reference = getattr(detector, "reference", "neighbours")
-    assert status[-1] == ("isolated" if reference == "neighbours" else "ok" if ":" not in reference else status[-1])
+    assert status[-1] == (
+        "isolated" if reference == "neighbours" else "ok" if ":" not in reference else status[-1]
+    )
     assert set(np.delete(status, [2, 3, 5, len(world) - 1])) == {"ok"}
 
 
@@ -147,7 +149,14 @@ def test_areas_that_only_the_graph_knows_are_missing(detector, world, areas, fig
     part = World(world.near, world.codes)
     kept = [i for i in range(len(world)) if i not in gone]
     frame = pd.concat(
-        pd.DataFrame({"area": np.array(part.codes)[kept], "period": str(2001 + t), "y": table[kept, t], "size": size[kept]})
+        pd.DataFrame(
+            {
+                "area": np.array(part.codes)[kept],
+                "period": str(2001 + t),
+                "y": table[kept, t],
+                "size": size[kept],
+            }
+        )
         for t in range(PERIODS)
     )
     panel = zg.Panel.from_frame(frame, area="area", period="period", observed="y", exposure="size")
@@ -169,7 +178,9 @@ def test_areas_that_the_graph_does_not_know_are_an_error(detector, world, areas,
 def test_one_or_two_areas_and_few_periods_are_no_error(detector, n, count):
     world = World([{1: 1.0}, {0: 1.0}][:n] if n == 2 else [{}])
     table = np.arange(1.0, n * count + 1).reshape(n, count)
-    found = detector.detect(panel_of(world, table, [100.0, 200.0][:n]), world.graph(), areas=areas_of(world, ["GM1"] * n))
+    found = detector.detect(
+        panel_of(world, table, [100.0, 200.0][:n]), world.graph(), areas=areas_of(world, ["GM1"] * n)
+    )
     assert len(found.frame) == n * count
     assert set(found.frame["status"]) <= {"isolated", "constant", "too_few", "not_tested"}
     assert found.frame["p_value"].isna().all()
@@ -180,7 +191,11 @@ def test_one_or_two_areas_and_few_periods_are_no_error(detector, n, count):
 def test_all_families_nothing_at_all_and_all_alike(detector, world, areas, family):
     size, table = calm(world, PERIODS, seed=4)
     table = np.minimum(table, size[:, None])
-    shapes = {"y": table, "nothing": np.zeros_like(table), "same": np.tile(np.minimum(table[:, :1], 7), (1, PERIODS))}
+    shapes = {
+        "y": table,
+        "nothing": np.zeros_like(table),
+        "same": np.tile(np.minimum(table[:, :1], 7), (1, PERIODS)),
+    }
     frame = detector.detect(panel_of(world, shapes, size, family), world.graph(), areas=areas).frame
     ok = frame[frame["status"] == "ok"]
     assert (ok["indicator"] == "y").any()
@@ -211,14 +226,17 @@ def test_nothing_is_compared_across_a_break(detector, world, areas, figures):
     two = one.copy()
     two[:, 0] = two[::-1, 0] * 5 + 3
     found = [
-        detector.detect(panel_of(world, table, size, breaks=breaks), world.graph(), areas=areas) for table in (one, two)
+        detector.detect(panel_of(world, table, size, breaks=breaks), world.graph(), areas=areas)
+        for table in (one, two)
     ]
     frames = [each.frame[each.frame["period"] != "2001"].reset_index(drop=True) for each in found]
     columns = [name for name in frames[0] if name not in ("n_neighbors",)]
     if detector.name == "spike":  # the first period tells how figures stray, of the whole indicator
         columns = ["n_periods", "history_value", "status"]
     pd.testing.assert_frame_equal(frames[0][columns], frames[1][columns])
-    assert any("changed (2002); periods before and after it are not compared" in each for each in found[0].notices)
+    assert any(
+        "changed (2002); periods before and after it are not compared" in each for each in found[0].notices
+    )
 
 
 def test_graphs_with_numbers_for_codes_are_refused(world, areas, figures):

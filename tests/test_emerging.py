@@ -63,7 +63,9 @@ def test_gaps_and_edges(text, name):
     assert classed(read(text), 0) == name == naive.spot_class(read(text), 0)
 
 
-@given(st.lists(st.sampled_from([1, 1, 1, 0, -1, None]), min_size=1, max_size=14), st.sampled_from([-1, 0, 1]))
+@given(
+    st.lists(st.sampled_from([1, 1, 1, 0, -1, None]), min_size=1, max_size=14), st.sampled_from([-1, 0, 1])
+)
 def test_classes_are_those_of_the_slow_twin(spots, trend):
     assert classed(spots, trend) == naive.spot_class(spots, trend)
 
@@ -140,7 +142,9 @@ def test_periods_before_a_break_do_not_count(world):
     size, table, group = grown(world)
     breaks = np.zeros(table.shape, bool)
     breaks[group[4], 10] = True
-    found = zg.Emerging(permutations=1999).detect(panel_of(world, table, size, breaks=breaks), world.graph(), seed=1)
+    found = zg.Emerging(permutations=1999).detect(
+        panel_of(world, table, size, breaks=breaks), world.graph(), seed=1
+    )
     assert of_period(found.frame, "n_periods", world, "2012")[group[4]] == 2
     assert of_period(found.frame, "label", world, "2012")[group[4]] == "trend_unknown_hot"
 

@@ -89,7 +89,10 @@ def test_statuses_and_names_of_columns_go_along():
     table = pd.DataFrame({"jaar": [2022], "buurtcode": ["B"], "indelingswijziging": ["2"], "oud": ["A"]})
     columns = {"period": "jaar", "area": "buurtcode", "change": "indelingswijziging", "previous": "oud"}
     linked = zg.link_periods(panel_of(rows), table, columns=columns)
-    assert linked.status[0, 0].tolist() == [zg.Panel.frame.fget(panel_of(rows))["status"].eq("secret").any() * 2, 0]
+    assert linked.status[0, 0].tolist() == [
+        zg.Panel.frame.fget(panel_of(rows))["status"].eq("secret").any() * 2,
+        0,
+    ]
 
 
 def test_input_is_not_modified():
@@ -103,17 +106,17 @@ def test_input_is_not_modified():
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        (changes_of((2022, "A", 4, "")), r"column 'change' needs to be 1, 2 or 3; got others \(1 of 1; first: data row 1 \(A\)"),
+        (changes_of((2022, "A", 4, "")), r"needs to be 1, 2 or 3; got others \(1 of 1; first: data row 1"),
         (changes_of((2022, "A", ".", "")), "column 'change' needs to be 1, 2 or 3"),
         (changes_of((2022, "A", 2, None)), "column 'previous' needs to hold the old code"),
         (changes_of((2022, "A", 1, ""), (2022, "A", 3, "")), "rows need to be one per area and period"),
-        (changes_of((2022, "A", 2, "X"), (2022, "B", 2, "X")), r"old code once a period, as a split is a change of 3; got others \(1 of 2; first: data row 2 \(B\)"),
+        (changes_of((2022, "A", 2, "X"), (2022, "B", 2, "X")), r"once a period.*1 of 2; first: data row 2"),
         (changes_of((None, "A", 1, "")), "periods .column 'period'. need to be given"),
         (changes_of((2022, 14, 1, "")), "need to be text"),
         (changes_of((2022, "A", 1, "")).drop(columns="change"), "column 'change' needs to be in the table"),
         (weights_of((2022, "A", "B", 1.5)), "column 'weight' needs to be between 0 and 1"),
-        (weights_of((2022, "A", "B", 0.7), (2022, "A", "C", 0.7)), "weights of an old code need to add up to 1 at most"),
-        (weights_of((2022, "A", "B", 0.1), (2022, "A", "B", 0.1)), "rows need to be one per period, old and new code"),
+        (weights_of((2022, "A", "B", 0.7), (2022, "A", "C", 0.7)), "weights of an old code need to add"),
+        (weights_of((2022, "A", "B", 0.1), (2022, "A", "B", 0.1)), "rows need to be one per period, old and"),
         (weights_of((2022, "A", None, 0.1)), "codes .column 'new'. need to be given"),
     ],
 )  # fmt: skip
@@ -143,7 +146,9 @@ def test_breaks_of_a_panel_have_its_shape():
 def test_counts_and_exposures_are_carried_over_by_weight():
     rows = [("A", 2021, 100, 1000), ("B", 2021, 10, 50), ("C", 2021, 7, 70)]
     rows += [("A1", 2022, 60, 610), ("A2", 2022, 40, 380), ("B", 2022, 12, 60), ("C", 2022, 8, 80)]
-    weights = weights_of((2022, "A", "A1", 0.604), (2022, "A", "A2", 0.396), (2022, "B", "A2", 0.2), (2022, "B", "B", 0.8))
+    weights = weights_of(
+        (2022, "A", "A1", 0.604), (2022, "A", "A2", 0.396), (2022, "B", "A2", 0.2), (2022, "B", "B", 0.8)
+    )
     linked = zg.link_periods(panel_of(rows), weights)
     assert sorted(linked.areas) == ["A1", "A2", "B", "C"]
     assert figures(linked, "A1") == [60, 60]
@@ -170,7 +175,9 @@ def test_values_are_averaged_and_shares_stay_within_their_exposure():
     assert figures(values, "C") == [12.5, 12.0]
     assert figures(values, "C", "exposure") == [40, 40]
     rows = [("A", 2021, 9, 9), ("C", 2022, 5, 10), ("D", 2022, 1, 2)]
-    shares = zg.link_periods(panel_of(rows, "binomial"), weights_of((2022, "A", "C", 0.83), (2022, "A", "D", 0.17)))
+    shares = zg.link_periods(
+        panel_of(rows, "binomial"), weights_of((2022, "A", "C", 0.83), (2022, "A", "D", 0.17))
+    )
     for area in "CD":
         assert figures(shares, area) <= figures(shares, area, "exposure")
         assert all(value == round(value) for value in figures(shares, area, "exposure"))
@@ -281,10 +288,15 @@ def test_a_study_links_its_periods_and_flags_change_over_time(tmp_path):
 
 
 def test_a_study_with_a_wrong_table_of_changes_says_where_and_ends_with_2(tmp_path, capsys):
-    wrong = pd.DataFrame({"jaar": [2020, 2021], "area": ["BU0007", "BU0033"], "change": [2, 8], "previous": ["", ""]})
+    wrong = pd.DataFrame(
+        {"jaar": [2020, 2021], "area": ["BU0007", "BU0033"], "change": [2, 8], "previous": ["", ""]}
+    )
     assert main(["check", str(write_study(tmp_path, wrong))]) == 2
     told = capsys.readouterr().err
-    assert "changes.csv: column 'change' needs to be 1, 2 or 3; got others (1 of 2; first: data row 2 (BU0033))" in told
+    assert (
+        "changes.csv: column 'change' needs to be 1, 2 or 3; got others (1 of 2; first: data row 2 (BU0033))"
+        in told
+    )
     assert "changes.csv: column 'previous' needs to hold the old code" in told
     (tmp_path / "changes.csv").unlink()
     assert main(["check", str(tmp_path / "study.toml")]) == 2

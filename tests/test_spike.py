@@ -71,7 +71,13 @@ def test_p_is_that_of_the_slow_twin():
                 assert np.isnan(found.log_p[i, t])
                 continue
             p = naive.history_p(
-                counts, [size[i]] * 4, around.level[i], around.error[i], found.spread.common, found.spread.bursts, t
+                counts,
+                [size[i]] * 4,
+                around.level[i],
+                around.error[i],
+                found.spread.common,
+                found.spread.bursts,
+                t,
             )
             assert min(1.0, 2 * np.exp(found.log_p[i, t])) == pytest.approx(p, rel=1e-5)
 
@@ -81,13 +87,15 @@ def test_course_of_the_nation_is_that_of_the_slow_twin():
     size, table = calm(world, 3, seed=2)
     series = series_of(table, size)
     found = course(series, series.valid, START, None, [references.everybody(len(world))])
-    slow = naive.national_course(table.tolist(), np.tile(size[:, None], 3).tolist(), (START.common, START.bursts))
+    slow = naive.national_course(
+        table.tolist(), np.tile(size[:, None], 3).tolist(), (START.common, START.bursts)
+    )
     np.testing.assert_allclose(found.level, slow, rtol=1e-6)
 
 
 @pytest.mark.parametrize("count", [2, 3, 6])
 def test_without_spread_it_is_the_exact_test_of_two_counts(count):
-    """Many calm Poisson series: p is the binomial mid-p of a count given the sum (Przyborowski and Wilenski)."""
+    """Calm Poisson series: p is the binomial mid-p of a count given the sum (Przyborowski, Wilenski)."""
     world = lattice(60, 60)
     draws = np.random.default_rng(count)
     size = np.full(len(world), 1000.0)
@@ -135,7 +143,9 @@ def test_what_the_whole_neighbourhood_does_is_no_spike_of_an_area(world):
     table[group, 4] = np.round(table[group, 4] * 2)
     inside = np.flatnonzero((rows < 12) & (columns < 12))
     last = {
-        reference: of_period(detected(world, table, size, reference=reference).frame, "p_value", world, "2005")[inside]
+        reference: of_period(
+            detected(world, table, size, reference=reference).frame, "p_value", world, "2005"
+        )[inside]
         for reference in ("neighbours", "national")
     }
     assert (last["neighbours"] <= 0.01).mean() < 0.05
@@ -257,7 +267,9 @@ def test_shares_and_values(world):
     share = draws.beta(20, 60, 900)[:, None] * np.ones(5)
     course_ = 1 / (1 + np.exp(-(np.log(share / (1 - share)) + draws.normal(0, 0.2, 5))))
     rho = 0.003
-    table = draws.binomial(size[:, None].astype(int), draws.beta(course_ * (1 / rho - 1), (1 - course_) * (1 / rho - 1)))
+    table = draws.binomial(
+        size[:, None].astype(int), draws.beta(course_ * (1 / rho - 1), (1 - course_) * (1 / rho - 1))
+    )
     table = table.astype(float)
     table[40, 2] = round(0.8 * size[40])
     frame = detected(world, table, size, family="binomial").frame
@@ -270,13 +282,22 @@ def test_shares_and_values(world):
     assert row[["area", "period"]].tolist() == [world.codes[40], "2003"]
     assert row["expected"] == pytest.approx(values[40, 2] - 15, abs=4)
     assert ((frame["p_value"] <= 0.05).mean() / 0.05) == pytest.approx(1.0, abs=0.25)
-    told = zg.sentence(zg.flag(detected(world, values, None, family="gaussian"), 0.05).frame.iloc[0].to_dict(), "en")
+    told = zg.sentence(
+        zg.flag(detected(world, values, None, family="gaussian"), 0.05).frame.iloc[0].to_dict(), "en"
+    )
     assert "meanwhile its neighbours" in told
 
 
 @pytest.mark.parametrize(
     "options",
-    [{"history": "after"}, {"reference": "model"}, {"rings": 6}, {"clean": True}, {"clean": 9}, {"alternative": "up"}],
+    [
+        {"history": "after"},
+        {"reference": "model"},
+        {"rings": 6},
+        {"clean": True},
+        {"clean": 9},
+        {"alternative": "up"},
+    ],
 )
 def test_options_that_do_not_fit_are_refused(options):
     with pytest.raises(InputError, match="needs to be"):
@@ -350,7 +371,9 @@ SPIKES = {("BU06060003", "2024"), ("BU03420801", "2024"), ("BU02770000", "2023")
 @pytest.mark.parametrize(("history", "most"), [("all", 300), ("before", 200)])
 def test_real_one_year_spikes_are_found_with_few_others(shared_data, history, most):
     folder = shared_data / "nl_buurten_2024"
-    areas = zg.read_areas(folder / "buurten_2024.gpkg", id="code", name="naam", parents={"gemeente": "gm_code"})
+    areas = zg.read_areas(
+        folder / "buurten_2024.gpkg", id="code", name="naam", parents={"gemeente": "gm_code"}
+    )
     table = pd.read_csv(folder / "buurten_2024.csv", dtype={"buurtcode": str})
     table = table[table["buurtcode"].isin(areas.codes)].assign(one=1)
     years = {str(year): f"misdrijven_{year}" for year in range(2021, 2026)}

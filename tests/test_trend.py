@@ -56,7 +56,15 @@ def test_long_series_are_those_of_pymannkendall():
 
 @pytest.mark.parametrize(
     ("n", "score", "p"),
-    [(4, 6, 0.042), (4, 4, 0.167), (5, 10, 0.0083), (5, 8, 0.042), (8, 16, 0.031), (10, 21, 0.036), (10, 45, 0.00000028)],
+    [
+        (4, 6, 0.042),
+        (4, 4, 0.167),
+        (5, 10, 0.0083),
+        (5, 8, 0.042),
+        (8, 16, 0.031),
+        (10, 21, 0.036),
+        (10, 45, 0.00000028),
+    ],
 )
 def test_published_table_of_kendalls_score(n, score, p):
     """One-sided probabilities as tabulated by Kendall, in Gilbert (1987), table A18."""
@@ -150,7 +158,9 @@ def test_values_are_measured_by_differences():
     draws = np.random.default_rng(6)
     table = draws.normal(-5, 1, (110, 10)) + 3.0 * np.arange(10)
     table[17] += 2.0 * np.arange(10)
-    frame = zg.Trend(reference="national").detect(panel_of(world, table, family="gaussian"), world.graph()).frame
+    frame = (
+        zg.Trend(reference="national").detect(panel_of(world, table, family="gaussian"), world.graph()).frame
+    )
     last = frame[frame["period"] == "2010"].set_index("area")
     assert last["p_value"].idxmin() == world.codes[17]
     assert last.loc[world.codes[17], "slope"] == pytest.approx(2.0, abs=0.3)
@@ -199,9 +209,13 @@ def test_only_periods_since_the_last_break_count():
     breaks = np.zeros(table.shape, bool)
     breaks[40, 6] = True
     whole, cut = (
-        zg.Trend().detect(panel_of(world, table, size, breaks=each), world.graph()).frame for each in (None, breaks)
+        zg.Trend().detect(panel_of(world, table, size, breaks=each), world.graph()).frame
+        for each in (None, breaks)
     )
-    rows = [frame[(frame["period"] == "2012") & (frame["area"] == world.codes[40])].iloc[0] for frame in (whole, cut)]
+    rows = [
+        frame[(frame["period"] == "2012") & (frame["area"] == world.codes[40])].iloc[0]
+        for frame in (whole, cut)
+    ]
     assert rows[0]["n_periods"] == 12
     assert rows[1]["n_periods"] == 6
     assert rows[1]["p_value"] < 0.01

@@ -41,8 +41,10 @@ class Series:
 
     def until(self, period: int) -> Series:
         """Return the series as it was known when a period ended."""
-        parts = (self.observed, self.size, self.valid, self.segment)
-        return Series(*(each[:, : period + 1] for each in parts), self.family)
+        observed, size, valid, segment = (
+            each[:, : period + 1] for each in (self.observed, self.size, self.valid, self.segment)
+        )
+        return Series(observed, size, valid, segment, self.family)
 
     def together(self, x: np.ndarray) -> np.ndarray:
         """Sum over all periods of the same segment, at each of them."""
@@ -69,8 +71,8 @@ class Series:
 class Course:
     """How the surroundings of each area went through the periods.
 
-    ``level`` is a factor on rates (binomial: on odds; gaussian: a difference), known up to one that all periods
-    share; ``error`` its variance, relative for counts (gaussian: in that of a value of weight one).
+    ``level`` is a factor on rates (binomial: on odds; gaussian: a difference), known up to one that all
+    periods share; ``error`` its variance, relative for counts (gaussian: in that of a value of weight one).
     """
 
     level: np.ndarray
@@ -81,7 +83,8 @@ class Course:
 class Spread:
     """How rates stray from period to period: relative variance ``common + bursts / expected events``.
 
-    Shares: ``common`` is a correlation within an area. Gaussian: ``common`` is the variance of a value of weight one, ``freedom`` that of its t.
+    Shares: ``common`` is a correlation within an area. Gaussian: ``common`` is the variance of a value of
+    weight one, ``freedom`` that of its t.
     """
 
     common: float

@@ -219,9 +219,15 @@ def _over_time(facts: _Facts) -> str:
             words,
             slope=_amount(abs(slope), facts),
             n=int(facts.get("n_periods")),
-            beside=facts.say("beside", reference=_reference(str(facts.get("reference")), facts)) if beside else "",
+            beside=facts.say("beside", reference=_reference(str(facts.get("reference")), facts))
+            if beside
+            else "",
         )
-    if detector == "emerging" and f"pattern_{facts.get('label')}" in WORDS[facts.lang] and facts.has("n_periods"):
+    if (
+        detector == "emerging"
+        and f"pattern_{facts.get('label')}" in WORDS[facts.lang]
+        and facts.has("n_periods")
+    ):
         n = int(facts.get("n_periods"))
         return facts.say("pattern", pattern=facts.say(f"pattern_{facts.get('label')}"), n=n)
     return ""

@@ -13,6 +13,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
+from typing import Any
 
 import numpy as np
 from scipy import special
@@ -87,8 +88,8 @@ def compare(series: Series, near: Reference | None, wider: list[Reference], clea
 
     References
     ----------
-    Przyborowski and Wilenski (1940), doi:10.2307/2332612, for two counts given their sum; Mosimann (1962),
-    doi:10.2307/2333468, for the compound multinomial.
+    Przyborowski and Wilenski (1940), doi:10.1093/biomet/31.3-4.313, for two counts given their sum; Mosimann
+    (1962), doi:10.1093/biomet/49.1-2.65, for the compound multinomial.
     """
     keep, spread = series.valid.copy(), START
     work = _of_values if isinstance(series.family, Gaussian) else _of_counts
@@ -104,12 +105,14 @@ def prospective(series: Series, near: Reference | None, wider: list[Reference], 
     """Compare every period with earlier ones only, as it would have been found when it ended."""
     found = [compare(series.until(t), near, wider, clean) for t in range(series.valid.shape[1])]
     names = [name for name in Comparison.__dataclass_fields__ if name != "spread"]
-    last = {name: np.stack([getattr(each, name)[:, -1] for each in found], axis=1) for name in names}
+    last: dict[str, Any] = {
+        name: np.stack([getattr(each, name)[:, -1] for each in found], axis=1) for name in names
+    }
     return replace(found[-1], **last)
 
 
 def _without_oddest(found: Comparison, keep: np.ndarray, series: Series) -> np.ndarray:
-    """Let the oddest period of each series go, where two others stay: one that is odd makes others look it."""
+    """Let the oddest period of each series go, where two others stay: it makes others look odd."""
     away = np.where(keep & np.isfinite(found.log_p), -special.ndtri_exp(found.log_p), 0.0)
     top = away.argmax(axis=1)
     rows = np.arange(top.size)
@@ -140,7 +143,7 @@ class _Split:
         return _Split(*(getattr(self, name).ravel()[at] for name in self.__dataclass_fields__))
 
     def variance(self, law: Spread) -> np.ndarray:
-        """Variance of a period's rate about the mean of its series, relative (of shares: that of log odds)."""
+        """Variance of a period's rate about that of its series, relative (of shares: that of log odds)."""
         return law.common * self.scale + law.bursts / np.maximum(self.events, 1e-9)
 
     def rho(self, law: Spread) -> np.ndarray:

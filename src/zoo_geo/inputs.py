@@ -173,8 +173,9 @@ def _linked(
     if len(unknown) and source.unknown_areas == "error":
         which = examples(unknown, len(linked.areas))
         raise InputError(
-            f"{source.path.name}: column {source.area} needs to hold areas of the map, or ones that {rules.path.name} "
-            f'links to them; got others ({which}). Set unknown_areas = "drop" for this table to leave them out.'
+            f"{source.path.name}: column {source.area} needs to hold areas of the map, or ones that "
+            f"{rules.path.name} links to them; got others ({which}). "
+            'Set unknown_areas = "drop" for this table to leave them out.'
         )
     on_the_map = linked.areas[linked.areas.isin(areas.codes)]
     return link_periods(panel, changes, areas=on_the_map, columns=columns)
@@ -380,8 +381,8 @@ def _widened(panel: Panel, areas: pd.Index, periods: tuple[str, ...]) -> Panel:
         wide[where] = given
     breaks = None if panel.breaks is None else _wide_breaks(panel, rows, columns, (shape[0], shape[2]))
     return replace(
-        panel, areas=areas, periods=periods, observed=observed, exposure=exposure, status=status, events=events,
-        breaks=breaks,
+        panel, areas=areas, periods=periods, observed=observed, exposure=exposure, status=status,
+        events=events, breaks=breaks,
     )  # fmt: skip
 
 

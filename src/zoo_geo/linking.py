@@ -1,17 +1,18 @@
 """Periods on one list of areas: codes that changed, boundaries that changed, figures carried over by weight.
 
-A panel of several years holds the codes of each year. `link_periods` gives one on the newest codes, in which a series
-goes on where the area is the same, and starts anew (`Panel.breaks`) where it is not.
+A panel of several years holds the codes of each year. `link_periods` gives one on the newest codes, in
+which a series goes on where the area is the same, and starts anew (`Panel.breaks`) where it is not.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
+from scipy import sparse
 
 from zoo_geo.checks import check_columns, row_labels, text_codes
 from zoo_geo.errors import InputError, Problems, examples
@@ -44,23 +45,25 @@ def link_periods(
     panel
         Figures of several periods, each on the codes of its time.
     changes
-        Either the code changes, as in the tables of CBS: columns ``period``, ``area`` (a code of that period),
-        ``change`` against the period before (1 unchanged, 2 recoded: same area under another code, 3 boundary
-        changed) and ``previous`` (the old code, for 2). Areas that are not listed are unchanged. Or weights:
-        columns ``period`` (from when the new codes hold), ``old``, ``new`` and ``weight`` (share of the old area's
-        figures that goes to the new one). Codes that are not listed as old keep their figures.
+        Either the code changes, as in the tables of CBS: columns ``period``, ``area`` (a code of that
+        period), ``change`` against the period before (1 unchanged, 2 recoded: same area under another code,
+        3 boundary changed) and ``previous`` (the old code, for 2). Areas that are not listed are unchanged.
+        Or weights: columns ``period`` (from when the new codes hold), ``old``, ``new`` and ``weight``
+        (share of the old area's figures that goes to the new one). Codes that are not listed as old keep
+        their figures.
     areas
         The newest codes, or the map that has them; other codes are left out and told. All codes that nothing
         replaced when not given.
     columns
-        Names that the table uses: ``{"area": "buurtcode", "change": "indelingswijziging_wijken_en_buurten"}``.
+        Names that the table uses: ``{"area": "buurtcode", "change":
+        "indelingswijziging_wijken_en_buurten"}``.
 
     Returns
     -------
     Panel
-        With `Panel.breaks`, and a notice of what was linked, broken and carried over. Counts and exposures are
-        carried over by weight, counts rounded to whole ones; values (gaussian) are averaged, weighted by weight
-        and exposure. A period in which part of an area is unknown is so for the whole.
+        With `Panel.breaks`, and a notice of what was linked, broken and carried over. Counts and exposures
+        are carried over by weight, counts rounded to whole ones; values (gaussian) are averaged, weighted
+        by weight and exposure. A period in which part of an area is unknown is so for the whole.
 
     Raises
     ------
@@ -90,15 +93,16 @@ def link_periods(
 
 def _codes_of(areas: Areas | Iterable[str]) -> pd.Index:
     """Newest codes as text."""
-    return pd.Index(getattr(areas, "codes", areas)).astype(object)
+    listed: Any = getattr(areas, "codes", areas)
+    return pd.Index(list(listed)).astype(object)
 
 
 @dataclass(frozen=True, eq=False)
 class _Codes:
-    """Code changes in order of time: number of the time, first period of the panel that they hold in, and what."""
+    """Code changes in order of time: number of the time, first period of the panel that each holds in."""
 
     step: np.ndarray
-    at: np.ndarray
+    first: np.ndarray
     area: np.ndarray
     change: np.ndarray
     previous: np.ndarray
@@ -106,10 +110,10 @@ class _Codes:
 
 @dataclass(frozen=True, eq=False)
 class _Weights:
-    """Weights in order of time: number of the time, first period of the panel that new codes hold in, and what."""
+    """Weights in order of time: number of the time, first period of the panel that new codes hold in."""
 
     step: np.ndarray
-    at: np.ndarray
+    first: np.ndarray
     old: np.ndarray
     new: np.ndarray
     weight: np.ndarray
@@ -128,12 +132,24 @@ def _read_codes(changes: pd.DataFrame, names: dict[str, str], panel: Panel) -> _
         text = changes[names["previous"]]
         previous = text.where(text.notna(), "").astype(str).str.strip().replace(".", "").to_numpy(object)
     lost = (change == RECODED) & (previous == "")
-    _note(lost, f"column {names['previous']!r} needs to hold the old code of what was recoded (2)", area, problems)
+    _note(
+        lost,
+        f"column {names['previous']!r} needs to hold the old code of what was recoded (2)",
+        area,
+        problems,
+    )
     when = period_text(changes[names["period"]], pd.Series(area), problems).to_numpy()
     keys = pd.DataFrame({"when": when, "area": area, "previous": previous})
-    _note(keys.duplicated(["when", "area"]).to_numpy(), "rows need to be one per area and period", area, problems)
+    _note(
+        keys.duplicated(["when", "area"]).to_numpy(),
+        "rows need to be one per area and period",
+        area,
+        problems,
+    )
     again = keys[(change == RECODED) & ~lost].duplicated(["when", "previous"])
-    need = f"column {names['previous']!r} needs to hold an old code once a period, as a split is a change of 3"
+    need = (
+        f"column {names['previous']!r} needs to hold an old code once a period, as a split is a change of 3"
+    )
     _note(again.reindex(keys.index, fill_value=False).to_numpy(), need, area, problems)
     problems.raise_if_any()
     order, step, at = _first_periods(when, panel)
@@ -152,7 +168,12 @@ def _read_weights(changes: pd.DataFrame, names: dict[str, str], panel: Panel) ->
         for name in ("old", "new")
     )
     weight = pd.to_numeric(changes[names["weight"]], errors="coerce").to_numpy(float, na_value=np.nan)
-    _note(~((weight >= 0) & (weight <= 1 + _ROUNDED)), f"column {names['weight']!r} needs to be between 0 and 1", old, problems)
+    _note(
+        ~((weight >= 0) & (weight <= 1 + _ROUNDED)),
+        f"column {names['weight']!r} needs to be between 0 and 1",
+        old,
+        problems,
+    )
     when = period_text(changes[names["period"]], pd.Series(old), problems).to_numpy()
     keys = pd.DataFrame({"when": when, "old": old, "new": new, "weight": weight})
     again = keys.duplicated(["when", "old", "new"]).to_numpy()
@@ -173,7 +194,7 @@ def _note(wrong: np.ndarray, need: str, codes: np.ndarray, problems: Problems) -
 
 
 def _first_periods(when: np.ndarray, panel: Panel) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Put changes within the panel in order of time: rows, number of the time, first period that each holds in."""
+    """Put changes within the panel in order of time: rows, number of the time, first period of each."""
     known = list(panel.periods)
     every = in_order({*known, *when})
     rank = {period: place for place, period in enumerate(every)}
@@ -204,7 +225,7 @@ def _recoded(panel: Panel, codes: _Codes, wanted: pd.Index | None) -> Panel:
             here[gone] = None  # another area had this code before
     figures = _taken(panel, newest, lineage)
     used = np.zeros((len(panel.areas), count), bool)
-    at = panel.areas.get_indexer(lineage.ravel()).reshape(lineage.shape)
+    at = panel.areas.get_indexer(pd.Index(lineage.ravel())).reshape(lineage.shape)
     for t in range(count):
         used[at[at[:, t] >= 0, t], t] = True
     moved = int(((lineage != lineage[:, [-1]]) & (at >= 0)).any(axis=1).sum())
@@ -221,14 +242,14 @@ def _rows_by_period(codes: _Codes) -> dict[int, list[tuple[dict[str, int], dict[
         kept = here & (codes.change == RECODED)
         kinds = dict(zip(codes.area[here], codes.change[here].tolist(), strict=True))
         previous = dict(zip(codes.area[kept], codes.previous[kept], strict=True))
-        found.setdefault(int(codes.at[here][0]), []).append((kinds, previous))
+        found.setdefault(int(codes.first[here][0]), []).append((kinds, previous))
     return found
 
 
 def _newest(panel: Panel, codes: _Codes) -> pd.Index:
     """Codes of the panel that no later code replaced, in its order."""
     kept = codes.change == RECODED
-    replaced = dict(zip(codes.previous[kept], codes.at[kept].tolist(), strict=True))
+    replaced = dict(zip(codes.previous[kept], codes.first[kept].tolist(), strict=True))
     listed = dict(zip(codes.area, codes.at.tolist(), strict=True))
     seen = (panel.status != _MISSING).any(axis=1)
     alive = [
@@ -242,7 +263,7 @@ def _newest(panel: Panel, codes: _Codes) -> pd.Index:
 
 def _taken(panel: Panel, newest: pd.Index, lineage: np.ndarray) -> Panel:
     """Figures of each newest code, from the code that it had in each period."""
-    at = panel.areas.get_indexer(lineage.ravel()).reshape(lineage.shape)
+    at = panel.areas.get_indexer(pd.Index(lineage.ravel())).reshape(lineage.shape)
     columns = np.arange(lineage.shape[1])
 
     def cube(array: np.ndarray, blank: float) -> np.ndarray:
@@ -272,8 +293,8 @@ def _recode_notices(panel: Panel, used: np.ndarray, moved: int, breaks: np.ndarr
     for t, period in enumerate(panel.periods):
         if count := int(breaks[:, t].sum()):
             said.append(
-                f"From {period} on the boundary of {count:,} of {len(breaks):,} areas is another one: their series "
-                "start anew there."
+                f"From {period} on the boundary of {count:,} of {len(breaks):,} areas is another one: their "
+                "series start anew there."
             )
     return said + _left_out(panel, used)
 
@@ -301,44 +322,53 @@ def _weighted(panel: Panel, weights: _Weights) -> Panel:
     carried, notices = 0, []
     for number in np.unique(weights.step):
         here = weights.step == number
-        t = int(weights.at[here][0])
-        step = pd.DataFrame({"old": weights.old[here], "new": weights.new[here], "weight": weights.weight[here]})
+        t = int(weights.first[here][0])
+        step = pd.DataFrame(
+            {"old": weights.old[here], "new": weights.new[here], "weight": weights.weight[here]}
+        )
         panel = _carried(panel, step[step["weight"] > 0], t)
         carried += step["new"].nunique()
         sums = step.groupby("old")["weight"].sum()
         part = sums[sums < 1 - _ROUNDED]
         if len(part):
             notices.append(
-                f"Before {panel.periods[t]}, weights of old codes that add up to less than 1 leave the rest of their "
-                f"figures out ({examples(part.index, len(sums))})."
+                f"Before {panel.periods[t]}, weights of old codes that add up to less than 1 leave the "
+                f"rest of their figures out ({examples(part.index, len(sums))})."
             )
     if carried:
         notices.append(
-            f"Earlier figures of {carried:,} areas were carried over by weight: they are estimates, counts rounded."
+            f"Earlier figures of {carried:,} areas were carried over by weight: they are estimates, "
+            "counts rounded."
         )
     return replace(panel, notices=(*panel.notices, *notices))
 
 
 def _carried(panel: Panel, step: pd.DataFrame, t: int) -> Panel:
     """Carry all periods before one over to new codes."""
-    from scipy import sparse
-
     old_codes = panel.areas
     is_old, is_new = old_codes.isin(step["old"]), old_codes.isin(step["new"])
-    later, earlier = ((panel.status[:, :, part] != _MISSING).any((1, 2)) for part in (slice(t, None), slice(t)))
+    later, earlier = (
+        (panel.status[:, :, part] != _MISSING).any((1, 2)) for part in (slice(t, None), slice(t))
+    )
     gone = is_old & ~is_new & ~later
-    new_codes = old_codes[~gone].append(pd.Index(pd.unique(step["new"])).difference(old_codes, sort=False))
-    old_at = old_codes.get_indexer(step["old"])
+    new_codes = old_codes[~gone].append(
+        pd.Index([code for code in dict.fromkeys(step["new"]) if code not in old_codes], dtype=object)
+    )
+    old_at = old_codes.get_indexer(pd.Index(step["old"]))
     known = old_at >= 0
     stays = np.flatnonzero(~is_old & (earlier | ~is_new))
-    to = np.concatenate([new_codes.get_indexer(step["new"])[known], new_codes.get_indexer(old_codes[stays])])
+    to = np.concatenate(
+        [new_codes.get_indexer(pd.Index(step["new"]))[known], new_codes.get_indexer(old_codes[stays])]
+    )
     of = np.concatenate([old_at[known], stays])
     share = np.concatenate([step["weight"].to_numpy(float)[known], np.ones(stays.size)])
     matrix = sparse.csr_array((share, (to, of)), (len(new_codes), len(old_codes)))
     lineage = np.repeat(new_codes.to_numpy(object)[:, None], len(panel.periods), axis=1)
     changed = _taken(panel, new_codes, lineage)
-    touched = np.union1d(new_codes.get_indexer(step["new"]), new_codes.get_indexer(old_codes[is_old & ~gone]))
-    rows = np.ix_(touched, range(len(panel.indicators)), range(t))
+    touched = np.union1d(
+        new_codes.get_indexer(pd.Index(step["new"])), new_codes.get_indexer(old_codes[is_old & ~gone])
+    )
+    rows = np.ix_(touched, np.arange(len(panel.indicators)), np.arange(t))
     cubes = {name: getattr(changed, name).copy() for name in ("observed", "exposure", "status")}
     for name, cube in _sums(panel, matrix[touched], t).items():
         cubes[name][rows] = cube
@@ -348,17 +378,19 @@ def _carried(panel: Panel, step: pd.DataFrame, t: int) -> Panel:
     return replace(changed, areas=new_codes, events=events, **cubes)
 
 
-def _times(matrix: object, cube: np.ndarray) -> np.ndarray:
+def _times(matrix: sparse.csr_array, cube: np.ndarray) -> np.ndarray:
     """Weighted sums over the first axis; NaN where a part of weight is NaN."""
     flat = cube.reshape(cube.shape[0], -1)
-    total = matrix @ np.nan_to_num(flat)  # type: ignore[operator]
-    unknown = matrix @ np.isnan(flat).astype(float)  # type: ignore[operator]
+    total = matrix @ np.nan_to_num(flat)
+    unknown = matrix @ np.isnan(flat).astype(float)
     return np.where(unknown > 0, np.nan, total).reshape(total.shape[0], *cube.shape[1:])
 
 
-def _sums(panel: Panel, matrix: object, t: int) -> dict[str, np.ndarray]:
+def _sums(panel: Panel, matrix: sparse.csr_array, t: int) -> dict[str, np.ndarray]:
     """Figures of the periods before one on new codes, the worst status of the parts for the whole."""
-    observed, exposure, status = (getattr(panel, name)[:, :, :t] for name in ("observed", "exposure", "status"))
+    observed, exposure, status = (
+        getattr(panel, name)[:, :, :t] for name in ("observed", "exposure", "status")
+    )
     is_value, is_share = (
         np.array([each.family == name for each in panel.indicators])[None, :, None]
         for name in ("gaussian", "binomial")
@@ -373,9 +405,10 @@ def _sums(panel: Panel, matrix: object, t: int) -> dict[str, np.ndarray]:
     for worst in range(len(STATUSES) - 1, 0, -1):
         some = _times(matrix, (status == worst).astype(float)) > 0
         found = np.where(some, worst, found).astype(status.dtype)
-    none = np.asarray(matrix.sum(axis=1)).ravel() <= 0  # type: ignore[attr-defined]
+    none = np.asarray(matrix.sum(axis=1)).ravel() <= 0
     found[none] = _MISSING
     known = found == _OK
     return {
-        "observed": np.where(known, figures, np.nan), "exposure": np.where(known, size, np.nan), "status": found,
+        "observed": np.where(known, figures, np.nan), "exposure": np.where(known, size, np.nan),
+        "status": found,
     }  # fmt: skip

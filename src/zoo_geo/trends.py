@@ -58,13 +58,14 @@ def mann_kendall(values: np.ndarray) -> Trends:
     Returns
     -------
     Trends
-        p is exact for series of up to 30 values: of all orders of the values, tied ones included (inversions
-        of a multiset are counted by the q-multinomial coefficient); beyond that normal with continuity correction.
+        p is exact for series of up to 30 values: of all orders of the values, tied ones included
+        (inversions of a multiset are counted by the q-multinomial coefficient); beyond that normal with
+        continuity correction.
 
     References
     ----------
     Mann (1945), doi:10.2307/1907187; Kendall (1975) Rank correlation methods, for the variance under ties;
-    MacMahon (1913), doi:10.2307/2369496, for the exact counts.
+    MacMahon (1913), American Journal of Mathematics 35, 281-322, for the exact counts.
 
     Examples
     --------
@@ -125,8 +126,8 @@ def smallest_p(periods: int, alternative: str) -> float:
 class Slopes:
     """Sen's line of each series; arrays of shape (n_series,).
 
-    ``slope``, ``low`` and ``high`` (95 % interval) are per unit of time; the line runs through the medians of time
-    and value. ``autocorrelation`` is that of successive values about it.
+    ``slope``, ``low`` and ``high`` (95 % interval) are per unit of time; the line runs through the medians
+    of time and value. ``autocorrelation`` is that of successive values about it.
     """
 
     slope: np.ndarray
@@ -155,8 +156,8 @@ def sen_slopes(values: np.ndarray, times: np.ndarray, variance: np.ndarray) -> S
 
     References
     ----------
-    Sen (1968), doi:10.1080/01621459.1968.10480934; Gilbert (1987) Statistical methods for environmental pollution
-    monitoring, section 16.5, for the interval.
+    Sen (1968), doi:10.1080/01621459.1968.10480934; Gilbert (1987) Statistical methods for environmental
+    pollution monitoring, section 16.5, for the interval.
 
     Examples
     --------

@@ -59,9 +59,7 @@ def national_course(counts, sizes, common):
 
 def score(values):
     """Mann-Kendall S."""
-    return sum(
-        (later > earlier) - (later < earlier) for earlier, later in itertools.combinations(values, 2)
-    )
+    return sum((later > earlier) - (later < earlier) for earlier, later in itertools.combinations(values, 2))
 
 
 def score_variance(values):

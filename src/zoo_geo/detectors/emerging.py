@@ -22,29 +22,34 @@ _MOST = 0.9
 """Share of the periods from which a spot is one throughout."""
 
 PATTERNS = (
-    "new", "consecutive", "intensifying", "persistent", "diminishing", "sporadic", "oscillating", "historical",
-    "trend_unknown",
+    "new", "consecutive", "intensifying", "persistent", "diminishing", "sporadic", "oscillating",
+    "historical", "trend_unknown",
 )  # fmt: skip
 """Classes in the order in which they are tried."""
-CLASSES = ("no_pattern", *(f"{name}_{side}" for side in ("hot", "cold") for name in PATTERNS), "final_unknown")
+CLASSES = (
+    "no_pattern",
+    *(f"{name}_{side}" for side in ("hot", "cold") for name in PATTERNS),
+    "final_unknown",
+)
 
 
 @dataclass(frozen=True)
 class Emerging(Detector):
     """How did hot and cold spots come about: G* of every period, and the class of each area's series.
 
-    Getis-Ord G* under the total null, one pool of draws for all periods; an area is a hot (cold) spot of a period
-    where its p passes a false-discovery rate within the period. Mann-Kendall's test on z says whether the
-    clustering grows or fades. Every row has the statistic of its period and the class of the whole series; what
-    is judged are the periods in which the area has a figure since its last break (column ``n_periods``).
+    Getis-Ord G* under the total null, one pool of draws for all periods; an area is a hot (cold) spot of a
+    period where its p passes a false-discovery rate within the period. Mann-Kendall's test on z says
+    whether the clustering grows or fades. Every row has the statistic of its period and the class of the
+    whole series; what is judged are the periods in which the area has a figure since its last break (column
+    ``n_periods``).
 
     Classes, hot and cold alike, the first that fits; *throughout* is in 90 % of the periods or more:
-    ``new`` (in the last period only), ``consecutive`` (an unbroken run up to the last period, at least two, none
-    before, not throughout), ``intensifying``, ``persistent``, ``diminishing`` (throughout, the last included,
-    with a rising, no, or falling trend of its intensity), ``sporadic`` (in the last and now and then, never the
-    opposite), ``oscillating`` (in the last, and the opposite before), ``historical`` (throughout, not in the
-    last). With fewer than ten periods ``trend_unknown`` stands for the three that need a trend. Where the last
-    period has no figure the class is ``final_unknown``.
+    ``new`` (in the last period only), ``consecutive`` (an unbroken run up to the last period, at least two,
+    none before, not throughout), ``intensifying``, ``persistent``, ``diminishing`` (throughout, the last
+    included, with a rising, no, or falling trend of its intensity), ``sporadic`` (in the last and now and
+    then, never the opposite), ``oscillating`` (in the last, and the opposite before), ``historical``
+    (throughout, not in the last). With fewer than ten periods ``trend_unknown`` stands for the three that
+    need a trend. Where the last period has no figure the class is ``final_unknown``.
 
     Parameters
     ----------
@@ -59,8 +64,8 @@ class Emerging(Detector):
 
     References
     ----------
-    Getis and Ord (1992), doi:10.1111/j.1538-4632.1992.tb00261.x; Esri, How Emerging Hot Spot Analysis works, for
-    the classes; Mann (1945), doi:10.2307/1907187.
+    Getis and Ord (1992), doi:10.1111/j.1538-4632.1992.tb00261.x; Esri, How Emerging Hot Spot Analysis works,
+    for the classes; Mann (1945), doi:10.2307/1907187.
 
     Examples
     --------
@@ -97,7 +102,7 @@ class Emerging(Detector):
         def score(c: int) -> local.Column:
             standing = found.column(c)
             z = standing.z()
-            x, mean, spread, *_ = found.columns[c]
+            mean = found.columns[c].mean
             weight = found.weight(c)
             with np.errstate(divide="ignore", invalid="ignore"):
                 lag = standing.value * found.unit(c) + weight * mean
@@ -111,7 +116,13 @@ class Emerging(Detector):
         label, beside = self._classed(inputs, status, columns)
         arrays = local.shown(fields, found) | columns | beside
         return Scores(
-            local.reference(self.value), status, arrays, CLASSES, label, side, self._told(inputs, status, beside)
+            local.reference(self.value),
+            status,
+            arrays,
+            CLASSES,
+            label,
+            side,
+            self._told(inputs, status, beside),
         )
 
     def _classed(
@@ -149,8 +160,8 @@ class Emerging(Detector):
         late = int((ok.any(axis=2) & ~ok[:, :, -1]).sum())
         if partly:
             said.append(
-                f"emerging: {partly:,} series have periods without a figure and are judged by those they have "
-                f"(column n_periods); {late:,} of them have none in the last period and no class."
+                f"emerging: {partly:,} series have periods without a figure and are judged by those they "
+                f"have (column n_periods); {late:,} of them have none in the last period and no class."
             )
         return said
 
@@ -189,7 +200,7 @@ def classify(spots: np.ndarray, known: np.ndarray, trend: np.ndarray) -> np.ndar
 
 
 def _pattern(spots: np.ndarray, known: np.ndarray, trend: np.ndarray) -> np.ndarray:
-    """Number the pattern of hot spots in `PATTERNS`, -1 for none; cold ones come in with their sign turned."""
+    """Number the pattern of hot spots in `PATTERNS`, -1 for none; cold ones come with their sign turned."""
     count = known.sum(axis=1)
     hot, cold = spots > 0, (spots < 0).any(axis=1)
     times, last = hot.sum(axis=1), hot[:, -1]
@@ -212,6 +223,6 @@ def _pattern(spots: np.ndarray, known: np.ndarray, trend: np.ndarray) -> np.ndar
 
 
 def _one_run(hot: np.ndarray, known: np.ndarray) -> np.ndarray:
-    """Say which series are hot in each of their known periods from the first hot one on, and in two at least."""
+    """Say which series are hot in each known period from the first hot one on, and in two at least."""
     times, since = hot.sum(axis=1), np.logical_or.accumulate(hot, axis=1)
     return (times >= 2) & ((known & since).sum(axis=1) == times)

@@ -95,8 +95,9 @@ def broken(inputs: Inputs, what: str) -> list[str]:
     """Say how many series are broken, and that nothing is compared across a break."""
     if inputs.breaks is None or not inputs.breaks[:, 1:].any():
         return []
-    cut = inputs.breaks[:, 1:].any(axis=1)
-    when = [period for period, some in zip(periods(inputs)[1:], inputs.breaks[:, 1:].any(0), strict=True) if some]
+    cut, some = inputs.breaks[:, 1:].any(axis=1), np.flatnonzero(inputs.breaks[:, 1:].any(axis=0))
+    names = periods(inputs)
+    when = [names[t + 1] for t in some]
     return [
         f"{what}: the boundary of {int(cut.sum()):,} of {cut.size:,} areas changed ({', '.join(when)}); "
         "periods before and after it are not compared."

@@ -17,7 +17,7 @@ from zoo_geo.histories import Comparison, compare, prospective
 
 @dataclass(frozen=True)
 class Spike(Detector):
-    """This period of one area against its own history and the change of its surroundings.
+    """A period of one area against its own history and the change of its surroundings.
 
     Given the sum over an area's periods, a count is due a share of it: by its exposure and by how the
     surroundings changed. How far rates stray from year to year is estimated robustly over all areas: a
@@ -34,8 +34,8 @@ class Spike(Detector):
         Whose common change is taken: ``neighbours`` (shrunk to the widest parent and the nation), ``peers``,
         ``parent:LEVEL`` or ``national``.
     history
-        ``all`` other periods, or ``before``: earlier ones only, with nothing that came later, as it would have
-        been found when the period ended.
+        ``all`` other periods, or ``before``: earlier ones only, with nothing that came later, as it would
+        have been found when the period ended.
     rings
         Width of the neighbours.
     alternative
@@ -45,8 +45,8 @@ class Spike(Detector):
 
     References
     ----------
-    Przyborowski and Wilenski (1940), doi:10.2307/2332612, for a count given a sum of counts; Farrington et al.
-    (1996), doi:10.2307/2983331, for a period against its own history, odd ones counting less.
+    Przyborowski and Wilenski (1940), doi:10.1093/biomet/31.3-4.313, for a count given a sum;
+    Farrington et al. (1996), doi:10.2307/2983331, for a period against its history, odd ones counting less.
 
     Examples
     --------
@@ -86,7 +86,10 @@ class Spike(Detector):
         laws: dict[int, Spread] = {}
 
         def one(k: int) -> None:
-            at, found = over_time.columns_of(inputs, k), work(over_time.series(inputs, k), near, wider, self.clean)
+            at, found = (
+                over_time.columns_of(inputs, k),
+                work(over_time.series(inputs, k), near, wider, self.clean),
+            )
             known = np.isfinite(found.log_p)
             status[:, at] = np.where((status[:, at] == OK) & ~known, TOO_FEW, status[:, at])
             for name, array in self._results(found, inputs, k).items():
@@ -97,7 +100,11 @@ class Spike(Detector):
         for name in (*_RESULTS, *self.own):
             arrays[name] = np.where(status == OK, arrays[name], np.nan)
         z = arrays["z"]
-        notices = [*_told(laws, inputs), *_without_history(inputs, status), *over_time.broken(inputs, self.name)]
+        notices = [
+            *_told(laws, inputs),
+            *_without_history(inputs, status),
+            *over_time.broken(inputs, self.name),
+        ]
         label = (z > 0).astype(np.int8) + 2 * (z < 0).astype(np.int8)
         return Scores(reference, status, arrays, ("none", "rise", "drop"), label, np.nan_to_num(z), notices)
 
@@ -136,10 +143,12 @@ def _told(laws: dict[int, Spread], inputs: Inputs) -> list[str]:
         law, indicator = laws[k], inputs.indicators[k]
         if indicator.family == "gaussian" or len(over_time.periods(inputs)) < 2:
             continue
-        bursts = f", and counts as if events came {1.0 + law.bursts:.2g} at a time" if law.bursts > 0.01 else ""
+        bursts = (
+            f", and counts as if events came {1.0 + law.bursts:.2g} at a time" if law.bursts > 0.01 else ""
+        )
         said.append(
-            f"{indicator.id} from period to period: rates stray by about {np.sqrt(law.common):.0%} beyond chance"
-            f"{bursts}; p allows for it."
+            f"{indicator.id} from period to period: rates stray by about {np.sqrt(law.common):.0%} beyond "
+            f"chance{bursts}; p allows for it."
         )
     return said
 
@@ -147,9 +156,10 @@ def _told(laws: dict[int, Spread], inputs: Inputs) -> list[str]:
 def _without_history(inputs: Inputs, status: np.ndarray) -> list[str]:
     """Say how many figures have nothing to be compared with."""
     alone = int(((status == TOO_FEW) & (inputs.status == OK)).sum())
+    total = int((inputs.status == OK).sum())
     if not alone:
         return []
     return [
-        f"spike: {alone:,} of {int((inputs.status == OK).sum()):,} figures have no comparable period of their own "
-        "area to be held against, or too few areas beside them."
+        f"spike: {alone:,} of {total:,} figures have no comparable period of their "
+        "own area to be held against, or too few areas beside them."
     ]

@@ -22,21 +22,22 @@ _ALIKE = 0.1
 class Trend(Detector):
     """Does an area's figure rise or fall steadily, beyond the course of its surroundings?
 
-    Mann-Kendall's test over all periods since the area's last break, and Sen's slope; the result stands at the
-    last period, others are ``not_tested``. By default rates are divided by the common course of the
+    Mann-Kendall's test over all periods since the area's last break, and Sen's slope; the result stands at
+    the last period, others are ``not_tested``. By default rates are divided by the common course of the
     surroundings (values: it is subtracted), for a nation-wide rise is no trend of an area.
 
-    ``expected`` is what the last period would show at the beginning of Sen's line; ``ratio`` is observed over it,
-    and its interval that of ``change``, the end of the line over its beginning. Mann-Kendall takes periods as
-    independent: where they are alike p promises too much, and a notice says so.
+    ``expected`` is what the last period would show at the beginning of Sen's line; ``ratio`` is observed
+    over it, and its interval that of ``change``, the end of the line over its beginning. Mann-Kendall takes
+    periods as independent: where they are alike p promises too much, and a notice says so.
 
     Parameters
     ----------
     value
         ``ratio`` to the course of the surroundings, or the area's own ``rate`` as it is.
     reference
-        Whose course: ``neighbours`` (shrunk to the widest parent and the nation), ``peers``, ``parent:LEVEL`` or
-        ``national``; ``own history`` with ``value="rate"``, which compares with nobody else.
+        Whose course: ``neighbours`` (shrunk to the widest parent and the nation), ``peers``,
+        ``parent:LEVEL`` or ``national``; ``own history`` with ``value="rate"``, which compares with nobody
+        else.
     rings
         Width of the neighbours.
     alternative
@@ -44,8 +45,8 @@ class Trend(Detector):
 
     References
     ----------
-    Mann (1945), doi:10.2307/1907187; Sen (1968), doi:10.1080/01621459.1968.10480934; Gilbert (1987) Statistical
-    methods for environmental pollution monitoring, chapter 16.
+    Mann (1945), doi:10.2307/1907187; Sen (1968), doi:10.1080/01621459.1968.10480934; Gilbert (1987)
+    Statistical methods for environmental pollution monitoring, chapter 16.
 
     Examples
     --------
@@ -68,7 +69,8 @@ class Trend(Detector):
 
     def __post_init__(self) -> None:
         options(
-            alternative=(self.alternative, ("two-sided", "greater", "less")), value=(self.value, ("ratio", "rate"))
+            alternative=(self.alternative, ("two-sided", "greater", "less")),
+            value=(self.value, ("ratio", "rate")),
         )
         if self.value == "rate":
             object.__setattr__(self, "reference", over_time.OWN)
@@ -132,8 +134,9 @@ class Trend(Detector):
             moved = level[:, -1] - begin if is_value else level[:, -1] / begin
             ratio = np.where((expected > 0) & np.isfinite(change), series.observed[:, -1] / expected, np.nan)
         return {
-            "expected": expected, "ratio": ratio, "ratio_low": low, "ratio_high": high, "statistic": tests.score,
-            "z": tests.z, "p_value": tests.p(self.alternative), "n_periods": tests.periods.astype(float),
+            "expected": expected, "ratio": ratio, "ratio_low": low, "ratio_high": high,
+            "statistic": tests.score, "z": tests.z, "p_value": tests.p(self.alternative),
+            "n_periods": tests.periods.astype(float),
             "slope": line.slope, "slope_low": line.low, "slope_high": line.high, "change": change,
             "surroundings_change": moved, "autocorrelation": line.autocorrelation,
         }, tests  # fmt: skip
@@ -149,12 +152,15 @@ class Trend(Detector):
                 f"trend: {short:,} series are too short: no p of theirs can be {_LEVEL:g} or less, "
                 "or too few areas have a figure."
             )
-        least, tested = smallest_p(most, self.alternative), int((status[:, lasts] == OK).sum(0).max(initial=0))
+        least, tested = (
+            smallest_p(most, self.alternative),
+            int((status[:, lasts] == OK).sum(0).max(initial=0)),
+        )
         if tested * least > _LEVEL and (status[:, lasts] == OK).any():
             share = min(least / _LEVEL, 1.0)
             said.append(
-                f"trend: series of {most} periods have no p below {least:.2g}, so {share:.0%} of all areas would have "
-                f"to reach it before a false-discovery rate of {_LEVEL:.0%} lets any pass."
+                f"trend: series of {most} periods have no p below {least:.2g}, so {share:.0%} of all areas "
+                f"would have to reach it before a false-discovery rate of {_LEVEL:.0%} lets any pass."
             )
         for k, c in enumerate(lasts):
             found = arrays["autocorrelation"][:, c]
@@ -162,8 +168,9 @@ class Trend(Detector):
                 beyond = float(np.nanmean(found)) + 2.0 / most
                 if beyond > _ALIKE:
                     said.append(
-                        f"{inputs.indicators[k].id}: successive periods are alike beside the trend (autocorrelation "
-                        f"about {beyond:.2f} beyond chance), so p of trend promises too much."
+                        f"{inputs.indicators[k].id}: successive periods are alike beside the trend "
+                        f"(autocorrelation about {beyond:.2f} beyond chance), so p of trend promises too "
+                        "much."
                     )
         return said
 

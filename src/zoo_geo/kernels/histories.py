@@ -10,7 +10,7 @@ _LOG_HALF = math.log(0.5)
 
 @njit(cache=True, nogil=True)
 def _split(o, n, share, rho):
-    """Log probability of a part, log of the mid tail from it away from the mean, and whether that is the upper one.
+    """Log probability of a part, log of its mid tail away from the mean, and whether that is the upper one.
 
     The tail sums the terms outward by their ratio.
     """

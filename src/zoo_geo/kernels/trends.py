@@ -15,7 +15,7 @@ def _tied(a, b):
 
 @njit(cache=True, nogil=True)
 def mann_kendall(values):
-    """Score, its variance under ties, number of values, and sizes of the tied groups (largest first) per row."""
+    """Score, variance under ties, number of values, and sizes of tied groups (largest first) of each row."""
     n, length = values.shape
     score, variance = np.zeros(n), np.zeros(n)
     count, ties = np.zeros(n, np.int64), np.zeros((n, length), np.int16)
@@ -75,7 +75,7 @@ def sen_slopes(values, times, variance, normal):
 
 @njit(cache=True, nogil=True)
 def autocorrelations(values, times, slope):
-    """Correlation of each value with the one before, a line of some slope taken out; NaN below four values."""
+    """Correlation of each value with the one before, a line taken out; NaN below four values."""
     n = values.shape[0]
     out = np.full(n, np.nan)
     for i in range(n):
