@@ -21,6 +21,7 @@ from benchmarks import (
     local_statistics,
     million,
     peers,
+    time,
     whole,
 )
 
@@ -77,6 +78,15 @@ esda's local Moran with 999 permutations, as a user gets it, on one indicator.""
         """A simulated country with 40 planted clusters of 4 to 12 areas on each map (see decision 0008). A
 discovery is false by *area* where the area itself is not planted, by *group* where no neighbour is either;
 `found`: a member is flagged in the right direction, of 8 or more expected events.""",
+    ),
+    "change": Section(
+        "Change over time",
+        time.report,
+        """The residents of the map, an own rate in every area, a common change of the surroundings (a surface
+with a length of 25 km, standard deviation 15 %), and one area in 100 with a year that is two to five times as
+high. BH at 5 % within each year. The other years of such an area count neither as calm nor as false. The
+fair oracle knows what every year was due and how far rates stray. Real figures have real jumps: there a share
+above 1 at large counts is no error in itself.""",
     ),
 }
 
