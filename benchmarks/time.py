@@ -152,13 +152,15 @@ def calibration(replicates: int = 1) -> str:
                 tests[name].append(score(p, draw, known))
         best = max(sum(each.found for each in tests["oracle"]), 1)
         for name, scores in tests.items():
-            rates = " | ".join(
-                f"{np.mean([each.rates[k] for each in scores]):.2f}" for k in range(len(LEVELS))
-            )
+            means = np.mean([each.rates for each in scores], axis=0)
+            rates = " | ".join(f"{mean:.2f}" for mean in means)
             false, power = np.mean([each.false for each in scores]), sum(each.found for each in scores) / best
             rows.append(f"| {scene.name} | {name} | {rates} | {false:.2f} | {power:.2f} |")
-    head = "| scene | test | P(p<=.05)/.05 | /.01 | /.001 | FDR | found / oracle |\n|---|---|---|---|---|---|---|"
-    return "\n".join([head, *rows])
+    head = [
+        "| scene | test | P(p<=.05)/.05 | /.01 | /.001 | FDR | found / oracle |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    return "\n".join([*head, *rows])
 
 
 def real_country() -> str:
