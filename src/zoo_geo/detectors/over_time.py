@@ -63,9 +63,11 @@ def series(inputs: Inputs, k: int) -> Series:
     return Series(observed, size, np.ascontiguousarray(inputs.status[:, at] == OK), segments(inputs), family)
 
 
-def common(
-    inputs: Inputs, reference: str, rings: int
-) -> tuple[references.Reference | None, list[references.Reference]]:
+Common = tuple[references.Reference | None, list[references.Reference]]
+"""Areas whose course is taken, and the wider ones that it is shrunk to, widest first."""
+
+
+def common(inputs: Inputs, reference: str, rings: int) -> Common:
     """Areas whose course an area is held against, and the wider ones that it is shrunk to, widest first."""
     nation: list[references.Reference] = [references.everybody(inputs.codes.size)]
     if reference == "national":

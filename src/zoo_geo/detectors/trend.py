@@ -79,9 +79,10 @@ class Trend(Detector):
 
     def _score(self, inputs: Inputs, seed: int, n_jobs: int) -> Scores:
         reference, status = over_time.named(self.reference, inputs), column_status(inputs)
+        common = None
         if self.value == "ratio":
-            near, _ = over_time.common(inputs, reference, self.rings)
-            status[over_time.isolated(inputs, near) & (inputs.status == OK)] = ISOLATED
+            common = over_time.common(inputs, reference, self.rings)
+            status[over_time.isolated(inputs, common[0]) & (inputs.status == OK)] = ISOLATED
         arrays = {name: np.full(status.shape, np.nan) for name in (*_RESULTS, *self.own)}
         side = np.zeros(status.shape)
         for k in range(len(inputs.indicators)):
@@ -91,7 +92,7 @@ class Trend(Detector):
 
         def one(k: int) -> None:
             last = over_time.columns_of(inputs, k).stop - 1
-            results, tests = self._results(inputs, k, reference)
+            results, tests = self._results(inputs, k, common)
             short = smallest_of(tests.periods, self.alternative) > _LEVEL
             status[(status[:, last] == OK) & short, last] = TOO_FEW
             for name, array in results.items():
@@ -103,15 +104,16 @@ class Trend(Detector):
         notices = [*self._told(inputs, status, arrays), *over_time.broken(inputs, self.name)]
         return Scores(reference, status, arrays, ("none", "rising", "falling"), label, side, notices)
 
-    def _results(self, inputs: Inputs, k: int, reference: str) -> tuple[dict[str, np.ndarray], Trends]:
+    def _results(
+        self, inputs: Inputs, k: int, common: over_time.Common | None
+    ) -> tuple[dict[str, np.ndarray], Trends]:
         """Test one indicator's series."""
         series, times = over_time.series(inputs, k), over_time.times(inputs)
         is_value = inputs.is_value()[over_time.columns_of(inputs, k).stop - 1]
         since = series.valid & (series.segment == series.segment[:, [-1]])
         level = np.zeros(since.shape) if is_value else np.ones(since.shape)
-        if self.value == "ratio":
-            near, wider = over_time.common(inputs, reference, self.rings)
-            level = _centred(course(series, series.valid, START, near, wider).level, since, is_value)
+        if common is not None:
+            level = _centred(course(series, series.valid, START, *common).level, since, is_value)
         unit = 1.0 if is_value else inputs.indicators[k].per
         with np.errstate(divide="ignore", invalid="ignore"):
             figures = series.observed - level if is_value else series.observed / series.size / level * unit
