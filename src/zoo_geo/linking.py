@@ -250,7 +250,7 @@ def _newest(panel: Panel, codes: _Codes) -> pd.Index:
     """Codes of the panel that no later code replaced, in its order."""
     kept = codes.change == RECODED
     replaced = dict(zip(codes.previous[kept], codes.first[kept].tolist(), strict=True))
-    listed = dict(zip(codes.area, codes.at.tolist(), strict=True))
+    listed = dict(zip(codes.area, codes.first.tolist(), strict=True))
     seen = (panel.status != _MISSING).any(axis=1)
     alive = [
         code not in replaced
