@@ -304,6 +304,18 @@ def test_options_that_do_not_fit_are_refused(options):
         zg.Spike(**options)
 
 
+def test_of_two_periods_nothing_tells_which_is_odd():
+    world = lattice(11, 10)
+    size, table = calm(world, 2, seed=14)
+    table[40, 1] = 900
+    found = detected(world, table, size)
+    rows = found.frame[found.frame["area"] == world.codes[40]]
+    assert rows["label"].tolist() == ["drop", "rise"]
+    assert any("nothing tells which one is odd" in notice for notice in found.notices)
+    longer = detected(world, np.tile(table, 2), size)
+    assert not any("nothing tells which one is odd" in notice for notice in longer.notices)
+
+
 # --- calibration ------------------------------------------------------------------------------------
 
 SCENES = {

@@ -13,7 +13,7 @@ from math import factorial
 import numpy as np
 from scipy import special
 
-EXACT_UNTIL = 30
+EXACT_UNTIL = 20
 """Series of up to so many values have an exact p, ties included; longer ones a normal one."""
 
 
@@ -58,7 +58,7 @@ def mann_kendall(values: np.ndarray) -> Trends:
     Returns
     -------
     Trends
-        p is exact for series of up to 30 values: of all orders of the values, tied ones included
+        p is exact for series of up to 20 values: of all orders of the values, tied ones included
         (inversions of a multiset are counted by the q-multinomial coefficient); beyond that normal with
         continuity correction.
 

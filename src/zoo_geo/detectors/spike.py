@@ -102,6 +102,7 @@ class Spike(Detector):
         z = arrays["z"]
         notices = [
             *_told(laws, inputs),
+            *_two_periods(inputs),
             *_without_history(inputs, status),
             *over_time.broken(inputs, self.name),
         ]
@@ -151,6 +152,13 @@ def _told(laws: dict[int, Spread], inputs: Inputs) -> list[str]:
             f"chance{bursts}; p allows for it."
         )
     return said
+
+
+def _two_periods(inputs: Inputs) -> list[str]:
+    """Say that of two periods nothing tells which one is odd."""
+    if len(over_time.periods(inputs)) != 2:
+        return []
+    return ["spike: of two periods a rise of the one is a drop of the other; nothing tells which one is odd."]
 
 
 def _without_history(inputs: Inputs, status: np.ndarray) -> list[str]:
