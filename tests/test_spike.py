@@ -163,6 +163,19 @@ def test_a_spike_next_door_changes_nobodys_expectation(world):
         np.testing.assert_allclose(one, two, rtol=0.1)
 
 
+def test_a_spike_next_door_changes_nobodys_expectation_of_two_periods(world):
+    size, table = calm(world, 2, seed=5, spread=0.0, bursts=0.0)
+    before = detected(world, table, size).frame
+    table[400, 1] = 50_000
+    found = detected(world, table, size)
+    near = [399, 401, 370, 430]
+    one, two = (
+        of_period(frame, "surroundings_change", world, "2002")[near] for frame in (before, found.frame)
+    )
+    np.testing.assert_allclose(one, two, rtol=0.1)
+    assert any("figures are odd themselves" in notice for notice in found.notices)
+
+
 def test_history_before_knows_nothing_of_what_comes_later(world):
     size, table = calm(world, 5, seed=6)
     later = table.copy()

@@ -28,6 +28,7 @@ ODD = 3.0
 _SMALLEST, _LARGEST = 1e-6, 10.0
 _LEAST_RHO, _MOST_RHO = 1e-6, 0.9999
 _SAMPLE = 4_000
+_STRIDE, _LEAST_USUAL = 1.1, 0.02
 _FEWEST, _FEWEST_FOR_BURSTS = 10, 200
 _RARE = 0.2
 """Expected count below which a period tells nothing about spread."""
@@ -54,7 +55,7 @@ class Comparison:
     variance
         Relative variance of a period's rate about its mean (gaussian: variance of the value).
     left
-        Periods that are odd themselves, and leave the expectation of others.
+        Figures that are odd themselves, and leave the expectation of other areas.
     spread
         The law of that variance.
     """
@@ -91,14 +92,15 @@ def compare(series: Series, near: Reference | None, wider: list[Reference], clea
     Przyborowski and Wilenski (1940), doi:10.1093/biomet/31.3-4.313, for two counts given their sum; Mosimann
     (1962), doi:10.1093/biomet/49.1-2.65, for the compound multinomial.
     """
-    keep, spread = series.valid.copy(), START
+    keep = calm = series.valid
+    spread = START
     work = _of_values if isinstance(series.family, Gaussian) else _of_counts
     for step in range(clean + 1):
-        found = work(series, keep, course(series, keep, spread, near, wider), spread, step == clean)
+        found = work(series, keep, course(series, calm, spread, near, wider), spread, step == clean)
         spread = found.spread
         if step < clean:
-            keep = _without_oddest(found, keep, series)
-    return replace(found, left=series.valid & ~keep)
+            keep, calm = _without_oddest(found, keep, series)
+    return replace(found, left=series.valid & ~calm)
 
 
 def prospective(series: Series, near: Reference | None, wider: list[Reference], clean: int) -> Comparison:
@@ -111,16 +113,19 @@ def prospective(series: Series, near: Reference | None, wider: list[Reference], 
     return replace(found[-1], **last)
 
 
-def _without_oddest(found: Comparison, keep: np.ndarray, series: Series) -> np.ndarray:
-    """Let the oddest period of each series go, where two others stay: it makes others look odd."""
+def _without_oddest(found: Comparison, keep: np.ndarray, series: Series) -> tuple[np.ndarray, np.ndarray]:
+    """Let the oddest period of each series go: what stays in the history of its area, and in others' course.
+
+    Of two periods nothing tells which one is odd: both stay in its history, and neither in others' course.
+    """
     away = np.where(keep & np.isfinite(found.log_p), -special.ndtri_exp(found.log_p), 0.0)
     top = away.argmax(axis=1)
     rows = np.arange(top.size)
     stay = series.together(keep.astype(float))[rows, top] > 2
-    odd = (away[rows, top] > ODD) & stay
+    odd = away[rows, top] > ODD
     keep = keep.copy()
-    keep[rows[odd], top[odd]] = False
-    return keep
+    keep[rows[odd & stay], top[odd & stay]] = False
+    return keep, keep & ~(odd & ~stay)[:, None]
 
 
 @dataclass(frozen=True, eq=False)
@@ -284,7 +289,8 @@ def _matched(rows: _Split, start: float, law: Callable[[float], Spread], first: 
 
     from zoo_geo.kernels.histories import split_coverage
 
-    weight = (rows.events / (1.0 + rows.variance(law(start)) * rows.events)) ** 2
+    usual = np.maximum(rows.variance(law(start)), _LEAST_USUAL)  # or one large count decides alone
+    weight = (rows.events / (1.0 + usual * rows.events)) ** 2
 
     def surplus(log_parameter: float) -> float:
         rho = rows.rho(law(float(np.exp(log_parameter))))
@@ -299,8 +305,9 @@ def _matched(rows: _Split, start: float, law: Callable[[float], Spread], first: 
         at_there = surplus(there)
         if (at_there < 0.0) != (at_here < 0.0):
             return float(np.exp(brentq(surplus, *sorted((here, there)), xtol=0.03)))
-        here, at_here, step = there, at_there, 1.5 * step
-    return float(np.exp(here))
+        here, at_here = there, at_there
+        step = float(np.clip(1.5 * step, -_STRIDE, _STRIDE))  # far too wide a law covers little again
+    return float(np.exp(low))
 
 
 def _of_values(series: Series, keep: np.ndarray, course: Course, before: Spread, end: bool) -> Comparison:
