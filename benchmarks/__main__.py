@@ -22,6 +22,7 @@ from benchmarks import (
     million,
     mix,
     peers,
+    time,
     whole,
 )
 
@@ -88,6 +89,15 @@ with one robust correlation for all areas, single odd figures included. `full Ca
 combination of one-sided p. Planted `against`: every figure 1.5 to 2.2 standard deviations off, in turns up
 and down, where the others go up together; `together`: two of four figures 4 to 5 up. `single`: BH per
 indicator, an area found by any figure or by two.""",
+    ),
+    "change": Section(
+        "Change over time",
+        time.report,
+        """The residents of the map, an own rate in every area, a common change of the surroundings (a surface
+with a length of 25 km, standard deviation 15 %), and one area in 100 with a year that is two to five times as
+high. BH at 5 % within each year. The other years of such an area count neither as calm nor as false. The
+fair oracle knows what every year was due and how far rates stray. Real figures have real jumps: there a share
+above 1 at large counts is no error in itself.""",
     ),
 }
 

@@ -14,10 +14,13 @@ if TYPE_CHECKING:
     from zoo_geo.detectors.base import Detection as Detection
     from zoo_geo.detectors.bivariate_local_moran import BivariateLocalMoran as BivariateLocalMoran
     from zoo_geo.detectors.deviation import Deviation as Deviation
+    from zoo_geo.detectors.emerging import Emerging as Emerging
     from zoo_geo.detectors.getis_ord import GetisOrd as GetisOrd
     from zoo_geo.detectors.local_geary import LocalGeary as LocalGeary
     from zoo_geo.detectors.local_join_counts import LocalJoinCounts as LocalJoinCounts
     from zoo_geo.detectors.local_moran import LocalMoran as LocalMoran
+    from zoo_geo.detectors.spike import Spike as Spike
+    from zoo_geo.detectors.trend import Trend as Trend
     from zoo_geo.detectors.unusual_mix import UnusualMix as UnusualMix
     from zoo_geo.errors import DisclosureError as DisclosureError
     from zoo_geo.errors import InputError as InputError
@@ -27,6 +30,7 @@ if TYPE_CHECKING:
     from zoo_geo.explain import sentence as sentence
     from zoo_geo.flags import Flags as Flags
     from zoo_geo.flags import flag as flag
+    from zoo_geo.linking import link_periods as link_periods
     from zoo_geo.outputs.plots import funnel_plot as funnel_plot
     from zoo_geo.outputs.plots import observed_expected_plot as observed_expected_plot
     from zoo_geo.panel import Indicator as Indicator
@@ -47,14 +51,18 @@ _HOME = {
     "detectors.base": ("Detection",),
     "detectors.bivariate_local_moran": ("BivariateLocalMoran",),
     "detectors.deviation": ("Deviation",),
+    "detectors.emerging": ("Emerging",),
     "detectors.getis_ord": ("GetisOrd",),
     "detectors.local_geary": ("LocalGeary",),
     "detectors.local_join_counts": ("LocalJoinCounts",),
     "detectors.local_moran": ("LocalMoran",),
+    "detectors.spike": ("Spike",),
+    "detectors.trend": ("Trend",),
     "detectors.unusual_mix": ("UnusualMix",),
     "errors": ("DisclosureError", "InputError", "ReviewError", "StudyError", "ZooGeoError"),
     "explain": ("sentence",),
     "flags": ("Flags", "flag"),
+    "linking": ("link_periods",),
     "outputs.plots": ("funnel_plot", "observed_expected_plot"),
     "panel": ("Indicator", "Panel"),
     "peers": ("Peers", "build_peers"),

@@ -27,8 +27,9 @@ _SMALLEST_Q = 1e-4
 _FAR = 1.5
 _WHOLE_REFERENCES = (
     "neighbours", "surroundings", "peers", "national", "all areas", "model", "sar", "sar_lag", "car",
+    "own history",
 )  # fmt: skip
-_GROUP_DETECTORS = ("getis_ord", "local_moran", "local_join_counts")
+_GROUP_DETECTORS = ("getis_ord", "local_moran", "local_join_counts", "emerging")
 
 
 def sentence(row: Row, lang: Language = "en") -> str:
@@ -51,7 +52,8 @@ def sentence(row: Row, lang: Language = "en") -> str:
     if lang not in WORDS:
         raise ValueError(f"lang needs to be one of {', '.join(WORDS)}; got {lang}.")
     parts: list[Callable[[_Facts], str]] = [
-        _seen, _against, _around, _carried, _sure, _doubt, _evidence, _compared, _explained, _next_door,
+        _seen, _against, _over_time, _around, _carried, _sure, _doubt, _evidence, _compared, _explained,
+        _next_door,
     ]  # fmt: skip
     facts = _Facts(row, lang)
     return " ".join([*(f"{text}." for part in parts if (text := part(facts))), CAVEAT[lang]])
@@ -184,15 +186,73 @@ def _against(facts: _Facts) -> str:
     rate = facts.rate("reference_value") if facts.family != "gaussian" else ""
     expected = facts.say(
         "expected",
-        reference=facts.say("surroundings")
-        if facts.other
-        else _reference(str(facts.get("reference") or ""), facts, by=True),
+        reference=_going_by(facts),
         expected=facts.number(facts.get("expected")),
         rate=f" ({rate})" if rate else "",
     )
     deviation = _times(facts) or _difference(facts)
     text = f"{expected}; {deviation}" if deviation else expected
     return f"{text}. {facts.say('leaning')}" if _leaning(facts) else text
+
+
+def _going_by(facts: _Facts) -> str:
+    """Say what leads to an expectation."""
+    if facts.other:
+        return facts.say("surroundings")
+    if facts.get("detector") == "trend":
+        return facts.say("beginning")
+    name = _reference(str(facts.get("reference") or ""), facts, by=True)
+    if facts.get("detector") == "spike" and facts.has("n_periods"):
+        n = int(facts.get("n_periods"))
+        return facts.say("history_1" if n == 1 else "history", n=n, reference=name)
+    return name
+
+
+def _over_time(facts: _Facts) -> str:
+    """Say what the area's other periods had, how its surroundings changed, and how its series goes."""
+    detector = facts.get("detector")
+    if detector == "spike":
+        return _history(facts)
+    if detector == "trend" and facts.has("slope", "n_periods"):
+        slope = facts.get("slope")
+        words = "trend_low" if slope < 0 else "trend_high"
+        beside = facts.get("reference") not in (None, "own history")
+        return facts.say(
+            words,
+            slope=_amount(abs(slope), facts),
+            n=int(facts.get("n_periods")),
+            beside=facts.say("beside", reference=_reference(str(facts.get("reference")), facts))
+            if beside
+            else "",
+        )
+    if (
+        detector == "emerging"
+        and f"pattern_{facts.get('label')}" in WORDS[facts.lang]
+        and facts.has("n_periods")
+    ):
+        n = int(facts.get("n_periods"))
+        return facts.say("pattern", pattern=facts.say(f"pattern_{facts.get('label')}"), n=n)
+    return ""
+
+
+def _history(facts: _Facts) -> str:
+    """Say what the area's other periods had, and what happened around it meanwhile."""
+    if not facts.has("history_value", "surroundings_change"):
+        return ""
+    change, reference = facts.get("surroundings_change"), _reference(str(facts.get("reference") or ""), facts)
+    own = facts.say("history_own", rate=facts.rate("history_value"))
+    if facts.family == "gaussian":
+        words = "around_low" if change < 0 else "around_high"
+        return own + facts.say(words, change=facts.number(abs(change), 2), reference=reference)
+    return own + facts.say("around", change=facts.number(change, 2), reference=reference)
+
+
+def _amount(value: float, facts: _Facts) -> str:
+    """Write a rate that is not a column."""
+    per = facts.get("per")
+    if facts.family == "gaussian" or per is None:
+        return facts.number(value) + facts.unit
+    return facts.say("rate", value=facts.number(value), per=facts.number(per, 15), unit="")
 
 
 def _leaning(facts: _Facts) -> bool:
@@ -331,8 +391,8 @@ def _what(facts: _Facts) -> str:
         return "a_other"
     if facts.get("detector") in ("unusual_mix", "co_occurrence"):
         return f"a_{facts.get('detector')}"
-    if facts.get("detector") == "local_join_counts":
-        return "a_joins"
+    if facts.get("detector") in ("spike", "trend", "local_join_counts"):
+        return {"spike": "a_change", "trend": "a_trend"}.get(str(facts.get("detector")), "a_joins")
     return "a_group" if facts.in_group else "a"
 
 

@@ -330,7 +330,7 @@ _FLAG_COLUMNS = [
     *KEYS, "direction", "detector", "reference", "label", "observed", "exposure", "value", "reference_value",
     "expected", "ratio", "ratio_low", "ratio_high", "z", "p_value", "q_value",
     "group_observed", "group_expected", "group_ratio", "joins", "joins_expected", "other_value", "other_mean",
-    "parts", "n_indicators", "row",
+    "parts", "n_indicators", "n_periods", "history_value", "surroundings_change", "slope", "change", "row",
 ]  # fmt: skip
 
 
@@ -417,8 +417,8 @@ def _evidence(
 _EVIDENCE_COLUMNS = [
     *KEYS, "detector", "reference", "direction", "label", "status", "expected", "ratio", "ratio_low",
     "ratio_high", "reference_value", "group_observed", "group_expected", "group_ratio", "joins",
-    "joins_expected", "other_value", "other_mean", "ratio_before", "explained", "parts", "statistic",
-    "z", "p_value",
+    "joins_expected", "other_value", "other_mean", "ratio_before", "explained", "parts", "n_periods",
+    "history_value", "surroundings_change", "slope", "change", "statistic", "z", "p_value",
 ]  # fmt: skip
 
 

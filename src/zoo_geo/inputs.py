@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -13,6 +13,7 @@ from zoo_geo.areas import Areas, read_areas
 from zoo_geo.checks import check_columns
 from zoo_geo.errors import InputError, Problems, examples
 from zoo_geo.features import read_features, tidied
+from zoo_geo.linking import link_periods
 from zoo_geo.panel import Panel
 from zoo_geo.peers import Peers, build_peers
 from zoo_geo.schema import STATUSES
@@ -63,7 +64,11 @@ def read_inputs(study: Study, begin: Callable[[str], None] = lambda _: None) -> 
     begin("map")
     areas = _attempt(lambda: _read_areas(study), problems)
     begin("tables")
-    panels = [_attempt(lambda: _read_panel(study, t, areas, notices), problems) for t in study.tables]  # noqa: B023
+    changes = _attempt(lambda: _read_changes(study), problems)
+    panels = [
+        _attempt(lambda: _read_panel(study, t, areas, changes, notices), problems)  # noqa: B023
+        for t in study.tables
+    ]
     features = _attempt(lambda: _read_features(study, areas, notices), problems)
     truth = _attempt(lambda: _read_truth(study), problems)
     problems.raise_if_any()
@@ -109,13 +114,21 @@ def _build_weights(study: Study, areas: Areas) -> Graph:
         raise error.within(f"{study.path.name or 'study'}: weights") from None
 
 
-def _read_panel(study: Study, source: TableSource, areas: Areas | None, notices: list[str]) -> Panel | None:
+def _read_panel(
+    study: Study,
+    source: TableSource,
+    areas: Areas | None,
+    changes: pd.DataFrame | None,
+    notices: list[str],
+) -> Panel | None:
     """Return the figures of one table, of areas that are on the map."""
     chosen = [indicator for indicator in study.indicators if indicator.table == source.id]
     if not chosen:
         return None
     text = [source.area, *([source.period] if source.period else [])]
     table = read_table(source.path, text, _figure_columns(chosen))
+    if changes is not None:
+        return _linked(study, source, table, chosen, changes, areas)
     try:
         if areas is not None and source.area in table:
             table = _on_the_map(table, source, areas, notices)
@@ -123,6 +136,49 @@ def _read_panel(study: Study, source: TableSource, areas: Areas | None, notices:
         return Panel.from_frame(table, area=source.area, period=source.period, **_columns(study, chosen))
     except InputError as error:
         raise error.within(source.path.name) from None
+
+
+def _read_changes(study: Study) -> pd.DataFrame | None:
+    """Return the table of areas that changed between periods."""
+    source = study.changes
+    if source is None:
+        return None
+    codes = [source.period, source.area, source.previous, source.old, source.new]
+    return read_table(source.path, codes, {source.weight, source.change})
+
+
+def _linked(
+    study: Study,
+    source: TableSource,
+    table: pd.DataFrame,
+    chosen: Sequence[IndicatorChoice],
+    changes: pd.DataFrame,
+    areas: Areas | None,
+) -> Panel:
+    """Return the figures of one table, all periods on the codes of the map."""
+    rules = study.changes
+    assert rules is not None
+    try:
+        panel = Panel.from_frame(table, area=source.area, period=source.period, **_columns(study, chosen))
+    except InputError as error:
+        raise error.within(source.path.name) from None
+    columns = {item.name: getattr(rules, item.name) for item in fields(rules) if item.name != "path"}
+    try:
+        linked = link_periods(panel, changes, columns=columns)
+    except InputError as error:
+        raise error.within(rules.path.name) from None
+    if areas is None:
+        return linked
+    unknown = linked.areas[~linked.areas.isin(areas.codes)]
+    if len(unknown) and source.unknown_areas == "error":
+        which = examples(unknown, len(linked.areas))
+        raise InputError(
+            f"{source.path.name}: column {source.area} needs to hold areas of the map, or ones that "
+            f"{rules.path.name} links to them; got others ({which}). "
+            'Set unknown_areas = "drop" for this table to leave them out.'
+        )
+    on_the_map = linked.areas[linked.areas.isin(areas.codes)]
+    return link_periods(panel, changes, areas=on_the_map, columns=columns)
 
 
 def _figure_columns(chosen: Sequence[IndicatorChoice]) -> set[str]:
@@ -301,7 +357,14 @@ def _joined(panels: Sequence[Panel], study: Study) -> Panel:
         together("status"),
         tuple(notice for panel in whole for notice in panel.notices),
         together("events") if any(panel.events is not None for panel in whole) else None,
+        _breaks(whole),
     )
+
+
+def _breaks(panels: Sequence[Panel]) -> np.ndarray | None:
+    """Return where a series of any table starts anew."""
+    given = [panel.breaks for panel in panels if panel.breaks is not None]
+    return np.logical_or.reduce(given) if given else None
 
 
 def _widened(panel: Panel, areas: pd.Index, periods: tuple[str, ...]) -> Panel:
@@ -317,8 +380,19 @@ def _widened(panel: Panel, areas: pd.Index, periods: tuple[str, ...]) -> Panel:
     events = None if panel.events is None else np.full(shape, np.nan)
     for wide, given in (*cubes, *([] if events is None else [(events, panel.events)])):
         wide[where] = given
-    changed = replace(panel, areas=areas, periods=periods, observed=observed, exposure=exposure)
-    return replace(changed, status=status, events=events)
+    breaks = None if panel.breaks is None else _wide_breaks(panel, rows, columns, (shape[0], shape[2]))
+    return replace(
+        panel, areas=areas, periods=periods, observed=observed, exposure=exposure, status=status,
+        events=events, breaks=breaks,
+    )  # fmt: skip
+
+
+def _wide_breaks(panel: Panel, rows: np.ndarray, columns: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
+    """Return where series start anew, on more areas and periods."""
+    assert panel.breaks is not None
+    breaks = np.zeros(shape, bool)
+    breaks[np.ix_(rows, columns)] = panel.breaks
+    return breaks
 
 
 def _read_truth(study: Study) -> pd.DataFrame | None:

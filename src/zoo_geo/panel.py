@@ -45,6 +45,9 @@ class Panel:
     events
         Same shape: the events behind counts of distinct units (``observed_units=``), NaN elsewhere; None
         where no indicator has them.
+    breaks
+        Shape (n_areas, n_periods): an area's series starts anew in the period, because its boundary changed
+        (see `link_periods`); None where no series is known to be broken. Nothing is compared across a break.
     """
 
     areas: pd.Index
@@ -55,9 +58,16 @@ class Panel:
     status: np.ndarray
     notices: tuple[str, ...] = ()
     events: np.ndarray | None = None
+    breaks: np.ndarray | None = None
 
     def __post_init__(self) -> None:
-        arrays = (self.observed, self.exposure, self.status, self.events)
+        shape = (len(self.areas), len(self.periods))
+        if self.breaks is not None and (self.breaks.shape != shape or self.breaks.dtype != bool):
+            raise InputError(
+                f"breaks need to be true or false of shape {shape}; got {self.breaks.dtype} of shape "
+                f"{self.breaks.shape}."
+            )
+        arrays = (self.observed, self.exposure, self.status, self.events, self.breaks)
         for array in (each for each in arrays if each is not None):
             array.flags.writeable = False  # detectors share what they make of a panel
 
@@ -277,12 +287,12 @@ class _Rows:
         what = f"area codes (column {area!r})"
         codes = text_codes(table[area], what, problems) if area in table else nothing
         area_at, areas = pd.factorize(codes)
-        given = _period_text(table[period], codes, problems) if period in table else nothing.replace("", ALL)
+        given = period_text(table[period], codes, problems) if period in table else nothing.replace("", ALL)
         period_at, periods = pd.factorize(given)
         return cls(codes.to_numpy(), pd.Index(areas), area_at, pd.Index(periods), period_at)
 
 
-def _period_text(values: pd.Series, codes: pd.Series, problems: Problems) -> pd.Series:
+def period_text(values: pd.Series, codes: pd.Series, problems: Problems) -> pd.Series:
     """Return periods as text: 2021 for 2021.0, days for time stamps."""
     values = values.reset_index(drop=True)
     absent = np.flatnonzero(values.isna())
@@ -399,7 +409,7 @@ def _assemble(
             reader.check_units(block.units, block.observed)
     problems.raise_if_any()
     named = {block.period for block in blocks if block.period is not None}
-    periods = sorted(named or set(rows.periods), key=_by_number)
+    periods = in_order(named or set(rows.periods))
     shape = (len(rows.areas), len(indicators), len(periods))
     observed, exposure = np.full(shape, np.nan), np.full(shape, np.nan)
     status, events = np.full(shape, MISSING, dtype=np.int8), np.full(shape, np.nan)
@@ -416,6 +426,11 @@ def _assemble(
     notices = (*_code_notices(reader.coded), *_status_notices(status), *_units_notices(blocks))
     kept = events if any(block.units for block in blocks) else None
     return Panel(rows.areas, indicators, tuple(periods), observed, exposure, status, notices, kept)
+
+
+def in_order(periods: Iterable[str]) -> list[str]:
+    """Sort periods by time."""
+    return sorted(periods, key=_by_number)
 
 
 def _by_number(period: str) -> tuple[float, str]:

@@ -88,6 +88,20 @@ class TableSource:
 
 
 @dataclass(frozen=True)
+class ChangesSource:
+    """Areas that changed between periods: code changes as of CBS, or weights; see `link_periods`."""
+
+    path: Path = key("A .csv or .parquet file, relative to the study file.")
+    period: str = key("Column with the first period of the new codes.", "period", **_FILLED)
+    area: str = key("Column with the code in that period.", "area", **_FILLED)
+    change: str = key("Column with 1 unchanged, 2 recoded or 3 boundary changed.", "change", **_FILLED)
+    previous: str = key("Column with the old code of what was recoded.", "previous", **_FILLED)
+    old: str = key("Column with the old code, for weights.", "old", **_FILLED)
+    new: str = key("Column with the new code, for weights.", "new", **_FILLED)
+    weight: str = key("Column with the share of the old area that goes to the new one.", "weight", **_FILLED)
+
+
+@dataclass(frozen=True)
 class IndicatorChoice:
     """What is counted or measured, and out of what."""
 

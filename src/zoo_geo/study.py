@@ -16,6 +16,7 @@ from zoo_geo.schema import COLUMNS
 from zoo_geo.sections import (
     About,
     AreasSource,
+    ChangesSource,
     Combination,
     FeaturesSource,
     FlagRules,
@@ -57,6 +58,7 @@ class Study:
     areas: AreasSource = key("The map.")
     weights: Weights = key("Neighbours.", Weights())
     tables: tuple[TableSource, ...] = key("Tables of figures.", at_least=1)
+    changes: ChangesSource | None = key("Areas that changed between periods.", None)
     indicators: tuple[IndicatorChoice, ...] = key("Indicators.", at_least=1)
     features: FeaturesSource | None = key("Features of the areas.", None)
     peers: PeerRules | None = key("Areas that are alike.", None)
@@ -89,7 +91,7 @@ class Study:
 
 
 _Check = Callable[[SimpleNamespace, Problems], None]
-_Source = TypeVar("_Source", AreasSource, TableSource, FeaturesSource, Truth)
+_Source = TypeVar("_Source", AreasSource, TableSource, FeaturesSource, ChangesSource, Truth)
 
 
 def load_study(path: str | Path) -> Study:
@@ -163,6 +165,11 @@ def _check_truth_path(draft: SimpleNamespace, problems: Problems) -> None:
 def _check_features_path(draft: SimpleNamespace, problems: Problems) -> None:
     if draft.features:
         draft.features = _located(draft.features, "features", draft, problems, TABLE_SUFFIXES)
+
+
+def _check_changes_path(draft: SimpleNamespace, problems: Problems) -> None:
+    if draft.changes:
+        draft.changes = _located(draft.changes, "changes", draft, problems, TABLE_SUFFIXES)
 
 
 def _check_table_paths(draft: SimpleNamespace, problems: Problems) -> None:
@@ -385,6 +392,7 @@ _CHECKS: tuple[tuple[tuple[str, ...], _Check], ...] = (
     (("study", "areas"), _check_areas_path),
     (("study", "tables"), _check_table_paths),
     (("study", "features"), _check_features_path),
+    (("study", "changes"), _check_changes_path),
     (("study", "truth"), _check_truth_path),
     (("areas",), _check_parents),
     (("tables",), _check_unique_ids("tables")),

@@ -11,10 +11,13 @@ if TYPE_CHECKING:
 NAMES = (
     "bivariate_local_moran",
     "deviation",
+    "emerging",
     "getis_ord",
     "local_geary",
     "local_join_counts",
     "local_moran",
+    "spike",
+    "trend",
     "unusual_mix",
 )
 """Modules of this folder that hold a detector."""

@@ -55,6 +55,8 @@ class Inputs:
         Name of the peer set that the graph is of, or None.
     events
         Events behind counts of distinct units, as ``observed``; None where no indicator has them.
+    breaks
+        Where an area's series starts anew, shape (n, n_periods); None where none does.
     kept
         What detectors work out and the next one can use; lives as long as these inputs.
     """
@@ -70,6 +72,7 @@ class Inputs:
     features: pd.DataFrame | None = None
     peers: str | None = None
     events: np.ndarray | None = None
+    breaks: np.ndarray | None = None
     kept: dict[Any, Any] = field(default_factory=dict)
 
     def labels(self, level: str) -> np.ndarray:
@@ -190,6 +193,7 @@ def _prepare(panel: Panel, neighbors: Graph | None, areas: Areas | None) -> Inpu
         csr=None if neighbors is None else aligned(neighbors, pd.Index(codes, dtype=object)),
         areas=areas,
         events=None if panel.events is None else _spread(panel.events, places, np.nan),
+        breaks=None if panel.breaks is None else _spread(panel.breaks, places, False),
     )
 
 

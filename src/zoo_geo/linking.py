@@ -1,0 +1,414 @@
+"""Periods on one list of areas: codes that changed, boundaries that changed, figures carried over by weight.
+
+A panel of several years holds the codes of each year. `link_periods` gives one on the newest codes, in
+which a series goes on where the area is the same, and starts anew (`Panel.breaks`) where it is not.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+from scipy import sparse
+
+from zoo_geo.checks import check_columns, row_labels, text_codes
+from zoo_geo.errors import InputError, Problems, examples
+from zoo_geo.panel import Panel, in_order, period_text
+from zoo_geo.schema import STATUSES
+
+if TYPE_CHECKING:
+    from zoo_geo.areas import Areas
+
+UNCHANGED, RECODED, CHANGED = 1, 2, 3
+"""Codes of CBS: link; look up the old code, then link; figures before are not comparable."""
+_OK, _MISSING = STATUSES.index("ok"), STATUSES.index("missing")
+_CODES = ("period", "area", "change", "previous")
+_WEIGHTS = ("period", "old", "new", "weight")
+_ROUNDED = 1e-3
+"""Weights of an old code may add up to this much more than one: tables are rounded."""
+
+
+def link_periods(
+    panel: Panel,
+    changes: pd.DataFrame,
+    *,
+    areas: Areas | Iterable[str] | None = None,
+    columns: Mapping[str, str] | None = None,
+) -> Panel:
+    """Put all periods of a panel on the newest codes, and mark where series are broken.
+
+    Parameters
+    ----------
+    panel
+        Figures of several periods, each on the codes of its time.
+    changes
+        Either the code changes, as in the tables of CBS: columns ``period``, ``area`` (a code of that
+        period), ``change`` against the period before (1 unchanged, 2 recoded: same area under another code,
+        3 boundary changed) and ``previous`` (the old code, for 2). Areas that are not listed are unchanged.
+        Or weights: columns ``period`` (from when the new codes hold), ``old``, ``new`` and ``weight``
+        (share of the old area's figures that goes to the new one). Codes that are not listed as old keep
+        their figures.
+    areas
+        The newest codes, or the map that has them; other codes are left out and told. All codes that nothing
+        replaced when not given.
+    columns
+        Names that the table uses: ``{"area": "buurtcode", "change":
+        "indelingswijziging_wijken_en_buurten"}``.
+
+    Returns
+    -------
+    Panel
+        With `Panel.breaks`, and a notice of what was linked, broken and carried over. Counts and exposures
+        are carried over by weight, counts rounded to whole ones; values (gaussian) are averaged, weighted
+        by weight and exposure. A period in which part of an area is unknown is so for the whole.
+
+    Raises
+    ------
+    InputError
+        One line per problem, all together.
+
+    Examples
+    --------
+    >>> table = pd.DataFrame({"code": ["BU1", "BU2"], "year": [2022, 2023], "n": [3, 4], "people": 100})
+    >>> panel = Panel.from_frame(table, area="code", period="year", observed="n", exposure="people")
+    >>> changes = pd.DataFrame({"period": [2023], "area": ["BU2"], "change": [2], "previous": ["BU1"]})
+    >>> link_periods(panel, changes)
+    <Panel: 1 areas x 1 indicators x 2 periods>
+    """
+    given = dict(columns or {})
+    unknown = [name for name in given if name not in {*_CODES, *_WEIGHTS}]
+    if unknown:
+        listed = ", ".join(dict.fromkeys((*_CODES, *_WEIGHTS)))
+        raise InputError(f"columns needs to name {listed}; got others ({examples(unknown, len(given))}).")
+    names = {name: given.get(name, name) for name in (*_CODES, *_WEIGHTS)}
+    wanted = None if areas is None else _codes_of(areas)
+    by_weight = names["weight"] in changes and names["change"] not in changes
+    if by_weight:
+        return _restricted(_weighted(panel, _read_weights(changes, names, panel)), wanted)
+    return _recoded(panel, _read_codes(changes, names, panel), wanted)
+
+
+def _codes_of(areas: Areas | Iterable[str]) -> pd.Index:
+    """Newest codes as text."""
+    listed: Any = getattr(areas, "codes", areas)
+    return pd.Index(list(listed)).astype(object)
+
+
+@dataclass(frozen=True, eq=False)
+class _Codes:
+    """Code changes in order of time: number of the time, first period of the panel that each holds in."""
+
+    step: np.ndarray
+    first: np.ndarray
+    area: np.ndarray
+    change: np.ndarray
+    previous: np.ndarray
+
+
+@dataclass(frozen=True, eq=False)
+class _Weights:
+    """Weights in order of time: number of the time, first period of the panel that new codes hold in."""
+
+    step: np.ndarray
+    first: np.ndarray
+    old: np.ndarray
+    new: np.ndarray
+    weight: np.ndarray
+
+
+def _read_codes(changes: pd.DataFrame, names: dict[str, str], panel: Panel) -> _Codes:
+    """Check a table of code changes."""
+    problems = Problems()
+    if not check_columns([names[name] for name in _CODES[:3]], changes.columns, problems):
+        problems.raise_if_any()
+    area = text_codes(changes[names["area"]], f"areas (column {names['area']!r})", problems).to_numpy()
+    change = pd.to_numeric(changes[names["change"]], errors="coerce").to_numpy(float, na_value=np.nan)
+    _note(~np.isin(change, (1, 2, 3)), f"column {names['change']!r} needs to be 1, 2 or 3", area, problems)
+    previous = np.full(area.size, "", dtype=object)
+    if names["previous"] in changes:
+        text = changes[names["previous"]]
+        previous = text.where(text.notna(), "").astype(str).str.strip().replace(".", "").to_numpy(object)
+    lost = (change == RECODED) & (previous == "")
+    _note(
+        lost,
+        f"column {names['previous']!r} needs to hold the old code of what was recoded (2)",
+        area,
+        problems,
+    )
+    when = period_text(changes[names["period"]], pd.Series(area), problems).to_numpy()
+    keys = pd.DataFrame({"when": when, "area": area, "previous": previous})
+    _note(
+        keys.duplicated(["when", "area"]).to_numpy(),
+        "rows need to be one per area and period",
+        area,
+        problems,
+    )
+    again = keys[(change == RECODED) & ~lost].duplicated(["when", "previous"])
+    need = (
+        f"column {names['previous']!r} needs to hold an old code once a period, as a split is a change of 3"
+    )
+    _note(again.reindex(keys.index, fill_value=False).to_numpy(), need, area, problems)
+    problems.raise_if_any()
+    order, step, at = _first_periods(when, panel)
+    real = change[order] != UNCHANGED
+    order, step, at = order[real], step[real], at[real]
+    return _Codes(step, at, area[order], change[order].astype(int), previous[order])
+
+
+def _read_weights(changes: pd.DataFrame, names: dict[str, str], panel: Panel) -> _Weights:
+    """Check a table of weights."""
+    problems = Problems()
+    if not check_columns([names[name] for name in _WEIGHTS], changes.columns, problems):
+        problems.raise_if_any()
+    old, new = (
+        text_codes(changes[names[name]], f"codes (column {names[name]!r})", problems).to_numpy()
+        for name in ("old", "new")
+    )
+    weight = pd.to_numeric(changes[names["weight"]], errors="coerce").to_numpy(float, na_value=np.nan)
+    _note(
+        ~((weight >= 0) & (weight <= 1 + _ROUNDED)),
+        f"column {names['weight']!r} needs to be between 0 and 1",
+        old,
+        problems,
+    )
+    when = period_text(changes[names["period"]], pd.Series(old), problems).to_numpy()
+    keys = pd.DataFrame({"when": when, "old": old, "new": new, "weight": weight})
+    again = keys.duplicated(["when", "old", "new"]).to_numpy()
+    _note(again, "rows need to be one per period, old and new code", old, problems)
+    sums = keys.groupby(["when", "old"])["weight"].transform("sum").to_numpy()
+    heavy = (sums > 1 + _ROUNDED) & ~keys.duplicated(["when", "old"]).to_numpy()
+    _note(heavy, "weights of an old code need to add up to 1 at most", old, problems)
+    problems.raise_if_any()
+    order, step, at = _first_periods(when, panel)
+    return _Weights(step, at, old[order], new[order], weight[order])
+
+
+def _note(wrong: np.ndarray, need: str, codes: np.ndarray, problems: Problems) -> None:
+    """Note rows that are wrong."""
+    rows = np.flatnonzero(wrong)
+    if rows.size:
+        problems.add(f"{need}; got others ({examples(row_labels(rows, codes), codes.size)}).")
+
+
+def _first_periods(when: np.ndarray, panel: Panel) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Put changes within the panel in order of time: rows, number of the time, first period of each."""
+    known = list(panel.periods)
+    every = in_order({*known, *when})
+    rank = {period: place for place, period in enumerate(every)}
+    of_panel = np.array([rank[period] for period in known])
+    place = np.array([rank[period] for period in when], dtype=int)
+    order = np.argsort(place, kind="stable")
+    at = np.searchsorted(of_panel, place[order])
+    inside = (at > 0) & (at < len(known))
+    return order[inside], place[order][inside], at[inside]
+
+
+def _recoded(panel: Panel, codes: _Codes, wanted: pd.Index | None) -> Panel:
+    """Follow every newest code back through the periods."""
+    newest = _newest(panel, codes) if wanted is None else wanted
+    count = len(panel.periods)
+    lineage = np.empty((len(newest), count), dtype=object)
+    breaks = np.zeros((len(newest), count), bool)
+    rows = _rows_by_period(codes)
+    here = newest.to_numpy(object).copy()
+    for t in range(count - 1, -1, -1):
+        lineage[:, t] = here
+        for change, previous in rows.get(t, ()):
+            code = pd.Series(here, dtype=object)
+            kind = code.map(change)
+            breaks[:, t] |= (kind == CHANGED).to_numpy()
+            gone = (code.isin(set(previous.values())) & (kind != RECODED)).to_numpy()
+            here = np.where(kind == RECODED, code.map(previous), here)
+            here[gone] = None  # another area had this code before
+    figures = _taken(panel, newest, lineage)
+    used = np.zeros((len(panel.areas), count), bool)
+    at = panel.areas.get_indexer(pd.Index(lineage.ravel())).reshape(lineage.shape)
+    for t in range(count):
+        used[at[at[:, t] >= 0, t], t] = True
+    moved = int(((lineage != lineage[:, [-1]]) & (at >= 0)).any(axis=1).sum())
+    notices = [*panel.notices, *_recode_notices(panel, used, moved, breaks)]
+    before = False if figures.breaks is None else figures.breaks
+    return replace(figures, notices=tuple(notices), breaks=breaks | before)
+
+
+def _rows_by_period(codes: _Codes) -> dict[int, list[tuple[dict[str, int], dict[str, str]]]]:
+    """Changes by the period that they hold from, the latest first: kind and old code of each code."""
+    found: dict[int, list[tuple[dict[str, int], dict[str, str]]]] = {}
+    for step in np.unique(codes.step)[::-1]:
+        here = codes.step == step
+        kept = here & (codes.change == RECODED)
+        kinds = dict(zip(codes.area[here], codes.change[here].tolist(), strict=True))
+        previous = dict(zip(codes.area[kept], codes.previous[kept], strict=True))
+        found.setdefault(int(codes.first[here][0]), []).append((kinds, previous))
+    return found
+
+
+def _newest(panel: Panel, codes: _Codes) -> pd.Index:
+    """Codes of the panel that no later code replaced, in its order."""
+    kept = codes.change == RECODED
+    replaced = dict(zip(codes.previous[kept], codes.first[kept].tolist(), strict=True))
+    listed = dict(zip(codes.area, codes.first.tolist(), strict=True))
+    seen = (panel.status != _MISSING).any(axis=1)
+    alive = [
+        code not in replaced
+        or listed.get(code, -1) >= replaced[code]
+        or bool(seen[row, replaced[code] :].any())
+        for row, code in enumerate(panel.areas)
+    ]
+    return panel.areas[np.array(alive, bool)]
+
+
+def _taken(panel: Panel, newest: pd.Index, lineage: np.ndarray) -> Panel:
+    """Figures of each newest code, from the code that it had in each period."""
+    at = panel.areas.get_indexer(pd.Index(lineage.ravel())).reshape(lineage.shape)
+    columns = np.arange(lineage.shape[1])
+
+    def cube(array: np.ndarray, blank: float) -> np.ndarray:
+        found = np.moveaxis(array, 1, 2)[np.maximum(at, 0), columns]
+        found = np.where((at >= 0)[:, :, None], found, blank)
+        return np.ascontiguousarray(np.moveaxis(found, 2, 1)).astype(array.dtype)
+
+    breaks = None
+    if panel.breaks is not None:
+        breaks = (at >= 0) & panel.breaks[np.maximum(at, 0), columns]
+    return replace(
+        panel,
+        areas=newest,
+        observed=cube(panel.observed, np.nan),
+        exposure=cube(panel.exposure, np.nan),
+        status=cube(panel.status, _MISSING),
+        events=None if panel.events is None else cube(panel.events, np.nan),
+        breaks=breaks,
+    )
+
+
+def _recode_notices(panel: Panel, used: np.ndarray, moved: int, breaks: np.ndarray) -> list[str]:
+    """Say what was linked, what is broken, and what found no place."""
+    said = []
+    if moved:
+        said.append(f"{moved:,} of {len(breaks):,} areas had another code before; their series were linked.")
+    for t, period in enumerate(panel.periods):
+        if count := int(breaks[:, t].sum()):
+            said.append(
+                f"From {period} on the boundary of {count:,} of {len(breaks):,} areas is another one: their "
+                "series start anew there."
+            )
+    return said + _left_out(panel, used)
+
+
+def _left_out(panel: Panel, used: np.ndarray) -> list[str]:
+    """Say which codes have figures that no newest area goes on with."""
+    lost = ((panel.status == _OK).any(axis=1) & ~used).any(axis=1)
+    if not lost.any():
+        return []
+    which = examples(panel.areas[lost], len(panel.areas))
+    return [f"Figures of codes that no newest area goes on with were left out ({which})."]
+
+
+def _restricted(panel: Panel, wanted: pd.Index | None) -> Panel:
+    """Keep the newest codes only."""
+    if wanted is None:
+        return panel
+    lineage = np.repeat(wanted.to_numpy(object)[:, None], len(panel.periods), axis=1)
+    used = np.repeat(panel.areas.isin(wanted)[:, None], len(panel.periods), axis=1)
+    return replace(_taken(panel, wanted, lineage), notices=(*panel.notices, *_left_out(panel, used)))
+
+
+def _weighted(panel: Panel, weights: _Weights) -> Panel:
+    """Carry the figures of earlier periods over to the codes that hold later, one change after the other."""
+    carried, notices = 0, []
+    for number in np.unique(weights.step):
+        here = weights.step == number
+        t = int(weights.first[here][0])
+        step = pd.DataFrame(
+            {"old": weights.old[here], "new": weights.new[here], "weight": weights.weight[here]}
+        )
+        panel = _carried(panel, step[step["weight"] > 0], t)
+        carried += step["new"].nunique()
+        sums = step.groupby("old")["weight"].sum()
+        part = sums[sums < 1 - _ROUNDED]
+        if len(part):
+            notices.append(
+                f"Before {panel.periods[t]}, weights of old codes that add up to less than 1 leave the "
+                f"rest of their figures out ({examples(part.index, len(sums))})."
+            )
+    if carried:
+        notices.append(
+            f"Earlier figures of {carried:,} areas were carried over by weight: they are estimates, "
+            "counts rounded."
+        )
+    return replace(panel, notices=(*panel.notices, *notices))
+
+
+def _carried(panel: Panel, step: pd.DataFrame, t: int) -> Panel:
+    """Carry all periods before one over to new codes."""
+    old_codes = panel.areas
+    is_old, is_new = old_codes.isin(step["old"]), old_codes.isin(step["new"])
+    later, earlier = (
+        (panel.status[:, :, part] != _MISSING).any((1, 2)) for part in (slice(t, None), slice(t))
+    )
+    gone = is_old & ~is_new & ~later
+    new_codes = old_codes[~gone].append(
+        pd.Index([code for code in dict.fromkeys(step["new"]) if code not in old_codes], dtype=object)
+    )
+    old_at = old_codes.get_indexer(pd.Index(step["old"]))
+    known = old_at >= 0
+    stays = np.flatnonzero(~is_old & (earlier | ~is_new))
+    to = np.concatenate(
+        [new_codes.get_indexer(pd.Index(step["new"]))[known], new_codes.get_indexer(old_codes[stays])]
+    )
+    of = np.concatenate([old_at[known], stays])
+    share = np.concatenate([step["weight"].to_numpy(float)[known], np.ones(stays.size)])
+    matrix = sparse.csr_array((share, (to, of)), (len(new_codes), len(old_codes)))
+    lineage = np.repeat(new_codes.to_numpy(object)[:, None], len(panel.periods), axis=1)
+    changed = _taken(panel, new_codes, lineage)
+    touched = np.union1d(
+        new_codes.get_indexer(pd.Index(step["new"])), new_codes.get_indexer(old_codes[is_old & ~gone])
+    )
+    rows = np.ix_(touched, np.arange(len(panel.indicators)), np.arange(t))
+    cubes = {name: getattr(changed, name).copy() for name in ("observed", "exposure", "status")}
+    for name, cube in _sums(panel, matrix[touched], t).items():
+        cubes[name][rows] = cube
+    events = None if changed.events is None else changed.events.copy()
+    if events is not None and panel.events is not None:
+        events[rows] = np.round(_times(matrix[touched], panel.events[:, :, :t]))
+    return replace(changed, areas=new_codes, events=events, **cubes)
+
+
+def _times(matrix: sparse.csr_array, cube: np.ndarray) -> np.ndarray:
+    """Weighted sums over the first axis; NaN where a part of weight is NaN."""
+    flat = cube.reshape(cube.shape[0], -1)
+    total = matrix @ np.nan_to_num(flat)
+    unknown = matrix @ np.isnan(flat).astype(float)
+    return np.where(unknown > 0, np.nan, total).reshape(total.shape[0], *cube.shape[1:])
+
+
+def _sums(panel: Panel, matrix: sparse.csr_array, t: int) -> dict[str, np.ndarray]:
+    """Figures of the periods before one on new codes, the worst status of the parts for the whole."""
+    observed, exposure, status = (
+        getattr(panel, name)[:, :, :t] for name in ("observed", "exposure", "status")
+    )
+    is_value, is_share = (
+        np.array([each.family == name for each in panel.indicators])[None, :, None]
+        for name in ("gaussian", "binomial")
+    )
+    fine = status == _OK
+    parts = _times(matrix, np.where(fine, np.where(is_value, observed * exposure, observed), 0.0))
+    size = _times(matrix, np.where(fine, exposure, 0.0))
+    size = np.where(is_share, np.round(size), size)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        figures = np.where(is_value, parts / size, np.round(parts))
+    found = np.full(figures.shape, _OK, status.dtype)
+    for worst in range(len(STATUSES) - 1, 0, -1):
+        some = _times(matrix, (status == worst).astype(float)) > 0
+        found = np.where(some, worst, found).astype(status.dtype)
+    none = np.asarray(matrix.sum(axis=1)).ravel() <= 0
+    found[none] = _MISSING
+    known = found == _OK
+    return {
+        "observed": np.where(known, figures, np.nan), "exposure": np.where(known, size, np.nan),
+        "status": found,
+    }  # fmt: skip

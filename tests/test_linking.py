@@ -1,0 +1,311 @@
+"""Periods on the newest codes: recoded, broken and carried-over series."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import zoo_geo as zg
+from zoo_geo.cli import main
+from zoo_geo.errors import InputError
+
+
+def panel_of(rows, family="poisson", **options):
+    """Panel of (code, year, observed, exposure)."""
+    table = pd.DataFrame(rows, columns=["code", "year", "n", "people"])
+    return zg.Panel.from_frame(
+        table, area="code", period="year", observed={"y": "n"}, exposure="people", family=family, **options
+    )
+
+
+def changes_of(*rows):
+    return pd.DataFrame(rows, columns=["period", "area", "change", "previous"])
+
+
+def weights_of(*rows):
+    return pd.DataFrame(rows, columns=["period", "old", "new", "weight"])
+
+
+def figures(panel, area, name="observed"):
+    return getattr(panel, name)[panel.areas.get_loc(area), 0].tolist()
+
+
+def breaks(panel, area):
+    return panel.breaks[panel.areas.get_loc(area)].tolist()
+
+
+YEARS = (2021, 2022, 2023)
+
+
+# --- code changes -----------------------------------------------------------------------------------
+
+
+def test_unchanged_recoded_and_broken():
+    rows = [("BU1", year, 10 + year - 2021, 100) for year in YEARS]
+    rows += [("BU2", 2021, 20, 200), ("BU9", 2022, 21, 210), ("BU9", 2023, 22, 220)]
+    rows += [("BU3", year, 30, 300) for year in YEARS]
+    changes = changes_of((2022, "BU1", 1, None), (2022, "BU9", 2, "BU2"), (2023, "BU3", 3, "."))
+    linked = zg.link_periods(panel_of(rows), changes)
+    assert list(linked.areas) == ["BU1", "BU9", "BU3"]
+    assert figures(linked, "BU9") == [20, 21, 22]
+    assert figures(linked, "BU9", "exposure") == [200, 210, 220]
+    assert linked.status.max() == 0
+    assert breaks(linked, "BU3") == [False, False, True]
+    assert not linked.breaks[:2].any()
+    assert "1 of 3 areas had another code before; their series were linked." in linked.notices
+    assert any("From 2023 on the boundary of 1 of 3 areas" in notice for notice in linked.notices)
+
+
+def test_codes_change_more_than_once_and_between_periods_that_the_panel_has():
+    rows = [("A", 2020, 1, 10), ("D", 2024, 4, 40), ("E", 2020, 5, 50), ("E", 2024, 6, 60)]
+    changes = changes_of(
+        (2024, "D", 2, "C"), (2021, "B", 2, "A"), (2022, "C", 2, "B"), (2023, "E", 3, ""), (2019, "A", 3, "")
+    )
+    linked = zg.link_periods(panel_of(rows), changes)
+    assert figures(linked, "D") == [1, 4]
+    assert breaks(linked, "E") == [False, True]
+    assert breaks(linked, "D") == [False, False]  # a change before the first period breaks nothing
+
+
+def test_codes_that_swap_or_are_used_again_never_lend_a_figure_twice():
+    rows = [("A", 2021, 1, 10), ("B", 2021, 2, 20), ("A", 2022, 3, 30), ("B", 2022, 4, 40)]
+    swapped = zg.link_periods(panel_of(rows), changes_of((2022, "A", 2, "B"), (2022, "B", 2, "A")))
+    assert figures(swapped, "A") == [2, 3]
+    assert figures(swapped, "B") == [1, 4]
+    reused = zg.link_periods(panel_of(rows), changes_of((2022, "B", 2, "A")))  # A is another area now
+    assert figures(reused, "B") == [1, 4]
+    np.testing.assert_equal(figures(reused, "A"), [np.nan, 3])
+    assert any("left out (1 of 2; first: B)" in notice for notice in reused.notices)
+
+
+def test_a_code_that_nothing_goes_on_with_is_left_out_and_said():
+    rows = [("A", 2021, 1, 10), ("A", 2022, 2, 20), ("X", 2021, 9, 90)]
+    linked = zg.link_periods(panel_of(rows), changes_of((2022, "A", 3, "")), areas=["A"])
+    assert list(linked.areas) == ["A"]
+    assert any("left out (1 of 2; first: X)" in notice for notice in linked.notices)
+
+
+def test_statuses_and_names_of_columns_go_along():
+    rows = [("A", 2021, -99997, 10), ("B", 2022, 2, 20)]
+    table = pd.DataFrame({"jaar": [2022], "buurtcode": ["B"], "indelingswijziging": ["2"], "oud": ["A"]})
+    columns = {"period": "jaar", "area": "buurtcode", "change": "indelingswijziging", "previous": "oud"}
+    linked = zg.link_periods(panel_of(rows), table, columns=columns)
+    assert linked.status[0, 0].tolist() == [
+        zg.Panel.frame.fget(panel_of(rows))["status"].eq("secret").any() * 2,
+        0,
+    ]
+
+
+def test_input_is_not_modified():
+    panel, changes = panel_of([("A", 2021, 1, 10), ("B", 2022, 2, 20)]), changes_of((2022, "B", 2, "A"))
+    before, observed = changes.copy(), panel.observed.copy()
+    zg.link_periods(panel, changes)
+    pd.testing.assert_frame_equal(changes, before)
+    np.testing.assert_array_equal(panel.observed, observed)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        (changes_of((2022, "A", 4, "")), r"needs to be 1, 2 or 3; got others \(1 of 1; first: data row 1"),
+        (changes_of((2022, "A", ".", "")), "column 'change' needs to be 1, 2 or 3"),
+        (changes_of((2022, "A", 2, None)), "column 'previous' needs to hold the old code"),
+        (changes_of((2022, "A", 1, ""), (2022, "A", 3, "")), "rows need to be one per area and period"),
+        (changes_of((2022, "A", 2, "X"), (2022, "B", 2, "X")), r"once a period.*1 of 2; first: data row 2"),
+        (changes_of((None, "A", 1, "")), "periods .column 'period'. need to be given"),
+        (changes_of((2022, 14, 1, "")), "need to be text"),
+        (changes_of((2022, "A", 1, "")).drop(columns="change"), "column 'change' needs to be in the table"),
+        (weights_of((2022, "A", "B", 1.5)), "column 'weight' needs to be between 0 and 1"),
+        (weights_of((2022, "A", "B", 0.7), (2022, "A", "C", 0.7)), "weights of an old code need to add"),
+        (weights_of((2022, "A", "B", 0.1), (2022, "A", "B", 0.1)), "rows need to be one per period, old and"),
+        (weights_of((2022, "A", None, 0.1)), "codes .column 'new'. need to be given"),
+    ],
+)  # fmt: skip
+def test_what_is_wrong_is_said_with_column_and_rows(changes, message):
+    with pytest.raises(InputError, match=message):
+        zg.link_periods(panel_of([("A", 2021, 1, 10), ("A", 2022, 1, 10)]), changes)
+
+
+def test_all_problems_are_said_at_once_and_names_are_checked():
+    with pytest.raises(InputError) as caught:
+        zg.link_periods(panel_of([("A", 2021, 1, 10)]), changes_of((2022, "A", 7, ""), (2022, "B", 2, "")))
+    assert len(caught.value.problems) == 2
+    with pytest.raises(InputError, match="columns needs to name"):
+        zg.link_periods(panel_of([("A", 2021, 1, 10)]), changes_of(), columns={"code": "x"})
+
+
+def test_breaks_of_a_panel_have_its_shape():
+    panel = panel_of([("A", 2021, 1, 10)])
+    with pytest.raises(InputError, match="breaks need to be true or false of shape"):
+        zg.Panel(panel.areas, panel.indicators, panel.periods, panel.observed, panel.exposure, panel.status,
+                 breaks=np.zeros((1, 2), bool))  # fmt: skip
+
+
+# --- weights ----------------------------------------------------------------------------------------
+
+
+def test_counts_and_exposures_are_carried_over_by_weight():
+    rows = [("A", 2021, 100, 1000), ("B", 2021, 10, 50), ("C", 2021, 7, 70)]
+    rows += [("A1", 2022, 60, 610), ("A2", 2022, 40, 380), ("B", 2022, 12, 60), ("C", 2022, 8, 80)]
+    weights = weights_of(
+        (2022, "A", "A1", 0.604), (2022, "A", "A2", 0.396), (2022, "B", "A2", 0.2), (2022, "B", "B", 0.8)
+    )
+    linked = zg.link_periods(panel_of(rows), weights)
+    assert sorted(linked.areas) == ["A1", "A2", "B", "C"]
+    assert figures(linked, "A1") == [60, 60]
+    assert figures(linked, "A2") == [42, 40]  # 39.6 + 2 = 41.6
+    assert figures(linked, "B") == [8, 12]
+    assert figures(linked, "C") == [7, 8]
+    assert figures(linked, "A2", "exposure") == pytest.approx([406, 380])
+    assert linked.breaks is None
+    assert any("carried over by weight: they are estimates" in notice for notice in linked.notices)
+
+
+def test_one_change_after_the_other():
+    rows = [("A", 2020, 8, 80), ("B", 2021, 9, 90), ("C", 2022, 6, 60), ("D", 2022, 3, 30)]
+    weights = weights_of((2022, "B", "C", 0.75), (2022, "B", "D", 0.25), (2021, "A", "B", 1.0))
+    linked = zg.link_periods(panel_of(rows), weights)
+    assert figures(linked, "C") == [6, 7, 6]
+    assert figures(linked, "D") == [2, 2, 3]
+
+
+def test_values_are_averaged_and_shares_stay_within_their_exposure():
+    rows = [("A", 2021, 10.0, 30), ("B", 2021, 20.0, 10), ("C", 2022, 12.0, 40)]
+    both = weights_of((2022, "A", "C", 1.0), (2022, "B", "C", 1.0))
+    values = zg.link_periods(panel_of(rows, "gaussian"), both)
+    assert figures(values, "C") == [12.5, 12.0]
+    assert figures(values, "C", "exposure") == [40, 40]
+    rows = [("A", 2021, 9, 9), ("C", 2022, 5, 10), ("D", 2022, 1, 2)]
+    shares = zg.link_periods(
+        panel_of(rows, "binomial"), weights_of((2022, "A", "C", 0.83), (2022, "A", "D", 0.17))
+    )
+    for area in "CD":
+        assert figures(shares, area) <= figures(shares, area, "exposure")
+        assert all(value == round(value) for value in figures(shares, area, "exposure"))
+
+
+def test_a_part_that_is_secret_or_missing_makes_the_whole_so():
+    rows = [("A", 2021, -99997, 30), ("B", 2021, 20, 10), ("C", 2022, 12, 40)]
+    linked = zg.link_periods(panel_of(rows), weights_of((2022, "A", "C", 1.0), (2022, "B", "C", 1.0)))
+    assert linked.frame.set_index("period").loc["2021", "status"] == "secret"
+    np.testing.assert_equal(figures(linked, "C"), [np.nan, 12])
+
+
+def test_what_weights_leave_out_is_said():
+    rows = [("A", 2021, 10, 30), ("C", 2022, 12, 40)]
+    linked = zg.link_periods(panel_of(rows), weights_of((2022, "A", "C", 0.5)))
+    assert any("add up to less than 1" in notice and "first: A" in notice for notice in linked.notices)
+    assert figures(linked, "C") == [5, 12]
+
+
+# --- in a study -------------------------------------------------------------------------------------
+
+STUDY = """
+[study]
+id = "linked"
+language = "en"
+
+[areas]
+path = "areas.gpkg"
+id = "code"
+
+[[tables]]
+id = "people"
+path = "people.csv"
+area = "code"
+period = "year"
+
+[changes]
+path = "changes.csv"
+period = "jaar"
+
+[[indicators]]
+id = "thefts"
+observed = "thefts"
+exposure = "residents"
+
+[[detectors]]
+type = "spike"
+
+[[detectors]]
+type = "trend"
+
+[[detectors]]
+type = "emerging"
+permutations = 199
+
+[outputs]
+formats = ["csv"]
+"""
+SIDE = 10
+
+
+def write_study(folder, changes=None):
+    import geopandas as gpd
+    from shapely import box
+
+    codes = [f"BU{n:04d}" for n in range(SIDE * SIDE)]
+    rows, columns = np.divmod(np.arange(SIDE * SIDE), SIDE)
+    shapes = [box(c, r, c + 1, r + 1) for r, c in zip(rows, columns, strict=True)]
+    gpd.GeoDataFrame({"code": codes}, geometry=shapes, crs=28992).to_file(folder / "areas.gpkg")
+    draws = np.random.default_rng(1)
+    tables = []
+    for year in range(2018, 2024):
+        thefts = draws.poisson(40, SIDE * SIDE)
+        if year == 2022:
+            thefts[55] = 400
+        if year >= 2021:
+            thefts[33] *= 5
+        table = pd.DataFrame({"code": codes, "year": year, "thefts": thefts, "residents": 1000})
+        if year < 2020:
+            table["code"] = table["code"].replace({"BU0007": "BU9907"})
+        tables.append(table)
+    pd.concat(tables).to_csv(folder / "people.csv", index=False)
+    if changes is None:
+        changes = pd.DataFrame(
+            {"jaar": [2020, 2021], "area": ["BU0007", "BU0033"], "change": [2, 3], "previous": ["BU9907", ""]}
+        )
+    changes.to_csv(folder / "changes.csv", index=False)
+    (folder / "study.toml").write_text(STUDY, encoding="utf-8")
+    return folder / "study.toml"
+
+
+def test_a_study_links_its_periods_and_flags_change_over_time(tmp_path):
+    result = zg.run(write_study(tmp_path), tmp_path / "out")
+    assert result.panel.observed.shape == (SIDE * SIDE, 1, 6)
+    assert not np.isnan(result.panel.observed[list(result.panel.areas).index("BU0007")]).any()
+    frame = result.flags.frame
+    spikes = frame[frame["detector"] == "spike"]
+    assert ("BU0055", "2022") in set(zip(spikes["area"], spikes["period"], strict=True))
+    assert "BU0033" not in set(spikes["area"])  # its boundary changed when the counts did
+    told = spikes[spikes["area"] == "BU0055"].iloc[0]["sentence"]
+    assert "its own 5 other periods" in told or "its own 4 other periods" in told
+    report = (tmp_path / "out" / "report_internal.md").read_text(encoding="utf-8")
+    assert "the boundary of 1 of 100 areas changed (2021)" in report
+    assert "1 of 100 areas had another code before" in report
+    assert (tmp_path / "out" / "map_internal.html").exists()
+    written = pd.read_csv(tmp_path / "out" / "flags_internal.csv")
+    assert {"n_periods", "history_value", "surroundings_change"} <= set(written)
+
+
+def test_a_study_with_a_wrong_table_of_changes_says_where_and_ends_with_2(tmp_path, capsys):
+    wrong = pd.DataFrame(
+        {"jaar": [2020, 2021], "area": ["BU0007", "BU0033"], "change": [2, 8], "previous": ["", ""]}
+    )
+    assert main(["check", str(write_study(tmp_path, wrong))]) == 2
+    told = capsys.readouterr().err
+    assert (
+        "changes.csv: column 'change' needs to be 1, 2 or 3; got others (1 of 2; first: data row 2 (BU0033))"
+        in told
+    )
+    assert "changes.csv: column 'previous' needs to hold the old code" in told
+    (tmp_path / "changes.csv").unlink()
+    assert main(["check", str(tmp_path / "study.toml")]) == 2
+    assert "changes" in capsys.readouterr().err
+
+
+def test_old_codes_that_nothing_links_are_an_error(tmp_path, capsys):
+    none = pd.DataFrame({"jaar": [2021], "area": ["BU0033"], "change": [3], "previous": [""]})
+    assert main(["check", str(write_study(tmp_path, none))]) == 2
+    told = capsys.readouterr().err
+    assert "people.csv: column code needs to hold areas of the map" in told
+    assert "BU9907" in told
