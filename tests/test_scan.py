@@ -524,7 +524,7 @@ def test_notices_of_restless_rates_neighbours_and_values(planted):
     near = zg.build_weights(areas, "knn", k=5)
     around = zg.Deviation().detect(panel, near, areas=areas)
     told = zg.Scan(replicates=9).detect(panel, areas, expected=around).notices
-    assert any("hold the cluster itself" in notice for notice in told)
+    assert any("partly made of the cluster itself" in notice for notice in told)
     both = pd.DataFrame({"area": codes(150), "n": 5, "v": rng.normal(size=150), "size": size})
     mixed = zg.Panel.from_frame(
         both.assign(n=rng.poisson(5, 150)), area="area", observed=["n", "v"], exposure="size",
