@@ -22,6 +22,7 @@ from benchmarks import (
     million,
     mix,
     peers,
+    scan,
     time,
     whole,
 )
@@ -98,6 +99,13 @@ with a length of 25 km, standard deviation 15 %), and one area in 100 with a yea
 high. BH at 5 % within each year. The other years of such an area count neither as calm nor as false. The
 fair oracle knows what every year was due and how far rates stray. Real figures have real jumps: there a share
 above 1 at large counts is no error in itself.""",
+    ),
+    "scan": Section(
+        "Clusters: the scan",
+        scan.report,
+        """`Scan` on a simulated country. Columns of the last two tables are ways to scan: `plain` takes true
+rates to be the same everywhere, as Kulldorff's statistic does; the others take expected counts from
+`Deviation`, and its spread where not said otherwise (decision 0013).""",
     ),
 }
 

@@ -50,6 +50,7 @@ STOREYS = [
         "blocks",
         "limits",
         "combinations",
+        "scanning",
     },
     {"detectors"},
     {"co_occurrences", "significance", "flags", "priorities", "structure"},

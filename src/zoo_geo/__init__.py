@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from zoo_geo.detectors.local_geary import LocalGeary as LocalGeary
     from zoo_geo.detectors.local_join_counts import LocalJoinCounts as LocalJoinCounts
     from zoo_geo.detectors.local_moran import LocalMoran as LocalMoran
+    from zoo_geo.detectors.scan import Scan as Scan
     from zoo_geo.detectors.spike import Spike as Spike
     from zoo_geo.detectors.trend import Trend as Trend
     from zoo_geo.detectors.unusual_mix import UnusualMix as UnusualMix
@@ -56,6 +57,7 @@ _HOME = {
     "detectors.local_geary": ("LocalGeary",),
     "detectors.local_join_counts": ("LocalJoinCounts",),
     "detectors.local_moran": ("LocalMoran",),
+    "detectors.scan": ("Scan",),
     "detectors.spike": ("Spike",),
     "detectors.trend": ("Trend",),
     "detectors.unusual_mix": ("UnusualMix",),

@@ -341,6 +341,15 @@ def _check_combined(draft: SimpleNamespace, problems: Problems) -> None:
         problems.add(f"combine needs to have each theme once; got repeated ones ({first}).")
 
 
+def _check_expected(draft: SimpleNamespace, problems: Problems) -> None:
+    """Note expected counts of a detection that the study does not have."""
+    known = [name for name in _names(draft) if name.startswith("deviation:")]
+    for number, detector in enumerate(draft.detectors, 1):
+        if (name := getattr(detector, "expected", None)) is not None:
+            what = "the name of a deviation of the study, as deviation:national"
+            _check_known(name, known, f"detectors[{number}].expected", what, problems)
+
+
 def _check_context(draft: SimpleNamespace, problems: Problems) -> None:
     single = _names(draft)
     references = [[name.partition(":")[2] for name in each.detectors or single[:1]] for each in draft.combine]
@@ -406,6 +415,7 @@ _CHECKS: tuple[tuple[tuple[str, ...], _Check], ...] = (
     (("indicators", "detectors"), _check_families),
     (("indicators", "detectors", "combine"), _check_themes),
     (("detectors", "combine"), _check_combined),
+    (("detectors",), _check_expected),
     (("detectors", "flags", "combine"), _check_context),
     (("detectors",), _check_different_detectors),
 )

@@ -16,6 +16,7 @@ NAMES = (
     "local_geary",
     "local_join_counts",
     "local_moran",
+    "scan",
     "spike",
     "trend",
     "unusual_mix",
