@@ -45,6 +45,7 @@ STOREYS = [
         "covariates",
         "blocks",
         "limits",
+        "scanning",
     },
     {"detectors"},
     {"significance", "flags", "priorities", "structure"},

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from zoo_geo.detectors.local_geary import LocalGeary as LocalGeary
     from zoo_geo.detectors.local_join_counts import LocalJoinCounts as LocalJoinCounts
     from zoo_geo.detectors.local_moran import LocalMoran as LocalMoran
+    from zoo_geo.detectors.scan import Scan as Scan
     from zoo_geo.errors import DisclosureError as DisclosureError
     from zoo_geo.errors import InputError as InputError
     from zoo_geo.errors import ReviewError as ReviewError
@@ -48,6 +49,7 @@ _HOME = {
     "detectors.local_geary": ("LocalGeary",),
     "detectors.local_join_counts": ("LocalJoinCounts",),
     "detectors.local_moran": ("LocalMoran",),
+    "detectors.scan": ("Scan",),
     "errors": ("DisclosureError", "InputError", "ReviewError", "StudyError", "ZooGeoError"),
     "explain": ("sentence",),
     "flags": ("Flags", "flag"),

@@ -106,7 +106,8 @@ def flag(
     A cell is flagged when at least one detection that is no context supports it: its adjusted p is at
     most ``alpha`` and the effect and count are large enough. Evidence of a group (local Moran, G*)
     needs the effect of the group and of the area itself, whose 95 % interval has to leave 1 out: a calm
-    area beside a group is none of it.
+    area beside a group is none of it. A cluster of a scan is one finding: its p is that of the strongest
+    cluster anywhere on the map and not corrected again, and a member needs to lie on its side.
 
     Parameters
     ----------
@@ -181,7 +182,8 @@ class _Support:
 
 def _support(detection: Detection, rules: Rules) -> _Support:
     frame = detection.frame
-    q = _adjusted(frame, rules.method)
+    corrected = detection.controls == "family"
+    q = frame["p_value"].to_numpy().copy() if corrected else _adjusted(frame, rules.method)
     direction = frame["direction"].to_numpy()
     high, low = direction == "high", direction == "low"
     supports = significant(q, rules.alpha) & (high | low) & _large(detection, high, rules)
@@ -211,7 +213,7 @@ def _large(detection: Detection, high: np.ndarray, rules: Rules) -> np.ndarray:
             far = np.where(high, ratio >= rules.min_ratio, ratio <= 1.0 / rules.min_ratio)
             unknown = np.isnan(ratio) & (_uncounted(detection) | (rules.min_ratio == 1.0))
             enough &= far | unknown  # a scale without a zero has no ratio
-        if detection.effect != "ratio":
+        if detection.effect != "ratio" and detection.controls == "cell":
             low_end, high_end = frame["ratio_low"].to_numpy(), frame["ratio_high"].to_numpy()
             enough &= np.where(high, low_end > 1.0, high_end < 1.0) | np.isnan(low_end)
         if rules.min_excess > 0:
@@ -298,7 +300,9 @@ def _frame(
     listed = _listed(detections, supports, rows, frame["direction"].to_numpy())
     frame["evidence"], frame["n_evidence"], frame["contrary"] = listed
     frame["agrees"], frame["disagrees"] = _beside(detections, supports, rows, frame["direction"].to_numpy())
-    frame["method"] = rules.method
+    whole = [detection.name for detection in detections if detection.controls == "family"]
+    told = frame["detector"] + ":" + frame["reference"]
+    frame["method"] = np.where(told.isin(whole), "family", rules.method)
     keys = zip(frame["area"], frame["period"], frame["indicator"], strict=True)
     frame.insert(0, "flag_id", [flag_id(study, *key) for key in keys])
     frame["_strength"] = -frame["z"].abs()
@@ -309,7 +313,7 @@ _FLAG_COLUMNS = [
     *KEYS, "direction", "detector", "reference", "label", "observed", "exposure", "value", "reference_value",
     "expected", "ratio", "ratio_low", "ratio_high", "z", "p_value", "q_value",
     "group_observed", "group_expected", "group_ratio", "joins", "joins_expected", "other_value", "other_mean",
-    "row",
+    "cluster", "cluster_observed", "cluster_expected", "cluster_areas", "relative_risk", "row",
 ]  # fmt: skip
 
 
@@ -396,7 +400,8 @@ def _evidence(
 _EVIDENCE_COLUMNS = [
     *KEYS, "detector", "reference", "direction", "label", "status", "expected", "ratio", "ratio_low",
     "ratio_high", "reference_value", "group_observed", "group_expected", "group_ratio", "joins",
-    "joins_expected", "other_value", "other_mean", "ratio_before", "explained", "statistic", "z", "p_value",
+    "joins_expected", "other_value", "other_mean", "ratio_before", "explained", "cluster", "cluster_observed",
+    "cluster_expected", "cluster_areas", "relative_risk", "statistic", "z", "p_value",
 ]  # fmt: skip
 
 

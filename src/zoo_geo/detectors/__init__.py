@@ -15,6 +15,7 @@ NAMES = (
     "local_geary",
     "local_join_counts",
     "local_moran",
+    "scan",
 )
 """Modules of this folder that hold a detector."""
 

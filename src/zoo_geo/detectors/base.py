@@ -51,6 +51,9 @@ class Detection:
         Column that a flag's minimum effect is held against.
     clusters
         One row per cluster, for detectors that find groups.
+    controls
+        What p is corrected for: ``cell`` (nothing but itself) or ``family`` (every place where the detector
+        looked, so that nothing is corrected again).
     parameters
         Options, seed and library version.
     notices
@@ -66,6 +69,7 @@ class Detection:
     groups: tuple[str, ...] | None = None
     counts: bool = True
     clusters: pd.DataFrame | None = None
+    controls: Literal["cell", "family"] = "cell"
     parameters: Mapping[str, Any] = field(default_factory=dict)
     notices: tuple[str, ...] = ()
 
@@ -90,6 +94,9 @@ class Scores:
     label: np.ndarray
     side: np.ndarray
     notices: list[str] = field(default_factory=list)
+    cluster: np.ndarray | None = None
+    """Number of each cell's cluster, 0 for none."""
+    clusters: pd.DataFrame | None = None
 
 
 class Detector(ABC):
@@ -108,6 +115,8 @@ class Detector(ABC):
     """Classes that may support a flag; None for all."""
     counts: ClassVar[bool] = True
     """Whether a flag's minimum count means something."""
+    controls: ClassVar[Literal["cell", "family"]] = "cell"
+    """What p is corrected for, see `Detection`."""
     kinds: ClassVar[list[type[Detector]]] = []
 
     def __init_subclass__(cls, **kwargs: Any) -> None:  # noqa: ANN401
@@ -191,7 +200,7 @@ def assemble(detector: Detector, inputs: Inputs, scores: Scores, seed: int, n_jo
     parameters = asdict(detector) | {"seed": seed, "version": __version__}  # type: ignore[call-overload]
     return Detection(
         frame, detector.name, scores.reference, inputs.indicators, detector.evidence, detector.effect,
-        detector.groups, detector.counts, parameters=parameters, notices=tuple(scores.notices),
+        detector.groups, detector.counts, scores.clusters, detector.controls, parameters, tuple(scores.notices),
     )  # fmt: skip
 
 
@@ -210,7 +219,7 @@ def _column(name: str, detector: Detector, inputs: Inputs, scores: Scores) -> An
         "observed": lambda: _flat(inputs.observed, inputs),
         "exposure": lambda: _flat(inputs.exposure, inputs),
         "value": lambda: _flat(values(inputs), inputs),
-        "cluster": lambda: pd.arrays.IntegerArray(np.zeros(n * c, np.int32), np.ones(n * c, bool)),
+        "cluster": lambda: _cluster(scores.cluster, inputs),
     }
     if name in keys:
         return keys[name]()
@@ -218,6 +227,11 @@ def _column(name: str, detector: Detector, inputs: Inputs, scores: Scores) -> An
     if array is not None and name in ("z", "p_value", "statistic"):
         array = np.where(scores.status == OK, array, np.nan)
     return _flat(array, inputs)
+
+
+def _cluster(number: np.ndarray | None, inputs: Inputs) -> pd.arrays.IntegerArray:
+    flat = _flat(np.zeros(inputs.observed.shape, np.int32) if number is None else number, inputs)
+    return pd.arrays.IntegerArray(flat, flat == 0)
 
 
 def _direction(scores: Scores) -> np.ndarray:
