@@ -46,6 +46,7 @@ STOREYS = [
         "blocks",
         "limits",
         "scanning",
+        "growing",
     },
     {"detectors"},
     {"significance", "flags", "priorities", "structure"},

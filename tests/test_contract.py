@@ -39,6 +39,7 @@ def make(name, **options):
     """A detector with few permutations, where it takes any."""
     fields = {field.name for field in dataclasses.fields(REGISTRY[name])}
     draws = {"permutations": 199} if "permutations" in fields else {}
+    draws |= {"replicates": 99} if "replicates" in fields else {}
     return REGISTRY[name](**NEEDED.get(name, {}), **draws, **options)
 
 

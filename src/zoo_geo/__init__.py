@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from zoo_geo.detectors.bivariate_local_moran import BivariateLocalMoran as BivariateLocalMoran
     from zoo_geo.detectors.deviation import Deviation as Deviation
     from zoo_geo.detectors.getis_ord import GetisOrd as GetisOrd
+    from zoo_geo.detectors.graph_scan import GraphScan as GraphScan
     from zoo_geo.detectors.local_geary import LocalGeary as LocalGeary
     from zoo_geo.detectors.local_join_counts import LocalJoinCounts as LocalJoinCounts
     from zoo_geo.detectors.local_moran import LocalMoran as LocalMoran
@@ -46,6 +47,7 @@ _HOME = {
     "detectors.bivariate_local_moran": ("BivariateLocalMoran",),
     "detectors.deviation": ("Deviation",),
     "detectors.getis_ord": ("GetisOrd",),
+    "detectors.graph_scan": ("GraphScan",),
     "detectors.local_geary": ("LocalGeary",),
     "detectors.local_join_counts": ("LocalJoinCounts",),
     "detectors.local_moran": ("LocalMoran",),

@@ -86,10 +86,17 @@ def links(weights: sparse.csr_array, known: np.ndarray) -> tuple[np.ndarray, np.
     return np.concatenate([[0], np.cumsum(count)]).astype(np.intp), col[both][order].astype(np.intp)
 
 
-def figures(counts: Counts, seen: np.ndarray | None = None) -> tuple[np.ndarray, ...]:
-    """Counts of one period as kernels take them: events, expected, the same unweighted, and size."""
-    seen = counts.seen[:, 0] if seen is None else seen
-    return tuple(np.ascontiguousarray(a) for a in (seen, counts.due[:, 0], counts.expected[:, 0], counts.size[:, 0]))
+def figures(counts: Counts) -> tuple[np.ndarray, ...]:
+    """Counts as kernels take them, periods together: events, expected, the same unweighted, and size."""
+    return tuple(each.sum(axis=1) for each in (counts.seen, counts.due, counts.expected, counts.size))
+
+
+def ratio_of(counts: Counts, grown: Grown) -> float:
+    """Log likelihood ratio of a cluster, without the cost of its border."""
+    from zoo_geo.kernels.connected import ratio
+
+    seen, due, *_ = (float(each[grown.members].sum()) for each in figures(counts))
+    return float(ratio(seen, due, counts.total, counts.people, float(grown.side)))
 
 
 def strongest(counts: Counts, ground: Ground, top: int) -> list[Grown]:
@@ -130,11 +137,12 @@ def maxima(counts: Counts, ground: Ground, seed: int, first: int, count: int) ->
     from zoo_geo.kernels.connected import largest
 
     drawn, factor = counts.replicates(seed, first, count)
-    sides = np.array([ground.high, ground.low])
-    return np.maximum([
+    given, sides = figures(counts), np.array([ground.high, ground.low])
+    highest = [
         largest(
-            np.ascontiguousarray(drawn[:, 0, k]), figures(counts), ground.limits(counts, factor[k]), ground.graph,
-            ground.closed, ground.most_areas, sides,
+            drawn[:, :, k].sum(axis=1), given, ground.limits(counts, factor[k]), ground.graph, ground.closed,
+            ground.most_areas, sides,
         )
         for k in range(count)
-    ], 0.0)  # fmt: skip
+    ]  # fmt: skip
+    return np.maximum(highest, 0.0)

@@ -12,6 +12,7 @@ NAMES = (
     "bivariate_local_moran",
     "deviation",
     "getis_ord",
+    "graph_scan",
     "local_geary",
     "local_join_counts",
     "local_moran",
