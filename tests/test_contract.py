@@ -30,6 +30,7 @@ VARIANTS = [
     ("local_geary", {"value": "rate"}),
     ("getis_ord", {"value": "rate", "stop_above": 0.1}),
     ("local_join_counts", {"inference": "permutation"}),
+    ("scan", {"direction": "both", "time": "retrospective", "dispersion": "estimate"}),
 ]
 NEEDED = {"bivariate_local_moran": {"other": "y3"}, "local_join_counts": {"above": 25.0}}
 """Options that a detector cannot do without."""
@@ -38,9 +39,13 @@ NEEDED = {"bivariate_local_moran": {"other": "y3"}, "local_join_counts": {"above
 def make(name, **options):
     """A detector with few permutations, where it takes any."""
     fields = {field.name for field in dataclasses.fields(REGISTRY[name])}
-    draws = {"permutations": 199} if "permutations" in fields else {}
-    draws |= {"replicates": 99} if "replicates" in fields else {}
+    draws = {option: 199 for option in ("permutations", "replicates") if option in fields}
     return REGISTRY[name](**NEEDED.get(name, {}), **draws, **options)
+
+
+def reads_neighbours(detector):
+    """Whether the graph decides what is compared with what."""
+    return detector.name != "scan" and getattr(detector, "reference", "neighbours") == "neighbours"
 
 
 def on(detector, indicator="y"):
@@ -120,7 +125,7 @@ def test_frame_is_tidy_and_in_the_order_of_the_panel(detector, world, areas):
     assert found.name == f"{found.detector}:{found.reference}"
     assert set(found.frame["status"]) <= set(STATUSES)
     assert set(found.frame["direction"]) <= {"high", "low", "none"}
-    assert found.frame["cluster"].isna().all()
+    assert found.frame["cluster"].isna().all() == (found.clusters is None)
     assert found.parameters["seed"] == 0
     assert {field.name for field in dataclasses.fields(detector)} <= set(found.parameters)
 
@@ -207,9 +212,10 @@ def test_seed_decides_the_draws_and_nothing_else(detector, world, areas):
     panel, graph = world.panel(columns, size), world.graph()
     one, again, other = (detector.detect(panel, graph, areas=areas, seed=seed) for seed in (4, 4, 5))
     same(one, again)
-    drawn = getattr(detector, "inference", "") == "permutation"
+    drawn = getattr(detector, "inference", "") == "permutation" or hasattr(detector, "replicates")
     assert one.frame["p_value"].equals(other.frame["p_value"]) != drawn
-    pd.testing.assert_frame_equal(one.frame.drop(columns="p_value"), other.frame.drop(columns="p_value"))
+    of_draws = ["p_value", "z"] if hasattr(detector, "replicates") else ["p_value"]
+    pd.testing.assert_frame_equal(one.frame.drop(columns=of_draws), other.frame.drop(columns=of_draws))
 
 
 @DETECTOR
@@ -248,7 +254,7 @@ def test_results_do_not_lean_on_the_call_before(detector, world, areas):
     third = detector.detect(panel, grid, areas=areas)
     fresh = detector.detect(world.panel({"y": columns["y0"]}, size), world.graph(), areas=areas)
     same(third, fresh)
-    if detector.name != "deviation" or detector.reference == "neighbours":
+    if reads_neighbours(detector):
         assert not second.frame["p_value"].equals(third.frame["p_value"])
 
 
@@ -269,7 +275,7 @@ def test_every_reason_for_silence_has_its_status(detector, world, areas):
     columns["few"][island] = 4.0
     size[5] = 0.0
     frame = detector.detect(world.panel(columns, size), world.graph(), areas=areas).frame
-    local = detector.name != "deviation" or detector.reference == "neighbours"
+    local = reads_neighbours(detector)
     y, flat, few = (by_area(frame, "status", world, name).tolist() for name in columns)
     for status in (y, flat, few):
         assert status[2:4] == ["missing", "secret"]

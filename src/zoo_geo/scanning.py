@@ -121,7 +121,8 @@ def counts(
     expected = expected * _ratio(observed.sum(), expected.sum())
     share = np.zeros_like(expected)
     np.divide(expected, size, out=share, where=size > 0)
-    even = family == "poisson" or np.ptp(share[expected > 0], initial=None) <= 1e-9 * share.max()
+    known = share[expected > 0]
+    even = family == "poisson" or not known.size or np.ptp(known) <= 1e-9 * known.max()
     plain = bool(even and not spread.any())
     weight = np.ones_like(expected)
     if not plain and family == "poisson":
@@ -135,13 +136,6 @@ def counts(
 
 def _ratio(above: float, below: float) -> float:
     return float(above / below) if below > 0 else 0.0
-
-
-def sums_before(cells: np.ndarray) -> np.ndarray:
-    """Sums over the periods before each, shape (n_areas, n_periods + 1, ...)."""
-    out = np.zeros((cells.shape[0], cells.shape[1] + 1, *cells.shape[2:]), cells.dtype)
-    np.cumsum(cells, axis=1, out=out[:, 1:])
-    return out
 
 
 def monte_carlo_p(statistic: np.ndarray, maxima: np.ndarray) -> np.ndarray:

@@ -200,7 +200,8 @@ def assemble(detector: Detector, inputs: Inputs, scores: Scores, seed: int, n_jo
     parameters = asdict(detector) | {"seed": seed, "version": __version__}  # type: ignore[call-overload]
     return Detection(
         frame, detector.name, scores.reference, inputs.indicators, detector.evidence, detector.effect,
-        detector.groups, detector.counts, scores.clusters, detector.controls, parameters, tuple(scores.notices),
+        detector.groups, detector.counts, scores.clusters, detector.controls, parameters,
+        tuple(scores.notices),
     )  # fmt: skip
 
 

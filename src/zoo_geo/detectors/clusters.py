@@ -279,9 +279,9 @@ def _restless(inputs: Inputs, status: np.ndarray, spread: np.ndarray, time: Time
             indicator, period = inputs.columns[columns[0]]
             when = f" ({period})" if time == "each" else ""
             told.append(
-                f"{indicator.id}{when}: the variance of a typical count is about {over:.1f} times what chance "
-                "gives. A plain scan takes true rates to be the same everywhere, so its p-values are too "
-                "small here: pass expected=, a Detection of Deviation, or dispersion='estimate'."
+                f"{indicator.id}{when}: the variance of a typical count is about {over:.1f} times what "
+                "chance gives. A plain scan takes true rates to be the same everywhere, so its p-values are "
+                "too small here: pass expected=, a Detection of Deviation, or dispersion='estimate'."
             )
     return told
 

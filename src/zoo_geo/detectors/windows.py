@@ -9,7 +9,7 @@ import numpy as np
 
 from zoo_geo.detectors.base import spread_out
 from zoo_geo.detectors.clusters import Cluster, Found
-from zoo_geo.scanning import Counts, sums_before
+from zoo_geo.scanning import Counts
 
 _WIDTH = 128
 """Replicates side by side: two registers' worth would do, more share the walk along a centre's members."""
@@ -106,7 +106,7 @@ class _Search:
         self.size = windows.size[self.order]
         self.centres = np.argsort(self.order)[windows.centres()]
         self.seen, self.due, self.raw = (
-            sums_before(each[self.order]) for each in (counts.seen, counts.due, counts.expected)
+            np.cumsum(each[self.order], axis=1) for each in (counts.seen, counts.due, counts.expected)
         )
         starts = range(0, replicates, _WIDTH)
         drawn = spread_out(lambda m: self._draw(seed, m, min(_WIDTH, replicates - m)), starts, n_jobs)
@@ -118,7 +118,8 @@ class _Search:
 
     def _draw(self, seed: int, first: int, count: int) -> tuple[np.ndarray, np.ndarray]:
         drawn, factor = self.counts.replicates(seed, first, count)
-        return sums_before(drawn[self.order]), factor
+        drawn = drawn[self.order]
+        return np.cumsum(drawn, axis=1, out=drawn), factor
 
     def run(self, n_jobs: int) -> None:
         """Go through all windows."""
@@ -133,7 +134,7 @@ class _Search:
         self.records = [(s, rows) for (s, _), rows in zip(parts, found, strict=True)]
 
     def _lists(self, s: int, centres: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        from zoo_geo.kernels.scan import nearest
+        from zoo_geo.kernels.windows import nearest
 
         w = self.windows
         return nearest(self.points, self.size, centres, w.shapes[s].turn, w.most, w.radius)
@@ -162,8 +163,8 @@ class _Search:
                 largest = self.largest[b].copy()
                 table, ceiling = self._table(b)
             maxima(
-                indptr, members, drawn, self.due, self.raw, w.first, w.end, c.total, c.people, w.least, w.high,
-                w.low, factor, table, ceiling, largest,
+                indptr, members, drawn, self.due, self.raw, w.first, w.end, c.total, c.people, w.least,
+                w.high, w.low, factor, table, ceiling, largest,
             )  # fmt: skip
             with self.lock:
                 np.maximum(self.largest[b], largest, out=self.largest[b])
@@ -190,7 +191,7 @@ class _Search:
 
     def chosen(self, top: int) -> list[Cluster]:
         """Strongest windows, one after the other, none with an area of one before it."""
-        from zoo_geo.kernels.scan import free_reach
+        from zoo_geo.kernels.windows import free_reach
 
         shape = np.repeat([s for s, _ in self.records], [len(rows) for _, rows in self.records]).astype(int)
         rows = np.concatenate([rows for _, rows in self.records])
@@ -210,7 +211,7 @@ class _Search:
 
     def _cluster(self, shape: np.ndarray, rows: np.ndarray) -> Cluster:
         """Strongest window; of equals the one with fewest areas, the smallest, the first in code order."""
-        from zoo_geo.kernels.scan import nearest
+        from zoo_geo.kernels.windows import nearest
 
         best = np.flatnonzero(rows[:, 3] >= rows[:, 3].max() * (1.0 - _SAME))
         for column in (1, 2):

@@ -1,8 +1,7 @@
-"""Windows around centres, and the largest likelihood ratio in them of many replicates side by side.
+"""The largest likelihood ratio among windows, of many replicates side by side.
 
-A window's members are a prefix of its centre's list: areas by distance, those at equal distances
-together. Lists hold positions as int32; where a window ends the position is as it is, inside a group of
-equal distances it is ``~position``. Counts of all replicates stand side by side in the innermost loop.
+Lists of windows are those of `windows`. Counts of all replicates stand side by side in the innermost loop,
+which only compares excesses with a screen; logarithms are for what may be a replicate's largest.
 """
 
 from math import inf, log, sqrt
@@ -10,79 +9,9 @@ from math import inf, log, sqrt
 import numpy as np
 from numba import njit
 
-_TIE = 1e-9
 _BINS = 2048
 _SAFE = 0.999
 """Screens give way by this much, so that rounding in single precision never hides a window."""
-
-
-@njit(cache=True, nogil=True)
-def distance(points, i, j, turn):
-    """Distance in units of the long half axis; ``turn`` holds cosine and sine of it, and the axis ratio."""
-    dx, dy = points[j, 0] - points[i, 0], points[j, 1] - points[i, 1]
-    if turn[2] == 1.0:
-        return sqrt(dx * dx + dy * dy)
-    along, across = turn[0] * dx + turn[1] * dy, (turn[0] * dy - turn[1] * dx) * turn[2]
-    return sqrt(along * along + across * across)
-
-
-@njit(cache=True, nogil=True)
-def nearest(points, size, centres, turn, most_size, most_distance):
-    """List the members of each centre's windows: ``(indptr, members, reach)``.
-
-    ``reach`` is the distance from the centre. A list ends before the group of equal distances with which
-    its size goes beyond ``most_size``.
-    """
-    n = size.size
-    indptr = np.zeros(centres.size + 1, np.int64)
-    members, reach = np.empty(1024, np.int32), np.empty(1024)
-    away = np.empty(n)
-    bins = np.empty(1025)
-    used = 0
-    for c in range(centres.size):
-        i = centres[c]
-        far = 0.0
-        for j in range(n):
-            away[j] = distance(points, i, j, turn)
-            far = max(far, away[j])
-        far = min(far, most_distance)
-        bins[:] = 0.0
-        scale = 1023.0 / far if far > 0.0 else 0.0
-        for j in range(n):
-            if away[j] <= far:
-                bins[int(away[j] * scale)] += size[j]
-        last, whole = 0, bins[0]
-        while last < 1023 and whole <= most_size:
-            last += 1
-            whole += bins[last]
-        near = np.empty(n, np.int64)
-        found = 0
-        for j in range(n):
-            if away[j] <= far and int(away[j] * scale) <= last:
-                near[found] = j
-                found += 1
-        near = near[:found]
-        order = near[np.argsort(away[near], kind="mergesort")]
-        whole, k = 0.0, 0
-        while k < found:
-            end = k + 1
-            whole += size[order[k]]
-            while end < found and away[order[end]] <= away[order[end - 1]] * (1.0 + _TIE):
-                whole += size[order[end]]
-                end += 1
-            if whole > most_size:
-                break
-            while used + end - k > members.size:
-                members = np.concatenate((members, np.empty_like(members)))
-                reach = np.concatenate((reach, np.empty_like(reach)))
-            for at in range(k, end):
-                j = order[at]
-                members[used] = j if at == end - 1 else ~j
-                reach[used] = away[order[end - 1]]
-                used += 1
-            k = end
-        indptr[c + 1] = used
-    return indptr, members[:used].copy(), reach[:used].copy()
 
 
 @njit(cache=True, nogil=True)
@@ -205,11 +134,11 @@ def maxima(
     Parameters
     ----------
     indptr, members
-        See `nearest`.
+        See `windows.nearest`.
     counts
-        Sums over the periods before, shape (n_areas, n_periods + 1, n_replicates), float32.
+        Running sums over periods, shape (n_areas, n_periods, n_replicates), float32.
     due, raw
-        Expected, and the same unweighted, as sums over the periods before; shape (n_areas, n_periods + 1).
+        Expected, and the same unweighted, as running sums; shape (n_areas, n_periods).
     first, end
         Each window is tried over periods ``first`` to before ``end``.
     total, people
@@ -229,110 +158,145 @@ def maxima(
     """
     times, width = counts.shape[1], counts.shape[2]
     sums, margin = np.empty((times, width), np.float32), np.empty(width, np.float32)
-    e, plain = np.empty(times), np.empty(times)
     bar = np.sqrt(np.minimum(largest / factor, ceiling)).astype(np.float32)
     for c in range(indptr.size - 1):
         sums[:] = 0.0
         margin[:] = -1.0
-        e[:] = 0.0
-        plain[:] = 0.0
-        for k in range(indptr[c], indptr[c + 1]):
-            j = members[k]
-            inside = j < 0
-            if inside:
-                j = ~j
-            for t in range(1, times):
-                e[t] += due[j, t]
-                plain[t] += raw[j, t]
-            if inside or first.size > 1:
-                _add(sums, counts[j])
-            if inside:
-                continue
-            for g in range(first.size):
-                lo, hi = first[g], end[g]
-                here, bare = e[hi] - e[lo], plain[hi] - plain[lo]
-                needed = least * here / bare * _SAFE - here if bare > 0.0 else inf
-                b = _bin(here, total)
-                above, below = np.float32(table[0, b]), np.float32(table[1, b])
-                needed, mid = np.float32(needed), np.float32(here)
-                if first.size > 1:
-                    _compare(sums[lo], sums[hi], mid, above, below, needed, low, bar, margin)
-                elif low:
-                    _add_compare_both(counts[j, 1], mid, above, below, needed, bar, sums[1], margin)
-                else:
-                    _add_compare(counts[j, 1], mid, above, needed, bar, sums[1], margin)
-        span = slice(indptr[c], indptr[c + 1])
+        start, stop = indptr[c], indptr[c + 1]
+        if first.size > 1:
+            _in_time(
+                members, start, stop, counts, due, raw, first, end, total, least, table, bar, sums, margin
+            )
+        elif low:
+            _high_low(members, start, stop, counts, due, raw, total, least, table, bar, sums, margin)
+        else:
+            _high(members, start, stop, counts, due, raw, total, least, table, bar, sums, margin)
         for r in range(width):
-            if margin[r] >= 0.0:
-                found = _largest(
-                    members[span], counts[:, :, r], due, raw, first, end, total, people, least, high, low
-                )
-                if factor * found > largest[r]:
-                    largest[r] = factor * found
-                    bar[r] = np.float32(sqrt(min(found, ceiling)))
+            if margin[r] < 0.0:
+                continue
+            found = _largest(
+                members, start, stop, counts, r, due, raw, first, end, total, people, least, high, low, table,
+                bar[r],
+            )  # fmt: skip
+            if factor * found > largest[r]:
+                largest[r], bar[r] = factor * found, np.float32(sqrt(min(found, ceiling)))
 
 
 @njit(cache=True, nogil=True)
-def _add(sums, more):
-    for t in range(1, sums.shape[0]):
-        for r in range(sums.shape[1]):
-            sums[t, r] += more[t, r]
+def _least_excess(e, plain, least):
+    """Excess that a high window needs for its least number of events."""
+    return np.float32(least * e / plain * _SAFE - e if plain > 0.0 else inf)
 
 
 @njit(cache=True, nogil=True)
-def _add_compare(more, mid, above, needed, bar, sums, margin):
-    """Add an area, and keep by how much the excess of each replicate goes beyond what it must."""
-    for r in range(sums.size):
-        s = sums[r] + more[r]
-        sums[r] = s
-        t = above * bar[r]
-        d = (s - mid) - (t if t > needed else needed)
-        margin[r] = d if d > margin[r] else margin[r]
-
-
-@njit(cache=True, nogil=True)
-def _add_compare_both(more, mid, above, below, needed, bar, sums, margin):
-    """Do the same, for a lack as well as for an excess."""
-    for r in range(sums.size):
-        s = sums[r] + more[r]
-        sums[r] = s
-        t, u = above * bar[r], mid - s - below * bar[r]
-        d = (s - mid) - (t if t > needed else needed)
-        d = d if d > u else u
-        margin[r] = d if d > margin[r] else margin[r]
-
-
-@njit(cache=True, nogil=True)
-def _compare(before, sums, mid, above, below, needed, low, bar, margin):
-    """Do the same over some of the periods, of sums that are there."""
-    for r in range(sums.size):
-        s = sums[r] - before[r]
-        t, u = above * bar[r], mid - s - below * bar[r]
-        d = (s - mid) - (t if t > needed else needed)
-        d = d if d > u else u
-        margin[r] = d if d > margin[r] else margin[r]
-
-
-@njit(cache=True, nogil=True)
-def _largest(members, counts, due, raw, first, end, total, people, least, high, low):
-    """Largest likelihood ratio of one replicate among the windows of one centre."""
-    times = due.shape[1]
-    c, e, plain = np.zeros(times), np.zeros(times), np.zeros(times)
-    best = 0.0
-    for k in range(members.size):
+def _high(members, start, stop, counts, due, raw, total, least, table, bar, sums, margin):
+    """Keep by how much the excess of each replicate goes beyond what it must, in windows of one period."""
+    e, plain, width, t = 0.0, 0.0, margin.size, counts.shape[1] - 1
+    for k in range(start, stop):
         j = members[k]
         inside = j < 0
         if inside:
             j = ~j
-        for t in range(1, times):
-            c[t] += counts[j, t]
+        e += due[j, t]
+        plain += raw[j, t]
+        if inside:
+            for r in range(width):
+                sums[0, r] += counts[j, t, r]
+            continue
+        needed, mid = _least_excess(e, plain, least), np.float32(e)
+        above = np.float32(table[0, _bin(e, total)])
+        for r in range(width):
+            s = sums[0, r] + counts[j, t, r]
+            sums[0, r] = s
+            x = above * bar[r]
+            d = (s - mid) - (x if x > needed else needed)
+            margin[r] = d if d > margin[r] else margin[r]
+
+
+@njit(cache=True, nogil=True)
+def _high_low(members, start, stop, counts, due, raw, total, least, table, bar, sums, margin):
+    """Do the same for a lack as well as for an excess."""
+    e, plain, width, t = 0.0, 0.0, margin.size, counts.shape[1] - 1
+    for k in range(start, stop):
+        j = members[k]
+        inside = j < 0
+        if inside:
+            j = ~j
+        e += due[j, t]
+        plain += raw[j, t]
+        if inside:
+            for r in range(width):
+                sums[0, r] += counts[j, t, r]
+            continue
+        needed, mid, b = _least_excess(e, plain, least), np.float32(e), _bin(e, total)
+        above, below = np.float32(table[0, b]), np.float32(table[1, b])
+        for r in range(width):
+            s = sums[0, r] + counts[j, t, r]
+            sums[0, r] = s
+            x, y = above * bar[r], mid - s - below * bar[r]
+            d = (s - mid) - (x if x > needed else needed)
+            d = d if d > y else y
+            margin[r] = d if d > margin[r] else margin[r]
+
+
+@njit(cache=True, nogil=True)
+def _in_time(members, start, stop, counts, due, raw, first, end, total, least, table, bar, sums, margin):
+    """Do the same for every stretch of periods."""
+    times, width = sums.shape
+    e, plain = np.zeros(times), np.zeros(times)
+    for k in range(start, stop):
+        j = members[k]
+        inside = j < 0
+        if inside:
+            j = ~j
+        for t in range(times):
             e[t] += due[j, t]
             plain[t] += raw[j, t]
+            for r in range(width):
+                sums[t, r] += counts[j, t, r]
+        if inside:
+            continue
+        for g in range(first.size):
+            hi, lo = end[g] - 1, first[g] - 1
+            here, bare = e[hi], plain[hi]
+            if lo >= 0:
+                here, bare = here - e[lo], bare - plain[lo]
+            needed, mid, b = _least_excess(here, bare, least), np.float32(here), _bin(here, total)
+            above, below = np.float32(table[0, b]), np.float32(table[1, b])
+            keep, lo = np.float32(1.0 if lo >= 0 else 0.0), max(lo, 0)
+            for r in range(width):
+                s = sums[hi, r] - keep * sums[lo, r]
+                x, y = above * bar[r], mid - s - below * bar[r]
+                d = (s - mid) - (x if x > needed else needed)
+                d = d if d > y else y
+                margin[r] = d if d > margin[r] else margin[r]
+
+
+@njit(cache=True, nogil=True)
+def _largest(
+    members, start, stop, counts, r, due, raw, first, end, total, people, least, high, low, table, bar
+):
+    """Largest likelihood ratio of one replicate among the windows of one centre, of those beyond the bar."""
+    times = due.shape[1]
+    c, e, plain = np.zeros(times + 1), np.zeros(times + 1), np.zeros(times + 1)
+    best = 0.0
+    for k in range(start, stop):
+        j = members[k]
+        inside = j < 0
+        if inside:
+            j = ~j
+        for t in range(times):
+            c[t + 1] += counts[j, t, r]
+            e[t + 1] += due[j, t]
+            plain[t + 1] += raw[j, t]
         if inside:
             continue
         for g in range(first.size):
             lo, hi = first[g], end[g]
             got, here, bare = c[hi] - c[lo], e[hi] - e[lo], plain[hi] - plain[lo]
+            row = 0 if got > here else 1
+            if abs(got - here) < table[row, _bin(here, total)] * bar * _SAFE:
+                continue
             if _counts(got, here, bare, total, least, high, low):
                 best = max(best, likelihood_ratio(got, here, total, people))
     return best
@@ -350,13 +314,13 @@ def _counts(got, here, bare, total, least, high, low):
 def records(indptr, members, reach, seen, due, raw, first, end, total, people, least, high, low, factor):
     """List the windows of each centre that beat all smaller ones of it.
 
-    ``seen``, ``due`` and ``raw`` are (n_areas, n_periods + 1), sums over the periods before. Returns centre,
+    ``seen``, ``due`` and ``raw`` are running sums, (n_areas, n_periods). Returns centre,
     number of members, reach, likelihood ratio, first period, end, and sign (1 high, -1 low), one row each.
     """
     times = seen.shape[1]
     out = np.empty((256, 7))
     used = 0
-    c, e, plain = np.empty(times), np.empty(times), np.empty(times)
+    c, e, plain = np.empty(times + 1), np.empty(times + 1), np.empty(times + 1)
     for centre in range(indptr.size - 1):
         c[:] = 0.0
         e[:] = 0.0
@@ -368,9 +332,9 @@ def records(indptr, members, reach, seen, due, raw, first, end, total, people, l
             if inside:
                 j = ~j
             for t in range(times):
-                c[t] += seen[j, t]
-                e[t] += due[j, t]
-                plain[t] += raw[j, t]
+                c[t + 1] += seen[j, t]
+                e[t + 1] += due[j, t]
+                plain[t + 1] += raw[j, t]
             if inside:
                 continue
             top = -1
@@ -390,13 +354,3 @@ def records(indptr, members, reach, seen, due, raw, first, end, total, people, l
                 out[used, 6] = 1.0 if got > here else -1.0
                 used += 1
     return out[:used].copy()
-
-
-@njit(cache=True, nogil=True)
-def free_reach(points, centres, turn, taken):
-    """Distance from each centre to the nearest of the areas that are taken; inf where none is."""
-    out = np.full(centres.size, inf)
-    for c in range(centres.size):
-        for j in taken:
-            out[c] = min(out[c], distance(points, centres[c], j, turn))
-    return out
