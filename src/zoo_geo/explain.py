@@ -122,6 +122,11 @@ class _Facts:
         return self.get("detector") in _GROUP_DETECTORS
 
     @property
+    def in_cluster(self) -> bool:
+        """Whether the p is that of a cluster anywhere on the map."""
+        return self.get("method") == "family" and self.has("cluster_areas")
+
+    @property
     def other(self) -> str:
         """The other indicator, when the p is about that figure of the neighbours."""
         return _other(str(self.get("reference") or ""))
@@ -204,7 +209,7 @@ def _leaning(facts: _Facts) -> bool:
 
 def _around(facts: _Facts) -> str:
     """Say what the neighbours have, when that is what the p is about."""
-    return _joins(facts) or _next_other(facts) or _group(facts)
+    return _joins(facts) or _next_other(facts) or _cluster(facts) or _group(facts)
 
 
 def _joins(facts: _Facts) -> str:
@@ -240,6 +245,22 @@ def _group(facts: _Facts) -> str:
         expected=facts.number(facts.get("group_expected")),
         ratio=facts.number(facts.get("group_ratio"), 2),
     )
+
+
+def _cluster(facts: _Facts) -> str:
+    """Say what cluster the area lies in, when that is what the p is about."""
+    if not facts.in_cluster or not facts.has("cluster_areas", "cluster_observed", "cluster_expected"):
+        return ""
+    n, risk = int(facts.get("cluster_areas")), facts.get("relative_risk")
+    text = facts.say(
+        "cluster_1" if n == 1 else "cluster_low" if facts.low else "cluster",
+        n=facts.number(n, 15),
+        observed=facts.count("cluster_observed"),
+        expected=facts.number(facts.get("cluster_expected")),
+    )
+    if risk is None or not 0 < risk < math.inf:
+        return text
+    return f"{text}; {facts.say('risk_low' if facts.low else 'risk', ratio=facts.number(risk, 2))}"
 
 
 def _other(reference: str) -> str:
@@ -284,6 +305,14 @@ def _chance(facts: _Facts) -> str:
     p = facts.get("p_value")
     if p is None:
         return ""
+    if facts.in_cluster:
+        odds = facts.number(float(f"{1 / p:.2g}"), 15)
+        return facts.say(
+            "p_map" if p <= 0.1 else "p_map_share",
+            odds=odds,
+            share=facts.number(100 * p, 2),
+            p=facts.number(p, 2),
+        )
     a = facts.say(_what(facts))
     if p < _SMALLEST_P:
         return facts.say("p_small", a=a, odds=facts.number(1 / _SMALLEST_P, 15), p=facts.number(_SMALLEST_P))
@@ -304,7 +333,7 @@ def _what(facts: _Facts) -> str:
 
 def _false_flags(facts: _Facts) -> str:
     q = facts.get("q_value")
-    if q is None:
+    if q is None or facts.in_cluster:
         return ""
     method = facts.get("method") or "bh"
     if method not in ("bh", "by"):

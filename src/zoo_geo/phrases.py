@@ -52,6 +52,16 @@ WORDS: dict[str, dict[str, str]] = {
         "group": "With its neighbours: {observed} where {expected} was to be expected, {ratio} times as much",
         "group_low": "With its neighbours: {observed} where {expected} was to be expected, {ratio} times",
         "group_none": "With its neighbours: none where {expected} was to be expected",
+        "cluster": "It lies in a cluster of {n} areas with {observed} where {expected} was to be expected",
+        "cluster_low": (
+            "It lies in a low cluster of {n} areas with {observed} where {expected} was to "
+            "be expected"
+        ),
+        "cluster_1": "It is a cluster of its own: {observed} where {expected} was to be expected",
+        "risk": "that is {ratio} times as much as elsewhere",
+        "risk_low": "that is only {ratio} times as much as elsewhere",
+        "p_map": "Chance alone gives a cluster this strong anywhere in about 1 of {odds} maps (p = {p})",
+        "p_map_share": "Chance alone gives a cluster this strong anywhere in {share}% of maps (p = {p})",
         "joins": "{joins} of its {n}neighbours have it too, where chance gives {expected}",
         "joins_1": "{joins} of its {n}neighbours has it too, where chance gives {expected}",
         "joins_only": "Its one neighbour has it too, where chance gives {expected}",
@@ -136,6 +146,22 @@ WORDS: dict[str, dict[str, str]] = {
         "group": "Met de buren: {observed} waar {expected} te verwachten was, {ratio} keer zoveel",
         "group_low": "Met de buren: {observed} waar {expected} te verwachten was, maar {ratio} keer zoveel",
         "group_none": "Met de buren: niets waar {expected} te verwachten was",
+        "cluster": (
+            "Het ligt in een cluster van {n} gebieden met {observed} waar {expected} te "
+            "verwachten was"
+        ),
+        "cluster_low": (
+            "Het ligt in een laag cluster van {n} gebieden met {observed} waar {expected} te "
+            "verwachten was"
+        ),
+        "cluster_1": "Het is een cluster op zichzelf: {observed} waar {expected} te verwachten was",
+        "risk": "dat is {ratio} keer zoveel als elders",
+        "risk_low": "dat is maar {ratio} keer zoveel als elders",
+        "p_map": (
+            "Toeval alleen geeft ergens een zo sterk cluster op ongeveer 1 van de {odds} "
+            "kaarten (p = {p})"
+        ),
+        "p_map_share": "Toeval alleen geeft ergens een zo sterk cluster op {share}% van de kaarten (p = {p})",
         "joins": "{joins} van de {n}buren hebben het ook, waar toeval {expected} geeft",
         "joins_1": "{joins} van de {n}buren heeft het ook, waar toeval {expected} geeft",
         "joins_only": "Het ene buurgebied heeft het ook, waar toeval {expected} geeft",

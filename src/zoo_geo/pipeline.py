@@ -102,7 +102,7 @@ def run(study: str | Path | Study, out: str | Path, progress: Progress | None = 
         flags = replace(flags, frame=_told(flags.frame, order.frame, inputs))
         structure = _structure(inputs)
         report = _report(inputs, detections, flags, order, structure)
-        names = _write(inputs, flags, report, folder, steps)
+        names = _write(inputs, flags, _clusters(detections), report, folder, steps)
         if study.outputs.plots:
             steps.begin("plots")
             names += _drawn(inputs, detections, flags, folder)
@@ -130,16 +130,24 @@ class _Steps:
 
 
 def _detect(inputs: Inputs, steps: _Steps) -> Iterable[Detection]:
-    for name, detector in zip(inputs.study.detector_names(), inputs.study.detectors, strict=True):
-        steps.begin(f"{name} {getattr(detector, 'reference', '')}".strip())
-        alike = getattr(detector, "reference", "") == "peers"
-        yield detector.detect(
+    """Run every detector of the study, after the one whose expected counts it takes."""
+    study = inputs.study
+    found: dict[int, Detection] = {}
+    waiting = [bool(getattr(detector, "expected", None)) for detector in study.detectors]
+    for k in sorted(range(len(study.detectors)), key=lambda k: waiting[k]):
+        detector = study.detectors[k]
+        steps.begin(f"{study.detector_names()[k]} {getattr(detector, 'reference', '')}".strip())
+        alike = getattr(detector, "reference", "") == "peers" and not waiting[k]
+        named = {each.name: each for each in found.values()}
+        found[k] = detector.detect(
             inputs.panel,
             inputs.peers if alike else inputs.graph,
             areas=inputs.areas,
             features=inputs.features,
-            seed=inputs.study.study.seed,
+            seed=study.study.seed,
+            **({"expected": named[detector.expected]} if waiting[k] else {}),
         )
+    return [found[k] for k in range(len(study.detectors))]
 
 
 def _flagged(inputs: Inputs, detections: Sequence[Detection]) -> Flags:
@@ -213,7 +221,29 @@ def _report(
     )
 
 
-def _write(inputs: Inputs, flags: Flags, report: dict[str, Any], folder: Path, steps: _Steps) -> list[str]:
+def _clusters(detections: Sequence[Detection]) -> pd.DataFrame | None:
+    """Clusters of all detectors that look for any, their members named one after the other."""
+    tables = [
+        each.clusters.assign(detector=each.detector, reference=each.reference)
+        for each in detections
+        if each.clusters is not None
+    ]
+    if not tables:
+        return None
+    table = pd.concat(tables, ignore_index=True)
+    first = ["detector", "reference"]
+    table["members"] = ["; ".join(map(str, members)) for members in table["members"]]
+    return table[[*first, *table.columns.drop(first)]]
+
+
+def _write(
+    inputs: Inputs,
+    flags: Flags,
+    clusters: pd.DataFrame | None,
+    report: dict[str, Any],
+    folder: Path,
+    steps: _Steps,
+) -> list[str]:
     """Write everything and return the names of the files."""
     outputs, shapes, language = inputs.study.outputs, inputs.areas.frame.geometry, inputs.study.language
     steps.begin("result tables")
@@ -221,7 +251,7 @@ def _write(inputs: Inputs, flags: Flags, report: dict[str, Any], folder: Path, s
         "flags": _on_shapes(flags.frame, shapes),
         "evidence": _on_shapes(flags.evidence, shapes),
         "cells": _with_figures(flags.cells),
-    }
+    } | ({} if clusters is None else {"clusters": clusters})
     paths = [
         path
         for stem, table in tables.items()

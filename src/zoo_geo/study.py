@@ -295,6 +295,15 @@ def _check_families(draft: SimpleNamespace, problems: Problems) -> None:
             problems.add(f'{need}; got shares (binomial: {got}). Use reference = "model".')
 
 
+def _check_expected(draft: SimpleNamespace, problems: Problems) -> None:
+    """Note expected counts of a detection that the study does not have."""
+    known = [name for name in _detections(draft) if name.startswith("deviation:")]
+    for number, detector in enumerate(draft.detectors, 1):
+        if (name := getattr(detector, "expected", None)) is not None:
+            what = "the name of a deviation of the study, as deviation:national"
+            _check_known(name, known, f"detectors[{number}].expected", what, problems)
+
+
 def _check_context(draft: SimpleNamespace, problems: Problems) -> None:
     known = _detections(draft)
     for name in draft.flags.context:
@@ -354,6 +363,7 @@ _CHECKS: tuple[tuple[tuple[str, ...], _Check], ...] = (
     (("areas", "detectors"), _check_references),
     (("features", "peers", "detectors"), _check_features),
     (("indicators", "detectors"), _check_families),
+    (("detectors",), _check_expected),
     (("detectors", "flags"), _check_context),
     (("detectors",), _check_different_detectors),
 )
