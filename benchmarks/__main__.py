@@ -17,6 +17,7 @@ from benchmarks import (
     calibration,
     contiguity,
     deviations,
+    graph_scan,
     local_calibration,
     local_statistics,
     million,
@@ -77,6 +78,15 @@ esda's local Moran with 999 permutations, as a user gets it, on one indicator.""
         """A simulated country with 40 planted clusters of 4 to 12 areas on each map (see decision 0008). A
 discovery is false by *area* where the area itself is not planted, by *group* where no neighbour is either;
 `found`: a member is flagged in the right direction, of 8 or more expected events.""",
+    ),
+    "ribbons": Section(
+        "Clusters of any shape",
+        graph_scan.report,
+        """`GraphScan` beside Kulldorff's circles, which hold up to 1 % of the residents (best for groups of
+this size). Ribbons of 6 to 16 areas along the coast or along the border of a municipality, compact groups
+of 4 to 12; expected counts and spread are known. Each cell: share of maps with p <= .05 on a cluster that
+meets the planted one / share of its areas that are planted / share of the planted areas that it holds.
+`none`: share of maps without any group that have p <= .05. See decision 0014.""",
     ),
 }
 

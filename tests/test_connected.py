@@ -2,11 +2,11 @@
 
 import numpy as np
 import pytest
-from naive import graph_scan as naive
-from scipy import sparse
+from scipy import sparse, stats
 
+from naive import graph_scan as naive
 from zoo_geo import growing
-from zoo_geo.scanning import counts
+from zoo_geo.scanning import counts, gumbel_p, monte_carlo_p
 
 
 def triangulated(rows, cols):
@@ -54,7 +54,8 @@ def both(near, family, seed, sides=(1, -1), **options):
 def test_growth_is_that_by_hand(family, border_cost, sides):
     for seed in range(6):
         (ours, *_), figures, limits, people = both(
-            triangulated(6, 7), family, seed, sides, border_cost=border_cost, most_areas=9, most_share=0.3, least=3
+            triangulated(6, 7), family, seed, sides,
+            border_cost=border_cost, most_areas=9, most_share=0.3, least=3,
         )  # fmt: skip
         score, side, group = naive.search(*figures, *limits, people)
         assert ours.score == pytest.approx(score, rel=1e-9)
@@ -157,3 +158,35 @@ def test_replicates_do_not_depend_on_how_they_are_cut():
         np.testing.assert_array_equal(whole, parts)
         assert np.unique(whole).size > 6
         assert not np.array_equal(whole, growing.maxima(given, ground, 5, 0, 12))
+
+
+@pytest.mark.parametrize(
+    ("family", "phi", "options"),
+    [
+        ("poisson", 0.0, {}),
+        ("poisson", 0.0, {"low": True, "border_cost": 0.0}),
+        ("binomial", 0.0, {"high": False, "low": True}),
+        ("poisson", 0.1, {}),
+        ("binomial", 0.01, {"low": True}),
+    ],
+)
+def test_p_is_uniform_without_clusters(family, phi, options):
+    """300 maps, each with replicates of its own: p takes the values .01, .02 ... 1 equally often."""
+    rng, near, size = np.random.default_rng(8), triangulated(8, 8), drawn(64, 0)[0]
+    ground, p, tail = ground_of(near, size, **options), [], []
+    spread = np.full((64, 1), phi)
+    for k in range(300):
+        if family == "poisson":
+            seen = rng.poisson(size * 0.05 * (rng.gamma(1 / phi, phi, 64) if phi else 1.0))
+        else:
+            m = (1 - phi) / phi if phi else np.inf
+            seen = rng.binomial(size.astype(int), rng.beta(0.05 * m, 0.95 * m, 64) if phi else 0.05)
+        given = counts(family, seen[:, None].astype(float), size[:, None], spread=spread)
+        maxima, found = growing.maxima(given, ground, k, 0, 99), growing.strongest(given, ground, 1)
+        score = np.array([found[0].score if found else 0.0])
+        p.append(monte_carlo_p(score, maxima)[0])
+        tail.append(gumbel_p(score, maxima)[0])
+    p = np.array(p)
+    assert stats.kstest(p - rng.uniform(0, 0.01, p.size), "uniform").pvalue > 0.005
+    assert abs((p <= 0.05).mean() - 0.05) <= 2.6 * np.sqrt(0.05 * 0.95 / p.size)
+    assert np.quantile(np.abs(np.array(tail) - p), 0.95) < 0.08

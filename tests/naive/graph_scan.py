@@ -23,7 +23,9 @@ def score(group, side, seen, due, near, price, total, people=inf, factor=1.0):
     return factor * found - price * links
 
 
-def grow(start, side, seen, due, size, near, price, total, most_areas, most_size, least, people=inf, closed=()):
+def grow(
+    start, side, seen, due, size, near, price, total, most_areas, most_size, least, people=inf, closed=()
+):
     """Grow from one area by the neighbour that gives the best score; the best score and its group."""
     group, best = [start], (-inf, [])
 

@@ -44,8 +44,8 @@ class GraphScan(Detector):
     all shapes together and is not to be corrected again.
 
     Growth is no full search: on small maps the score is 96 % of the best possible one on average (decision
-    0014). An area by itself can be a cluster, but one without neighbours that have a figure is ``isolated`` and
-    is in none. Areas without a figure connect nobody.
+    0014). An area by itself can be a cluster, but one without neighbours that have a figure is ``isolated``
+    and is in none. Areas without a figure connect nobody.
 
     Parameters
     ----------
@@ -160,8 +160,8 @@ class GraphScan(Detector):
         Returns
         -------
         Detection
-            With `Detection.clusters`, whose ``statistic`` is the score and ``log_likelihood_ratio`` what it is
-            without the cost of the border. Cells outside every cluster have p = 1.
+            With `Detection.clusters`: ``statistic`` is the score, ``log_likelihood_ratio`` what it is without
+            the cost of the border. Cells outside every cluster have p = 1.
 
         Raises
         ------
@@ -216,7 +216,7 @@ class GraphScan(Detector):
 
 
 def _mark_isolates(given: clusters.Intake) -> None:
-    """Give areas without a neighbour that has a figure the status isolated, in columns that say nothing too."""
+    """Give areas without a neighbour that has a figure the status isolated, in silent columns too."""
     weights = matrix(given.inputs)
     for stack in given.stacks:
         status = given.status[:, stack.columns]
@@ -233,6 +233,6 @@ def _cluster(grown: growing.Grown, stack: clusters.Stack, points: np.ndarray | N
         middle = points[grown.members].mean(axis=0)
         radius = float(np.hypot(*(points[grown.members] - middle).T).max())
     return clusters.Cluster(
-        grown.members, 0, stack.columns.size, grown.score, float(grown.side), float(middle[0]), float(middle[1]),
-        radius, {"log_likelihood_ratio": growing.ratio_of(stack.counts, grown)},
+        grown.members, 0, stack.columns.size, grown.score, float(grown.side), *map(float, middle), radius,
+        {"log_likelihood_ratio": growing.ratio_of(stack.counts, grown)},
     )  # fmt: skip

@@ -149,7 +149,7 @@ def grow(start, side, figures, limits, graph, closed, marks, room, members):
 
 @njit(cache=True, nogil=True)
 def rooms(n):
-    """Make the room for notes that `grow` needs: marks and places of areas; figures, bounds, names in wait."""
+    """Make the room for notes that `grow` needs: marks and places; figures, bounds and names in wait."""
     marks = np.full(n, -1, np.int64), np.empty(n, np.int64)
     return marks, (np.empty((4, n)), np.empty(n), np.empty(n, np.int64))
 
