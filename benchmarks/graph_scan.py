@@ -53,9 +53,11 @@ class World:
         return counts("poisson", *columns)
 
 
-def world(country: Country, level: float = 0.01, phi: float = 0.0, seed: int = SEED) -> World:
-    """Expect events at a level per resident, on a smooth surface."""
-    rate = level * np.exp(surface(country, np.random.default_rng(seed), 25.0, 0.4))
+def world(
+    country: Country, level: float = 0.01, phi: float = 0.0, trend: float = 0.4, seed: int = SEED
+) -> World:
+    """Expect events at a level per resident, on a smooth surface with a standard deviation (log scale)."""
+    rate = level * np.exp(surface(country, np.random.default_rng(seed), 25.0, trend))
     order = pd.Index(country.graph.unique_ids).get_indexer(pd.Index(country.codes))
     weights = sparse.csr_array(country.graph.sparse.tocsr()[order][:, order])
     return World(country, weights, country.residents * rate, phi)
@@ -254,7 +256,7 @@ def report(maps: int = 40, replicates: int = 199) -> str:
 
 
 def layout(rows: pd.DataFrame) -> str:
-    """Power / precision / recall, a row a method and a column a kind (none: power is the false-positive rate)."""
+    """Power / precision / recall, a row a method and a column a kind; of none the false-positive rate."""
     told = summary(rows)
     kinds = list(dict.fromkeys(told["kind"]))
     lines = ["| method | " + " | ".join(kinds) + " |", "|" + "---|" * (len(kinds) + 1)]
@@ -298,8 +300,10 @@ def picture(path: Path = Path(__file__).parents[1] / "docs" / "ribbon.png", seed
     graph, shapes = zg.build_weights(areas, "queen"), areas.frame.geometry
     middle = shapes.centroid
     country = Country(areas, graph, people, np.column_stack([middle.x, middle.y]) / 1000)
-    given, rng = world(country, level=0.02), np.random.default_rng(seed)
-    members = plant("border", given, rng, (100.0, 400.0), None)
+    given, rng = world(country, level=0.02, trend=0.0), np.random.default_rng(seed)
+    members = np.empty(0, int)
+    while members.size < 10:
+        members = plant("border", given, rng, (60.0, 400.0), None)
     factor = np.ones(people.size)
     factor[members] = 2.0
     figures = panel(
