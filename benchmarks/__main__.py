@@ -22,6 +22,7 @@ from benchmarks import (
     local_statistics,
     million,
     peers,
+    scan,
     whole,
 )
 
@@ -78,6 +79,13 @@ esda's local Moran with 999 permutations, as a user gets it, on one indicator.""
         """A simulated country with 40 planted clusters of 4 to 12 areas on each map (see decision 0008). A
 discovery is false by *area* where the area itself is not planted, by *group* where no neighbour is either;
 `found`: a member is flagged in the right direction, of 8 or more expected events.""",
+    ),
+    "scan": Section(
+        "Clusters: the scan",
+        scan.report,
+        """`Scan` on a simulated country. Columns of the last two tables are ways to scan: `plain` takes true
+rates to be the same everywhere, as Kulldorff's statistic does; the others take expected counts from
+`Deviation`, and its spread where not said otherwise (decision 0013).""",
     ),
     "ribbons": Section(
         "Clusters of any shape",

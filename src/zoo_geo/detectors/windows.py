@@ -17,7 +17,8 @@ _CENTRES = 256
 """Centres whose lists are in memory at once, for each thread."""
 _PILOT = 128
 """Centres looked at first, so that most windows can be passed over from then on."""
-_LOWEST = 0.5
+_LOWEST = 1e-3
+"""Maxima below this are 0: there is no excess worth the name."""
 _SAME = 1e-9
 
 

@@ -16,7 +16,7 @@ _SAFE = 0.999
 
 @njit(cache=True, nogil=True)
 def _part(c, e):
-    return c * log(c / e) if c > 0.0 else 0.0
+    return c * log(c / e) if c > 0.0 and e > 0.0 else 0.0
 
 
 @njit(cache=True, nogil=True)
