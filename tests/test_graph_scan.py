@@ -9,6 +9,7 @@ from naive import graph_scan as naive
 from panels import World, by_area, lattice, with_island
 from test_connected import triangulated
 from test_deviation import areas_of, parents_of
+from thin_study import write_study
 from zoo_geo.explain import sentence
 
 N = 144
@@ -250,3 +251,15 @@ def test_flags_say_that_the_cluster_is_connected(world):
     assert set(flags.frame["area"]) <= code(RIBBON)
     alone = row | {"cluster_areas": 1}
     assert "touch" not in sentence(alone)
+
+
+def test_a_study_can_ask_for_it(tmp_path):
+    figures = pd.DataFrame({"thefts": [20] * 30, "residents": [1000] * 30, "income": range(30)})
+    figures.loc[8:13, "thefts"] = 70
+    extra = '[[detectors]]\ntype = "graph_scan"\nreplicates = 99\nborder_cost = 0.5\n'
+    result = zg.run(write_study(tmp_path, figures, extra), tmp_path / "out")
+    found = result.detections[-1]
+    assert found.detector == "graph_scan"
+    assert set(found.clusters.iloc[0]["members"]) == {f"A{n}" for n in range(8, 14)}
+    assert any("clusters" in path.name for path in result.paths)
+    assert any("income" in notice for notice in found.notices)
