@@ -241,7 +241,7 @@ def summary(rows: pd.DataFrame) -> pd.DataFrame:
 
 # --- what stands on the page ---------------------------------------------------------------------------
 
-WORLDS = ((0.0, 2.0), (0.0, 1.5), (0.1, 2.0))
+WORLDS = ((0.0, 2.0), (0.1, 2.0))
 """Spread of true rates, and ratio of what is planted."""
 
 

@@ -190,3 +190,23 @@ def test_p_is_uniform_without_clusters(family, phi, options):
     assert stats.kstest(p - rng.uniform(0, 0.01, p.size), "uniform").pvalue > 0.005
     assert abs((p <= 0.05).mean() - 0.05) <= 2.6 * np.sqrt(0.05 * 0.95 / p.size)
     assert np.quantile(np.abs(np.array(tail) - p), 0.95) < 0.08
+
+
+def test_replicates_are_held_to_their_own_total():
+    """Where true rates vary, a replicate's ratios are those of its scaled counts times its factor."""
+    from zoo_geo.kernels.connected import largest
+
+    near = triangulated(7, 7)
+    size, seen = drawn(49, 5)
+    given = counts("poisson", seen[:, None], size[:, None], spread=np.full((49, 1), 0.2))
+    ground = ground_of(near, size, border_cost=0.0)
+    scaled, factor = given.replicates(4, 0, 8)
+    plain = [
+        largest(
+            scaled[:, 0, k], growing.figures(given), ground.limits(given), ground.graph, ground.closed, 20,
+            np.array([True, False]),
+        )
+        for k in range(8)
+    ]  # fmt: skip
+    assert np.ptp(factor) > 0.05
+    np.testing.assert_allclose(growing.maxima(given, ground, 4, 0, 8), factor * plain, rtol=1e-6)
