@@ -11,11 +11,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
+import small_study
 import zoo_geo as zg
 from naive import scan as naive
-from zoo_geo.errors import InputError
+from zoo_geo.errors import InputError, StudyError
 from zoo_geo.explain import sentence
+from zoo_geo.pipeline import run
 from zoo_geo.scanning import counts, gumbel_p, monte_carlo_p
+from zoo_geo.schema import COLUMNS
+from zoo_geo.study import load_study
 
 ANGLES = {1.5: 4, 2.0: 6, 3.0: 9, 4.0: 12, 5.0: 15}
 ELLIPSES = [(0.0, 1.0), *((math.pi * k / n, r) for r, n in ANGLES.items() for k in range(n))]
@@ -110,8 +114,8 @@ def test_ellipses_are_those_of_the_plain_loops():
         found = detector.detect(panel_of(seen, size), map_of(points), seed=1).clusters
         due = (size * seen.sum() / size.sum())[:, None]
         expected = naive.best(
-            seen.tolist(), due.tolist(), naive.windows(points, size, 0.5, shapes=ELLIPSES), [(0, 1)], "both", 2,
-            factor=lambda shape, a=penalty: (4 * shape[1] / (shape[1] + 1) ** 2) ** a,
+            seen.tolist(), due.tolist(), naive.windows(points, size, 0.5, shapes=ELLIPSES), [(0, 1)], "both",
+            2, factor=lambda shape, a=penalty: (4 * shape[1] / (shape[1] + 1) ** 2) ** a,
         )  # fmt: skip
         agree(found, expected, codes(11))
         assert found["axis_ratio"].isin([1.0, *ANGLES]).all()
@@ -520,7 +524,7 @@ def test_notices_of_restless_rates_neighbours_and_values(planted):
     near = zg.build_weights(areas, "knn", k=5)
     around = zg.Deviation().detect(panel, near, areas=areas)
     told = zg.Scan(replicates=9).detect(panel, areas, expected=around).notices
-    assert any("hold the cluster itself" in notice for notice in told)
+    assert any("partly made of the cluster itself" in notice for notice in told)
     both = pd.DataFrame({"area": codes(150), "n": 5, "v": rng.normal(size=150), "size": size})
     mixed = zg.Panel.from_frame(
         both.assign(n=rng.poisson(5, 150)), area="area", observed=["n", "v"], exposure="size",
@@ -595,3 +599,46 @@ def test_arguments_that_do_not_fit_are_refused(planted):
         InputError, match=r"expected needs to hold the indicators and periods of the panel.*y 2001"
     ):
         zg.Scan(replicates=9).detect(panel, areas, expected=other)
+
+
+# --- a study ----------------------------------------------------------------------------------------
+
+IN_A_STUDY = """
+[[detectors]]
+type = "scan"
+replicates = 99
+max_population_share = 0.2
+expected = "deviation:parent:gemeente"
+
+[[detectors]]
+type = "deviation"
+reference = "parent:gemeente"
+"""
+
+
+def test_a_study_runs_the_detection_that_a_scan_leans_on_first(tmp_path):
+    result = run(small_study.write_study(tmp_path, extra=IN_A_STUDY), tmp_path / "out")
+    names = [detection.name for detection in result.detections]
+    assert names == ["deviation:neighbours", *names[1:2], "scan:parent:gemeente", "deviation:parent:gemeente"]
+    scan, expectation = result.detections[2:]
+    both = expectation.frame["expected"].notna() & scan.frame["expected"].notna()
+    ratio = (scan.frame["expected"] / expectation.frame["expected"])[both].groupby(
+        [scan.frame["indicator"], scan.frame["period"]], observed=True
+    )
+    assert (ratio.std() < 1e-9).all()  # brought to one total, indicator by indicator and period by period
+    table = pd.read_csv(tmp_path / "out" / "clusters_internal.csv")
+    assert len(table) == len(scan.clusters) > 0
+    assert set(table.columns) - {"internal"} <= set(COLUMNS)
+    assert table["members"].iloc[0].split("; ") == list(scan.clusters["members"].iloc[0])
+    assert any(path.name == "clusters_internal.csv" for path in result.paths)
+
+
+def test_a_study_without_the_detection_that_a_scan_leans_on_is_refused(tmp_path):
+    lacking = IN_A_STUDY.partition('\n[[detectors]]\ntype = "deviation"')[0]
+    with pytest.raises(
+        StudyError, match=r"detectors\[3\].expected needs to be the name of a deviation.*neighbours"
+    ):
+        load_study(small_study.write_study(tmp_path, extra=lacking))
+    itself = lacking.replace("deviation:parent:gemeente", "scan:national")
+    with pytest.raises(StudyError, match="expected needs to be the name of a deviation"):
+        load_study(small_study.write_study(tmp_path, extra=itself))

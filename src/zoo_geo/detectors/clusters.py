@@ -142,8 +142,9 @@ def intake(
         reference, (given, spread) = expected.reference, _aligned(expected, inputs, status)
         if reference == "neighbours":
             notices.append(
-                "Expected counts from the neighbours hold the cluster itself, so clusters of more than a few "
-                "areas look smaller than they are: take parent:LEVEL, national, stratum:FEATURE or model."
+                "Expected counts from the neighbours are partly made of the cluster itself: clusters wider than "
+                "those surroundings can go unseen. parent:LEVEL, national, stratum:FEATURE and model hardly "
+                "have that limit, and leave more of a trend in."
             )
     if dispersion == "none":
         spread = None

@@ -56,7 +56,7 @@ class Scan(Detector):
         Most clusters told, the strongest first; none shares an area with one before it.
     time
         ``each`` period of its own; ``pooled`` over all periods; ``retrospective``, clusters of any periods
-        in a row; ``prospective``, those that last to the last period: is something starting now?
+        in a row; ``prospective``, those that last to the last period, to see whether something starts now.
     max_duration
         Most periods of such a cluster; None for half of them.
     dispersion

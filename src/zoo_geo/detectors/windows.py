@@ -19,6 +19,8 @@ _PILOT = 128
 """Centres looked at first, so that most windows can be passed over from then on."""
 _LOWEST = 1e-3
 """Maxima below this are 0: there is no excess worth the name."""
+_FIRST_CEILING = 12.0
+"""About what the maxima of a country reach."""
 _SAME = 1e-9
 
 
@@ -176,8 +178,8 @@ class _Search:
 
         level, ceiling, table = self.tables[b]
         smallest, most = float(self.largest[b].min()), float(self.largest[b].max())
-        if smallest > 1.05 * level or most > ceiling:
-            level, ceiling = smallest, 1.5 * most + 3.0
+        if smallest > 1.05 * level or most > 1.1 * ceiling:
+            level, ceiling = smallest, 1.05 * most if most > _LOWEST else _FIRST_CEILING
             c, w = self.counts, self.windows
             table = thresholds(c.total, c.people, level, ceiling, w.high, w.low)
             self.tables[b] = level, ceiling, table
