@@ -17,6 +17,7 @@ from benchmarks import (
     calibration,
     contiguity,
     deviations,
+    graph_scan,
     local_calibration,
     local_statistics,
     million,
@@ -106,6 +107,15 @@ above 1 at large counts is no error in itself.""",
         """`Scan` on a simulated country. Columns of the last two tables are ways to scan: `plain` takes true
 rates to be the same everywhere, as Kulldorff's statistic does; the others take expected counts from
 `Deviation`, and its spread where not said otherwise (decision 0013).""",
+    ),
+    "ribbons": Section(
+        "Clusters of any shape",
+        graph_scan.report,
+        """`GraphScan` beside Kulldorff's circles, which hold up to 1 % of the residents (best for groups of
+this size). Ribbons of 6 to 16 areas along the coast or along the border of a municipality, compact groups
+of 4 to 12; expected counts and spread are known. Each cell: share of maps with p <= .05 on a cluster that
+meets the planted one / share of its areas that are planted / share of the planted areas that it holds.
+`none`: share of maps without any group that have p <= .05. See decision 0014.""",
     ),
 }
 

@@ -51,6 +51,7 @@ STOREYS = [
         "limits",
         "combinations",
         "scanning",
+        "growing",
     },
     {"detectors"},
     {"co_occurrences", "significance", "flags", "priorities", "structure"},

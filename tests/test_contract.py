@@ -31,6 +31,7 @@ VARIANTS = [
     ("getis_ord", {"value": "rate", "stop_above": 0.1}),
     ("local_join_counts", {"inference": "permutation"}),
     ("scan", {"direction": "both", "time": "retrospective", "dispersion": "estimate"}),
+    ("graph_scan", {"direction": "both", "border_cost": 0.5, "dispersion": "estimate"}),
 ]
 NEEDED = {
     "bivariate_local_moran": {"other": "y3"},
@@ -51,7 +52,9 @@ def make(name, **options):
 
 def reads_neighbours(detector):
     """Whether the graph decides what is compared with what."""
-    return detector.name != "scan" and getattr(detector, "reference", "neighbours") == "neighbours"
+    return detector.name == "graph_scan" or (
+        detector.name != "scan" and getattr(detector, "reference", "neighbours") == "neighbours"
+    )
 
 
 def on(detector, indicator="y"):

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from zoo_geo.detectors.deviation import Deviation as Deviation
     from zoo_geo.detectors.emerging import Emerging as Emerging
     from zoo_geo.detectors.getis_ord import GetisOrd as GetisOrd
+    from zoo_geo.detectors.graph_scan import GraphScan as GraphScan
     from zoo_geo.detectors.local_geary import LocalGeary as LocalGeary
     from zoo_geo.detectors.local_join_counts import LocalJoinCounts as LocalJoinCounts
     from zoo_geo.detectors.local_moran import LocalMoran as LocalMoran
@@ -54,6 +55,7 @@ _HOME = {
     "detectors.deviation": ("Deviation",),
     "detectors.emerging": ("Emerging",),
     "detectors.getis_ord": ("GetisOrd",),
+    "detectors.graph_scan": ("GraphScan",),
     "detectors.local_geary": ("LocalGeary",),
     "detectors.local_join_counts": ("LocalJoinCounts",),
     "detectors.local_moran": ("LocalMoran",),

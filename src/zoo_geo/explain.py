@@ -350,9 +350,9 @@ def _cluster(facts: _Facts) -> str:
         observed=facts.count("cluster_observed"),
         expected=facts.number(facts.get("cluster_expected")),
     )
-    if risk is None or not 0 < risk < math.inf:
-        return text
-    return f"{text}; {facts.say('risk_low' if facts.low else 'risk', ratio=facts.number(risk, 2))}"
+    if risk is not None and 0 < risk < math.inf:
+        text = f"{text}; {facts.say('risk_low' if facts.low else 'risk', ratio=facts.number(risk, 2))}"
+    return f"{text}. {facts.say('any_shape')}" if n > 1 and facts.get("detector") == "graph_scan" else text
 
 
 def _other(reference: str) -> str:

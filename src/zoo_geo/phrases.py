@@ -92,6 +92,7 @@ WORDS: dict[str, dict[str, str]] = {
         "cluster_1": "It is a cluster of its own: {observed} where {expected} was to be expected",
         "risk": "that is {ratio} times as much as elsewhere",
         "risk_low": "that is only {ratio} times as much as elsewhere",
+        "any_shape": "Its areas touch one another, in whatever shape",
         "p_map": "Chance alone gives a cluster this strong anywhere in about 1 of {odds} maps (p = {p})",
         "p_map_share": "Chance alone gives a cluster this strong anywhere in {share}% of maps (p = {p})",
         "joins": "{joins} of its {n}neighbours have it too, where chance gives {expected}",
@@ -230,6 +231,7 @@ WORDS: dict[str, dict[str, str]] = {
         "cluster_1": "Het is een cluster op zichzelf: {observed} waar {expected} te verwachten was",
         "risk": "dat is {ratio} keer zoveel als elders",
         "risk_low": "dat is maar {ratio} keer zoveel als elders",
+        "any_shape": "De gebieden raken elkaar, in welke vorm dan ook",
         "p_map": (
             "Toeval alleen geeft ergens een zo sterk cluster op ongeveer 1 van de {odds} "
             "kaarten (p = {p})"

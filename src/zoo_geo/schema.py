@@ -122,6 +122,7 @@ _ALL = (
     Column("radius", "number", "units of the map", "Reach of a cluster from its centre, along the longest axis.", _MODEL),
     Column("start", "string", "-", "First period of a cluster.", _MODEL),
     Column("end", "string", "-", "Last period of a cluster.", _MODEL),
+    Column("log_likelihood_ratio", "number", "-", "Log likelihood ratio of a cluster, the cost of its border left out.", _MODEL),
     Column("angle", "number", "degrees", "Direction of the long axis of a cluster, from east to north.", _MODEL),
     Column("axis_ratio", "number", "-", "Long axis of a cluster over its short one.", _MODEL),
     Column("residual", "number", "standard deviations", "Deviance residual that the local statistic ran on.", _MODEL),

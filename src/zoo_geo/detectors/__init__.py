@@ -13,6 +13,7 @@ NAMES = (
     "deviation",
     "emerging",
     "getis_ord",
+    "graph_scan",
     "local_geary",
     "local_join_counts",
     "local_moran",
