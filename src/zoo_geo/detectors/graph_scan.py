@@ -126,7 +126,7 @@ class GraphScan(Detector):
         """What a study compares with: the reference of the detection that ``expected`` names."""
         return self.expected.partition(":")[2] if self.expected else "national"
 
-    def detect(  # type: ignore[override]
+    def detect(
         self,
         panel: Panel,
         neighbors: Graph | Peers | None = None,
@@ -221,7 +221,7 @@ def _mark_isolates(given: clusters.Intake) -> None:
     for stack in given.stacks:
         status = given.status[:, stack.columns]
         there = np.isin(status, (OK, CONSTANT, TOO_FEW))
-        indptr, _ = growing.links(weights, there.any(axis=1))
+        indptr, _ = growing.links(weights, np.asarray(there.any(axis=1)))
         alone = np.diff(indptr) == 0
         given.status[:, stack.columns] = np.where(there & alone[:, None], ISOLATED, status)
 
@@ -233,6 +233,7 @@ def _cluster(grown: growing.Grown, stack: clusters.Stack, points: np.ndarray | N
         middle = points[grown.members].mean(axis=0)
         radius = float(np.hypot(*(points[grown.members] - middle).T).max())
     return clusters.Cluster(
-        grown.members, 0, stack.columns.size, grown.score, float(grown.side), *map(float, middle), radius,
+        grown.members, 0, stack.columns.size, grown.score, float(grown.side),
+        float(middle[0]), float(middle[1]), radius,
         {"log_likelihood_ratio": growing.ratio_of(stack.counts, grown)},
     )  # fmt: skip
