@@ -267,18 +267,36 @@ def test_new_york_leukaemia_is_that_of_satscan(shared_data):
 
 
 @pytest.mark.shared_data
-def test_new_mexico_brain_cancer_points_at_los_alamos_and_santa_fe(shared_data):
-    """Kulldorff, Athas, Feuer, Miller and Key (1998): these two counties, late 1980s, not significant.
-
-    They adjust for age, sex and period; here counts are compared with the state's rate of each year.
-    """
+def new_mexico(shared_data, at):
+    """Counts and population of the counties, and the counties as points: their ``seat`` or ``center``."""
     folder = shared_data / "nm_brain_cancer"
     table, geo = pd.read_csv(folder / "NM_popcas.csv"), pd.read_csv(folder / "NM_geo.csv")
-    points = gpd.points_from_xy(geo["center_long"], geo["center_lat"], crs=4326).to_crs(32113)
-    areas = zg.read_areas(gpd.GeoDataFrame(geo[["county"]], geometry=points), id="county")
-    panel = zg.Panel.from_frame(
+    points = gpd.points_from_xy(geo[f"{at}_long"], geo[f"{at}_lat"], crs=4326).to_crs(32113)
+    return table, zg.read_areas(gpd.GeoDataFrame(geo[["county"]], geometry=points), id="county")
+
+
+def brain_cancer(table):
+    return zg.Panel.from_frame(
         table, area="county", period="year", observed={"brain": "count"}, exposure="population"
     )
+
+
+@pytest.mark.parametrize("time", ["retrospective", "prospective"])
+def test_new_mexico_brain_cancer_1986_to_1989(shared_data, time):
+    """The known answer: Los Alamos and Santa Fe, 1986 to 1989, not significant; counties at their seats."""
+    table, areas = new_mexico(shared_data, "seat")
+    late = brain_cancer(table[table["year"].between(1986, 1989)])
+    found = zg.Scan(time=time, max_duration=4, dispersion="none").detect(late, areas, seed=7)
+    first = found.clusters.iloc[0]
+    assert set(first["members"]) == {"losalamos", "santafe"}
+    assert (first["start"], first["end"], first["observed"]) == ("1986", "1989", 43)
+    assert first["p_value"] > 0.05
+
+
+def test_new_mexico_brain_cancer_against_yearly_rates(shared_data):
+    """Kulldorff, Athas, Feuer, Miller and Key (1998) adjust for age, sex and period; here for the year only."""
+    table, areas = new_mexico(shared_data, "center")
+    panel = brain_cancer(table)
     yearly = zg.Deviation(reference="national", response=False, heavy=False, clean=0).detect(panel)
     found = zg.Scan(time="retrospective", dispersion="none").detect(panel, areas, expected=yearly, seed=7)
     first = found.clusters.iloc[0]
