@@ -56,7 +56,7 @@ STOREYS = [
     {"detectors"},
     {"co_occurrences", "significance", "flags", "priorities", "structure"},
     set(),  # review, disclosure
-    {"explain", "phrases"},
+    {"explain", "facts", "phrases"},
     {"outputs"},
     {"study", "sections", "inputs", "pipeline", "sample"},
     {"cli"},

@@ -192,7 +192,7 @@ def _logged(name: str, done: int, total: int) -> None:
 
 def _closing(result: Result, out: str) -> list[str]:
     """Say where the results are, which areas deviate most, and how known anomalies fared."""
-    from zoo_geo.explain import number
+    from zoo_geo.facts import number
     from zoo_geo.outputs.report import small_exposure_line, truth_line
 
     language = result.study.language

@@ -28,6 +28,7 @@ class _Combination:
     effect: ClassVar[str] = "ratio"
     groups: ClassVar[tuple[str, ...] | None] = None
     counts: ClassVar[bool] = False
+    controls: ClassVar[str] = "cell"
     own: ClassVar[tuple[str, ...]] = ("n_indicators", "n_parts", "parts")
 
     theme: str

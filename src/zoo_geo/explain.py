@@ -9,16 +9,11 @@ from __future__ import annotations
 import math
 import re
 from bisect import bisect
-from collections.abc import Callable, Mapping
-from typing import Any, Literal
+from collections.abc import Callable
 
-import pandas as pd
-
+from zoo_geo.facts import GROUP_DETECTORS, Facts, Language, Row, other_in
 from zoo_geo.phrases import WORDS
 from zoo_geo.schema import SMALL_EXPOSURE
-
-Language = Literal["en", "nl"]
-Row = Mapping[str, Any]
 
 CAVEAT = {"en": "A pattern, not a verdict.", "nl": "Een patroon, geen oordeel."}
 
@@ -29,7 +24,6 @@ _WHOLE_REFERENCES = (
     "neighbours", "surroundings", "peers", "national", "all areas", "model", "sar", "sar_lag", "car",
     "own history",
 )  # fmt: skip
-_GROUP_DETECTORS = ("getis_ord", "local_moran", "local_join_counts", "emerging")
 
 
 def sentence(row: Row, lang: Language = "en") -> str:
@@ -51,27 +45,12 @@ def sentence(row: Row, lang: Language = "en") -> str:
     """
     if lang not in WORDS:
         raise ValueError(f"lang needs to be one of {', '.join(WORDS)}; got {lang}.")
-    parts: list[Callable[[_Facts], str]] = [
+    parts: list[Callable[[Facts], str]] = [
         _seen, _against, _over_time, _around, _carried, _sure, _doubt, _evidence, _compared, _explained,
         _next_door,
     ]  # fmt: skip
-    facts = _Facts(row, lang)
+    facts = Facts(row, lang)
     return " ".join([*(f"{text}." for part in parts if (text := part(facts))), CAVEAT[lang]])
-
-
-def number(value: float, lang: Language = "en", digits: int = 3) -> str:
-    """Write a number with some significant digits and the marks of the language.
-
-    Examples
-    --------
-    >>> number(1234.5, "nl", 5), number(0.03712, "en", 2)
-    ('1.234,5', '0.037')
-    """
-    magnitude = math.floor(math.log10(abs(value))) if value else 0
-    decimals = max(0, digits - 1 - magnitude)
-    text = f"{value:,.{decimals}f}"
-    text = text.rstrip("0").rstrip(".") if "." in text else text
-    return text.translate(str.maketrans(",.", ".,")) if lang == "nl" else text
 
 
 def reference_name(reference: str, lang: Language = "en") -> str:
@@ -82,85 +61,10 @@ def reference_name(reference: str, lang: Language = "en") -> str:
     >>> reference_name("neighbours"), reference_name("parent:gemeente", "nl")
     ('its neighbours', 'de eigen gemeente')
     """
-    return _reference(reference, _Facts({}, lang))
+    return _reference(reference, Facts({}, lang))
 
 
-class _Facts:
-    """The values of a row that are there, and the words of the language."""
-
-    def __init__(self, row: Row, lang: Language) -> None:
-        self.row = row
-        self.lang = lang
-
-    def get(self, name: str) -> Any:  # noqa: ANN401
-        """Return a value, or None where there is none."""
-        value = self.row.get(name)
-        return None if pd.isna(value) or value == "" else value
-
-    def has(self, *names: str) -> bool:
-        """Tell whether all of these are there."""
-        return all(self.get(name) is not None for name in names)
-
-    def say(self, words: str, **values: object) -> str:
-        """Fill in a phrase."""
-        return WORDS[self.lang][words].format(**values)
-
-    def number(self, value: float, digits: int = 3) -> str:
-        """Write a number."""
-        return number(float(value), self.lang, digits)
-
-    def count(self, name: str) -> str:
-        """Write a count in full, a value with three digits."""
-        value = float(self.get(name))
-        return self.number(value, 15 if value == round(value) else 3)
-
-    @property
-    def family(self) -> str:
-        """Family of the indicator."""
-        return str(self.get("family") or "poisson")
-
-    @property
-    def in_group(self) -> bool:
-        """Whether the p is that of a group of neighbours."""
-        return self.get("detector") in _GROUP_DETECTORS
-
-    @property
-    def in_cluster(self) -> bool:
-        """Whether the p is that of a cluster anywhere on the map."""
-        return self.get("method") == "family" and self.has("cluster_areas")
-
-    @property
-    def other(self) -> str:
-        """The other indicator, when the p is about that figure of the neighbours."""
-        return _other(str(self.get("reference") or ""))
-
-    @property
-    def low(self) -> bool:
-        """Whether the area is lower than expected."""
-        return self.get("direction") == "low"
-
-    def none(self, name: str) -> bool:
-        """Whether a ratio is that of no events at all; a value of zero is seen like any other."""
-        return bool(self.get(name) == 0 and self.family != "gaussian")
-
-    def rate(self, name: str, *, unit: bool = False) -> str:
-        """Write a rate with what it is per, or nothing where the row does not hold it."""
-        if not self.has(name):
-            return ""
-        value, per = self.number(self.get(name)), self.get("per")
-        if self.family == "gaussian" or per is None:
-            return value + (self.unit if unit else "")
-        if self.family == "binomial" and per == 100:
-            return self.say("percentage", value=value)
-        return self.say("rate", value=value, per=self.number(per, 15), unit=self.unit if unit else "")
-
-    @property
-    def unit(self) -> str:
-        """What the exposure counts, or the unit of a measured value, after a space."""
-        return f" {self.get('unit')}" if self.has("unit") else ""
-
-
-def _seen(facts: _Facts) -> str:
+def _seen(facts: Facts) -> str:
     """Say which area, what and when, and what was seen."""
     area, name = facts.get("area"), facts.get("area_name")
     where = f"{name} ({area})" if name and area else str(name or area or "")
@@ -172,7 +76,7 @@ def _seen(facts: _Facts) -> str:
     return f"{head}: {figure}" if head and figure else head or figure
 
 
-def _figure(facts: _Facts) -> str:
+def _figure(facts: Facts) -> str:
     if not facts.has("observed"):
         return facts.rate("value", unit=True)
     observed, rate = facts.count("observed"), facts.rate("value", unit=True)
@@ -184,7 +88,7 @@ def _figure(facts: _Facts) -> str:
     return facts.say("units", seen=seen, events=facts.count("events")) if facts.has("events") else seen
 
 
-def _against(facts: _Facts) -> str:
+def _against(facts: Facts) -> str:
     """Say what was to be expected, and how far off the area is."""
     if not facts.has("expected"):
         return ""
@@ -200,7 +104,7 @@ def _against(facts: _Facts) -> str:
     return f"{text}. {facts.say('leaning')}" if _leaning(facts) else text
 
 
-def _going_by(facts: _Facts) -> str:
+def _going_by(facts: Facts) -> str:
     """Say what leads to an expectation."""
     if facts.other:
         return facts.say("surroundings")
@@ -213,7 +117,7 @@ def _going_by(facts: _Facts) -> str:
     return name
 
 
-def _over_time(facts: _Facts) -> str:
+def _over_time(facts: Facts) -> str:
     """Say what the area's other periods had, how its surroundings changed, and how its series goes."""
     detector = facts.get("detector")
     if detector == "spike":
@@ -240,7 +144,7 @@ def _over_time(facts: _Facts) -> str:
     return ""
 
 
-def _history(facts: _Facts) -> str:
+def _history(facts: Facts) -> str:
     """Say what the area's other periods had, and what happened around it meanwhile."""
     if not facts.has("history_value", "surroundings_change"):
         return ""
@@ -252,7 +156,7 @@ def _history(facts: _Facts) -> str:
     return own + facts.say("around", change=facts.number(change, 2), reference=reference)
 
 
-def _amount(value: float, facts: _Facts) -> str:
+def _amount(value: float, facts: Facts) -> str:
     """Write a rate that is not a column."""
     per = facts.get("per")
     if facts.family == "gaussian" or per is None:
@@ -260,7 +164,7 @@ def _amount(value: float, facts: _Facts) -> str:
     return facts.say("rate", value=facts.number(value), per=facts.number(per, 15), unit="")
 
 
-def _leaning(facts: _Facts) -> bool:
+def _leaning(facts: Facts) -> bool:
     """Tell whether the expectation is far from what the direct neighbours have."""
     if facts.get("reference") != "neighbours" or not facts.has("reference_value", "neighbors_value"):
         return False
@@ -268,12 +172,12 @@ def _leaning(facts: _Facts) -> bool:
     return expected > 0 and not 1 / _FAR <= near / expected <= _FAR
 
 
-def _around(facts: _Facts) -> str:
+def _around(facts: Facts) -> str:
     """Say what the neighbours have, when that is what the p is about."""
-    return _joins(facts) or _next_other(facts) or _cluster(facts) or _group(facts)
+    return _joins(facts) or _nextother_in(facts) or _cluster(facts) or _group(facts)
 
 
-def _joins(facts: _Facts) -> str:
+def _joins(facts: Facts) -> str:
     """Say how many neighbours have it too."""
     if not facts.has("joins", "joins_expected"):
         return ""
@@ -287,7 +191,7 @@ def _joins(facts: _Facts) -> str:
     )
 
 
-def _next_other(facts: _Facts) -> str:
+def _nextother_in(facts: Facts) -> str:
     """Say what the neighbours have of the other indicator."""
     if not facts.other or not facts.has("other_value", "other_mean"):
         return ""
@@ -295,7 +199,7 @@ def _next_other(facts: _Facts) -> str:
     return facts.say("next_other", other=facts.other, near=near, mean=mean)
 
 
-def _group(facts: _Facts) -> str:
+def _group(facts: Facts) -> str:
     """Say what the area and its neighbours have together."""
     if not facts.in_group or not facts.has("group_observed", "group_expected", "group_ratio"):
         return ""
@@ -308,7 +212,7 @@ def _group(facts: _Facts) -> str:
     )
 
 
-def _carried(facts: _Facts) -> str:
+def _carried(facts: Facts) -> str:
     """Say which figures a combination is made of, each with what the others lead to expect."""
     parts = [match for each in _listed(facts, "parts") if (match := _PART.fullmatch(each))]
     if not parts:
@@ -327,7 +231,7 @@ _PART = re.compile(r"(.+) ([+-][0-9.]+)(?: \(([+-][0-9.]+)\))?")
 """A part as detectors list it: name, score, and the score that the others lead to expect."""
 
 
-def _part(facts: _Facts, name: str, score: str, others: str | None, *, first: bool) -> str:
+def _part(facts: Facts, name: str, score: str, others: str | None, *, first: bool) -> str:
     """Say one part; the first one says what its numbers are."""
     text = facts.say("part_1" if first else "part", name=name, score=_signed(facts, score))
     return text + (
@@ -335,11 +239,11 @@ def _part(facts: _Facts, name: str, score: str, others: str | None, *, first: bo
     )
 
 
-def _signed(facts: _Facts, score: str) -> str:
+def _signed(facts: Facts, score: str) -> str:
     return score[0] + facts.number(abs(float(score)), 2)
 
 
-def _cluster(facts: _Facts) -> str:
+def _cluster(facts: Facts) -> str:
     """Say what cluster the area lies in, when that is what the p is about."""
     if not facts.in_cluster or not facts.has("cluster_areas", "cluster_observed", "cluster_expected"):
         return ""
@@ -355,12 +259,7 @@ def _cluster(facts: _Facts) -> str:
     return f"{text}. {facts.say('any_shape')}" if n > 1 and facts.get("detector") == "graph_scan" else text
 
 
-def _other(reference: str) -> str:
-    kind, _, other = reference.partition(":")
-    return other if kind == "other" else ""
-
-
-def _reference(name: str, facts: _Facts, *, by: bool = False) -> str:
+def _reference(name: str, facts: Facts, *, by: bool = False) -> str:
     """Say what is compared with; `by` after 'going by'."""
     kind, _, level = name.partition(":")
     if kind in _WHOLE_REFERENCES:
@@ -369,7 +268,7 @@ def _reference(name: str, facts: _Facts, *, by: bool = False) -> str:
     return facts.say(kind if known else "other", level=level or kind).strip()
 
 
-def _times(facts: _Facts) -> str:
+def _times(facts: Facts) -> str:
     ratio = facts.get("ratio")
     if ratio is None or not 0 <= ratio < math.inf or facts.get("expected") <= 0:
         return ""
@@ -381,19 +280,19 @@ def _times(facts: _Facts) -> str:
     return text + facts.say("interval_none" if none else "interval", low=low, high=high)
 
 
-def _difference(facts: _Facts) -> str:
+def _difference(facts: Facts) -> str:
     if not facts.has("observed"):
         return ""
     excess = float(facts.get("observed")) - float(facts.get("expected"))
     return facts.say("difference_low" if excess < 0 else "difference_high", excess=facts.number(abs(excess)))
 
 
-def _sure(facts: _Facts) -> str:
+def _sure(facts: Facts) -> str:
     """Say p and q, in words and as numbers."""
     return "; ".join(filter(None, (_chance(facts), _false_flags(facts))))
 
 
-def _chance(facts: _Facts) -> str:
+def _chance(facts: Facts) -> str:
     p = facts.get("p_value")
     if p is None:
         return ""
@@ -413,7 +312,7 @@ def _chance(facts: _Facts) -> str:
     return facts.say("p", a=a, odds=facts.number(odds, 15), p=facts.number(p, 2))
 
 
-def _what(facts: _Facts) -> str:
+def _what(facts: Facts) -> str:
     """Name what the p is about."""
     if facts.other:
         return "a_other"
@@ -424,7 +323,7 @@ def _what(facts: _Facts) -> str:
     return "a_group" if facts.in_group else "a"
 
 
-def _false_flags(facts: _Facts) -> str:
+def _false_flags(facts: Facts) -> str:
     q = facts.get("q_value")
     if q is None or facts.in_cluster:
         return ""
@@ -437,7 +336,7 @@ def _false_flags(facts: _Facts) -> str:
     return facts.say("q_small" if small else "q", share=share, q=facts.number(shown, 2))
 
 
-def _doubt(facts: _Facts) -> str:
+def _doubt(facts: Facts) -> str:
     """Say when a count stands on so small an exposure that the exposure itself is doubtful."""
     exposure, per = facts.get("exposure"), facts.get("per")
     if None in (exposure, per) or facts.family != "poisson" or exposure >= SMALL_EXPOSURE * per:
@@ -445,17 +344,17 @@ def _doubt(facts: _Facts) -> str:
     return facts.say("doubt", exposure=facts.count("exposure") + facts.unit)
 
 
-def _evidence(facts: _Facts) -> str:
+def _evidence(facts: Facts) -> str:
     """Say how many kinds of evidence there are, and whether the area stands out with its neighbours."""
     n = facts.get("n_evidence")
     support = "" if n is None else facts.say("evidence_1" if n == 1 else "evidence", n=int(n))
     named = {name.partition(":")[0] for name in _listed(facts, "evidence")}
-    beside = not facts.in_group and not named.isdisjoint(_GROUP_DETECTORS)
+    beside = not facts.in_group and not named.isdisjoint(GROUP_DETECTORS)
     group = facts.say("together_low" if facts.low else "together_high") if beside else ""
     return ". ".join(filter(None, (support, group, _contrary(facts))))
 
 
-def _compared(facts: _Facts) -> str:
+def _compared(facts: Facts) -> str:
     """Say against what else the area stands out the same way, and against what it does not."""
     own = f"{facts.get('detector')}:{facts.get('reference')}"
     told = []
@@ -466,7 +365,7 @@ def _compared(facts: _Facts) -> str:
     return ". ".join(told)
 
 
-def _enumerated(names: list[str], facts: _Facts) -> str:
+def _enumerated(names: list[str], facts: Facts) -> str:
     """Name references as in 'a, b and c'."""
     *first, last = (_reference(name, facts) for name in names)
     return facts.say("and", first=", ".join(first), last=last) if first else last
@@ -476,7 +375,7 @@ _SHARES = (-0.125, 0.125, 0.29, 0.415, 0.585, 0.71, 0.875, 1.125)
 """Between shares of a deviation that have a word of their own."""
 
 
-def _explained(facts: _Facts) -> str:
+def _explained(facts: Facts) -> str:
     """Say how much of the difference from all areas together covariates explain, where it is the same way.
 
     That they explain nothing is said only where the area stands out from what they lead to expect.
@@ -490,21 +389,21 @@ def _explained(facts: _Facts) -> str:
     return facts.say("explained", share=facts.say(f"share_{place}")) if place else facts.say("explained_less")
 
 
-def _contrary(facts: _Facts) -> str:
+def _contrary(facts: Facts) -> str:
     """Say against what the area stands out in the other direction."""
     names = [name.partition(":")[2] for name in _listed(facts, "contrary")]
-    against = ", ".join(_reference(name, facts) for name in names if not _other(name))
+    against = ", ".join(_reference(name, facts) for name in names if not other_in(name))
     how = [facts.say("against", reference=against)] if against else []
-    how += [facts.say("like", other=other) for name in names if (other := _other(name))]
+    how += [facts.say("like", other=other) for name in names if (other := other_in(name))]
     return ". ".join(facts.say("contrary_high" if facts.low else "contrary_low", how=each) for each in how)
 
 
-def _listed(facts: _Facts, name: str) -> list[str]:
+def _listed(facts: Facts, name: str) -> list[str]:
     """Detections that a column names."""
     return [each for each in str(facts.get(name) or "").split("; ") if each]
 
 
-def _next_door(facts: _Facts) -> str:
+def _next_door(facts: Facts) -> str:
     """Say what the neighbours have, and how many of them are flagged too."""
     rate, n = facts.rate("neighbors_value"), facts.get("n_neighbors")
     if not rate or not n:
@@ -515,7 +414,7 @@ def _next_door(facts: _Facts) -> str:
     return text if flagged is None else f"{text}, {_flagged(facts, int(n), int(flagged))}"
 
 
-def _flagged(facts: _Facts, n: int, flagged: int) -> str:
+def _flagged(facts: Facts, n: int, flagged: int) -> str:
     if n == 1:
         return facts.say("flagged_all_1" if flagged else "flagged_none_1")
     if flagged < 2:

@@ -15,7 +15,8 @@ from zoo_geo.co_occurrences import co_occurrence
 from zoo_geo.detectors.base import Detection
 from zoo_geo.detectors.local import Value
 from zoo_geo.detectors.themes import COMBINATION
-from zoo_geo.explain import Row, sentence
+from zoo_geo.explain import sentence
+from zoo_geo.facts import Row
 from zoo_geo.flags import Flags, flag
 from zoo_geo.inputs import Inputs, read_inputs
 from zoo_geo.outputs.folder import results_folder

@@ -18,7 +18,8 @@ import shapely
 from plotly.offline import get_plotlyjs
 
 from zoo_geo.areas import Areas
-from zoo_geo.explain import CAVEAT, Language, number
+from zoo_geo.explain import CAVEAT
+from zoo_geo.facts import Language, number
 from zoo_geo.flags import Flags
 from zoo_geo.outputs.folder import marked
 from zoo_geo.panel import Indicator, Panel

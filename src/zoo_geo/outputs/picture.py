@@ -13,7 +13,8 @@ from scipy import special
 from zoo_geo.checks import nearest_name
 from zoo_geo.detectors.base import Detection, options
 from zoo_geo.errors import InputError
-from zoo_geo.explain import Language, number, reference_name
+from zoo_geo.explain import reference_name
+from zoo_geo.facts import Language, number
 from zoo_geo.limits import Limits, control_limits
 from zoo_geo.panel import ALL, Indicator
 from zoo_geo.predictive import FAMILIES

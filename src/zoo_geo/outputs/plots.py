@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from zoo_geo.detectors.base import Detection
-from zoo_geo.explain import CAVEAT, Language
+from zoo_geo.explain import CAVEAT
+from zoo_geo.facts import Language
 from zoo_geo.limits import LEVELS
 from zoo_geo.outputs.folder import marked
 from zoo_geo.outputs.picture import CLASSES, Picture, can_draw, make_picture

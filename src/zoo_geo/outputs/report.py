@@ -14,7 +14,7 @@ import pandas as pd
 from zoo_geo._version import __version__
 from zoo_geo.areas import Areas
 from zoo_geo.detectors.base import Detection
-from zoo_geo.explain import Language, number
+from zoo_geo.facts import Language, number
 from zoo_geo.flags import Flags
 from zoo_geo.outputs.folder import marked
 from zoo_geo.outputs.report_words import COLUMNS, HEADINGS
