@@ -12,7 +12,8 @@ from panels import lattice
 from test_flags import together
 from zoo_geo.detectors.deviation import Deviation
 from zoo_geo.detectors.local_join_counts import LocalJoinCounts
-from zoo_geo.explain import CAVEAT, number, sentence
+from zoo_geo.explain import CAVEAT, sentence
+from zoo_geo.facts import number
 from zoo_geo.flags import flag
 
 ROW = {
