@@ -14,10 +14,12 @@ from scipy import special, stats
 import small_study
 from naive import combinations as naive
 from panels import lattice
+from test_deviation import areas_of
 from zoo_geo.co_occurrences import co_occurrence
 from zoo_geo.combinations import Dependence, dependence, distance_p, distances, rate_share
 from zoo_geo.detectors.deviation import Deviation
 from zoo_geo.detectors.local_moran import LocalMoran
+from zoo_geo.detectors.scan import Scan
 from zoo_geo.detectors.unusual_mix import UnusualMix
 from zoo_geo.errors import InputError
 from zoo_geo.explain import sentence
@@ -355,6 +357,25 @@ def test_one_sided_p_is_half_of_two_sided_p_on_its_side(lively):
         co_occurrence(dataclasses.replace(lively[2], parameters={"alternative": "less"}), "t")
 
 
+def test_a_detector_without_an_alternative_is_two_sided(lively):
+    """Emerging has none: what is cold must not be read as high."""
+    own = lively[2]
+    without = dataclasses.replace(own, detector="emerging", parameters={})
+    for alternative in ("greater", "less", "two-sided"):
+        pd.testing.assert_frame_equal(
+            co_occurrence(without, "t", alternative=alternative).frame,
+            co_occurrence(own, "t", alternative=alternative).frame,
+        )
+
+
+def test_order_of_indicators_does_not_matter_to_the_forest():
+    rng = np.random.default_rng(8)
+    found = single(simulated(rng, 300, 3, 0.5, 30.0, np.zeros(3)))
+    ids = [each.id for each in found.indicators]
+    mixes = [UnusualMix("t", order, method="isolation_forest").of(found).frame for order in (ids, ids[::-1])]
+    np.testing.assert_array_equal(*(each["p_value"].to_numpy() for each in mixes))
+
+
 def test_detections_can_be_combined_and_a_class_that_is_no_group_says_nothing(lively):
     table, graph, own = lively
     moran = LocalMoran(permutations=99, value="rate").detect(table, graph)
@@ -384,6 +405,11 @@ def test_what_cannot_be_combined_is_refused(lively):
         co_occurrence(own, "t", at_least=0)
     with pytest.raises(InputError, match="of single indicators"):
         co_occurrence(co_occurrence(own, "t"), "t")
+    scan = Scan(replicates=19, dispersion="none").detect(
+        lively[0], areas_of(lattice(12, 12), [0] * 144), seed=1
+    )
+    with pytest.raises(InputError, match="a p of each area; got scan:national"):
+        co_occurrence(scan, "t")
     world = lattice(5, 5)
     size, columns = trio(world)
     other = Deviation(reference="national").detect(world.panel(columns, size, themes="t"))
@@ -449,6 +475,10 @@ def test_sentences_name_the_parts():
     assert "Against its neighbours 2 of 3 figures deviate together: nail studios is +3.9" in sentence(row)
     assert "wijken 2 van de 3 cijfers samen af: nail studios ligt +3,9" in sentence(row, "nl")
     assert "2 figures deviate together" in sentence({**row, "n_indicators": None})
+    one = row | {"parts": "nail studios +3.9"}
+    assert "Against its neighbours one of its figures deviates: nail studios is +3.9" in sentence(one)
+    assert "figures of which one deviates like this in about" in sentence(one)
+    assert "wijkt een van de cijfers af: nail studios ligt +3,9" in sentence(one, "nl")
 
 
 def test_periods_are_judged_apart():

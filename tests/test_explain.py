@@ -236,6 +236,18 @@ def test_a_group_is_told_as_a_group():
     assert "Met de buren: 90 waar 45 te verwachten was, 2 keer zoveel" in sentence(row, "nl")
 
 
+def test_what_goes_the_other_way_over_time_or_in_a_cluster_is_said_as_such():
+    row = ROW | {"contrary": "deviation:national; trend:neighbours; spike:neighbours; scan:national"}
+    text, dutch = sentence(row), sentence(row, "nl")
+    assert text.count("it is low instead") == 1
+    assert (
+        "Its series falls. For its own series this period is low. It lies in a cluster that is low." in text
+    )
+    assert "De reeks daalt. Voor de eigen reeks is deze periode laag. Het ligt in een cluster" in dutch
+    low = sentence(row | {"direction": "low"})
+    assert "Its series rises. For its own series this period is high." in low
+
+
 def test_what_points_the_other_way_is_said():
     text = sentence(ROW | {"contrary": "deviation:national"})
     assert "Against all areas together it is low instead" in text

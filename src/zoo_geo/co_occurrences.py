@@ -123,6 +123,10 @@ def _check(detections: Sequence[Detection], alternative: Alternative, at_least: 
         own = _alternative(each)
         if each.evidence == themes.COMBINATION:
             raise InputError(f"found needs figures of single indicators; got {each.name}.")
+        if each.controls == "family":
+            raise InputError(
+                f"found needs a p of each area; got {each.name}, whose p is about the whole map."
+            )
         if own not in ("two-sided", alternative):
             raise InputError(
                 f"alternative={alternative!r} needs p of that side or two-sided; got {own} ({each.name})."
@@ -131,7 +135,8 @@ def _check(detections: Sequence[Detection], alternative: Alternative, at_least: 
 
 def _alternative(found: Detection) -> str:
     """Side that the p of a detection is about; join counts have the upper one only."""
-    return str(found.parameters.get("alternative", "greater"))
+    upper = found.detector == "local_join_counts"
+    return str(found.parameters.get("alternative") or ("greater" if upper else "two-sided"))
 
 
 def _sided(cube: themes.Cube, found: Detection, alternative: Alternative) -> np.ndarray:

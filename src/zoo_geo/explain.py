@@ -220,8 +220,9 @@ def _carried(facts: Facts) -> str:
     told = [_part(facts, *match.groups(), first=not place) for place, match in enumerate(parts)]
     several = facts.get("detector") == "co_occurrence"
     of = f"{int(facts.get('n_indicators'))}" if facts.has("n_indicators") else ""
+    words = "co_occurrence_1" if len(parts) == 1 else "co_occurrence" if of else "co_occurrence_bare"
     return facts.say(
-        ("co_occurrence" if of else "co_occurrence_bare") if several else "unusual_mix",
+        words if several else "unusual_mix",
         reference=_reference(str(facts.get("reference") or ""), facts), n=len(parts), of=of,
         parts=", ".join(told),
     )  # fmt: skip
@@ -317,7 +318,8 @@ def _what(facts: Facts) -> str:
     if facts.other:
         return "a_other"
     if facts.get("detector") in ("unusual_mix", "co_occurrence"):
-        return f"a_{facts.get('detector')}"
+        one = facts.get("detector") == "co_occurrence" and len(_listed(facts, "parts")) == 1
+        return f"a_{facts.get('detector')}{'_1' * one}"
     if facts.get("detector") in ("spike", "trend", "local_join_counts"):
         return {"spike": "a_change", "trend": "a_trend"}.get(str(facts.get("detector")), "a_joins")
     return "a_group" if facts.in_group else "a"
@@ -389,13 +391,21 @@ def _explained(facts: Facts) -> str:
     return facts.say("explained", share=facts.say(f"share_{place}")) if place else facts.say("explained_less")
 
 
+_OTHER_WAYS = {"trend": "trend", "spike": "spike", "scan": "scan", "graph_scan": "scan"}
+"""Detectors that compare with something else than their reference, and their words."""
+
+
 def _contrary(facts: Facts) -> str:
-    """Say against what the area stands out in the other direction."""
-    names = [name.partition(":")[2] for name in _listed(facts, "contrary")]
+    """Say against what the area stands out in the other direction, and what else goes that way."""
+    way = "high" if facts.low else "low"
+    each = [name.partition(":")[::2] for name in _listed(facts, "contrary")]
+    names = dict.fromkeys(reference for detector, reference in each if detector not in _OTHER_WAYS)
     against = ", ".join(_reference(name, facts) for name in names if not other_in(name))
     how = [facts.say("against", reference=against)] if against else []
     how += [facts.say("like", other=other) for name in names if (other := other_in(name))]
-    return ". ".join(facts.say("contrary_high" if facts.low else "contrary_low", how=each) for each in how)
+    ways = dict.fromkeys(_OTHER_WAYS[detector] for detector, _ in each if detector in _OTHER_WAYS)
+    told = [facts.say(f"contrary_{way}", how=each) for each in how]
+    return ". ".join([*told, *(facts.say(f"contrary_{words}_{way}") for words in ways)])
 
 
 def _listed(facts: Facts, name: str) -> list[str]:

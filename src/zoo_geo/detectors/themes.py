@@ -23,7 +23,7 @@ FEWEST = 2
 
 
 def chosen(known: Sequence[Indicator], theme: str, named: Sequence[str]) -> tuple[int, ...]:
-    """Return the places of the indicators that are named, or else of those of a theme.
+    """Return the places of the indicators that are named, or else of those of a theme, in order of their ids.
 
     Raises
     ------
@@ -48,7 +48,7 @@ def chosen(known: Sequence[Indicator], theme: str, named: Sequence[str]) -> tupl
         )
     if theme in ids:
         raise InputError(f"theme needs a name that is no indicator's; got {theme!r}.")
-    return tuple(places)
+    return tuple(sorted(places, key=lambda place: ids[place]))
 
 
 def check_choice(theme: str, named: Sequence[str]) -> None:
