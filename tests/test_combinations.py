@@ -406,7 +406,7 @@ def test_what_cannot_be_combined_is_refused(lively):
     with pytest.raises(InputError, match="of single indicators"):
         co_occurrence(co_occurrence(own, "t"), "t")
     scan = Scan(replicates=19, dispersion="none").detect(
-        lively[0], areas_of(lattice(12, 12), [0] * 144), seed=1
+        lively[0], areas_of(lattice(12, 12), ["GM0001"] * 144), seed=1
     )
     with pytest.raises(InputError, match="a p of each area; got scan:national"):
         co_occurrence(scan, "t")
