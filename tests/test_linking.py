@@ -191,14 +191,20 @@ def test_a_part_that_is_secret_or_missing_makes_the_whole_so():
 
 
 def test_an_empty_part_adds_nothing_and_takes_nothing_away():
-    rows = [("A", 2020, 10, 1000), ("B", 2020, 0, 0), ("A", 2021, 0, 0), ("B", 2021, 0, 0), ("C", 2022, 9, 900)]
+    rows = [
+        ("A", 2020, 10, 1000),
+        ("B", 2020, 0, 0),
+        ("A", 2021, 0, 0),
+        ("B", 2021, 0, 0),
+        ("C", 2022, 9, 900),
+    ]
     both = weights_of((2022, "A", "C", 1.0), (2022, "B", "C", 1.0))
     linked = zg.link_periods(panel_of(rows), both)
     assert linked.frame["status"].tolist() == ["ok", "no_exposure", "ok"]
     np.testing.assert_equal(figures(linked, "C"), [10, np.nan, 9])
     assert figures(linked, "C", "exposure")[0] == 1000
-    values = zg.link_periods(panel_of([("A", 2020, 4.5, 10), ("B", 2020, 3.0, 0), ("C", 2022, 5.0, 9)], "gaussian"),
-                             both)  # fmt: skip
+    rows = [("A", 2020, 4.5, 10), ("B", 2020, 3.0, 0), ("C", 2022, 5.0, 9)]
+    values = zg.link_periods(panel_of(rows, "gaussian"), both)
     assert figures(values, "C")[0] == 4.5
     events = zg.link_periods(panel_of([("A", 2020, 4, 10), ("B", 2020, 3, 0), ("C", 2022, 5, 9)]), both)
     assert figures(events, "C")[0] == 7

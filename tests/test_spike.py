@@ -323,7 +323,7 @@ def test_shares_and_values(world):
 
 
 def shares(course, planted=None, spread=0.0):
-    """Shares of a map of which nothing but the common course tells, and perhaps one cell with odds 2.5 times as high."""
+    """Shares that follow a common course; the odds of one planted figure are 2.5 times as high."""
     world = lattice(16, 16)
     draws = np.random.default_rng(1)
     odds = np.exp(np.asarray(course) + spread * draws.normal(size=(len(world), len(course))))
@@ -336,7 +336,7 @@ def shares(course, planted=None, spread=0.0):
 
 
 def test_shares_that_rise_everywhere_are_expected_where_they_are():
-    world, found = shares(np.linspace(0.0, 2.2, 10))
+    _, found = shares(np.linspace(0.0, 2.2, 10))
     frame = found.frame
     sums = frame.groupby("period", observed=True)[["observed", "expected"]].sum()
     np.testing.assert_allclose(sums["observed"] / sums["expected"], 1.0, atol=0.005)

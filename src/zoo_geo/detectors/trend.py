@@ -7,7 +7,7 @@ from typing import ClassVar, Literal
 
 import numpy as np
 
-from zoo_geo.courses import START, course
+from zoo_geo.courses import START, Series, course
 from zoo_geo.detectors import over_time
 from zoo_geo.detectors.base import Alternative, Detector, Scores, options, spread_out
 from zoo_geo.detectors.inputs import ISOLATED, NOT_TESTED, OK, TOO_FEW, Inputs, column_status
@@ -121,16 +121,11 @@ class Trend(Detector):
         beside = -level if is_value else 1.0 / level
         with np.errstate(divide="ignore", invalid="ignore"):
             rates = series.observed if is_value else series.observed / series.size * unit
-            half = 0.5 / series.size * unit
         figures = np.where(since, _moved(rates, beside, series.family, unit), np.nan)
         tests = mann_kendall(figures)
         line = sen_slopes(figures, times, tests.variance)
         rows, begins = np.arange(since.shape[0]), np.argmax(since, axis=1)
-        least, most = np.full(rows.size, -np.inf), np.full(rows.size, np.inf)
-        if not is_value:  # a line of counts begins at half an event, one of shares also half an event from all
-            least = _moved(half, beside, series.family, unit)[rows, begins]
-        if isinstance(series.family, Binomial):
-            most = _moved(unit - half, beside, series.family, unit)[rows, begins]
+        least, most = (x[rows, begins] for x in _bounds(series, beside, unit))
         now = level[:, -1]
         ends = [
             (np.clip(line.at(times[begins], b), least, most), line.at(times[-1], b))
@@ -201,6 +196,18 @@ def _centred(level: np.ndarray, since: np.ndarray, is_value: bool) -> np.ndarray
     if is_value:
         return level - np.where(since, level, 0.0).sum(axis=1, keepdims=True) / count
     return level / np.exp(np.where(since, np.log(level), 0.0).sum(axis=1, keepdims=True) / count)
+
+
+def _bounds(series: Series, beside: np.ndarray, unit: float) -> tuple[np.ndarray, np.ndarray]:
+    """Where a line may begin: counts at half an event, shares at half an event from none and from all."""
+    if isinstance(series.family, Gaussian):
+        return np.full(series.size.shape, -np.inf), np.full(series.size.shape, np.inf)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        half = 0.5 / series.size * unit
+    least = _moved(half, beside, series.family, unit)
+    if not isinstance(series.family, Binomial):
+        return least, np.full(half.shape, np.inf)
+    return least, _moved(unit - half, beside, series.family, unit)
 
 
 def _moved(figures: np.ndarray, level: np.ndarray, family: Family, unit: float) -> np.ndarray:
