@@ -149,6 +149,19 @@ def test_periods_before_a_break_do_not_count(world):
     assert of_period(found.frame, "label", world, "2012")[group[4]] == "trend_unknown_hot"
 
 
+def test_too_few_permutations_for_a_discovery_are_said(world):
+    size, table, _ = grown(world, 3)
+    panel = panel_of(world, table, size)
+    said = {}
+    for permutations in (99, 99_999):
+        found = zg.Emerging(permutations=permutations, value="rate").detect(panel, world.graph())
+        assert found.parameters["alternative"] == "two-sided"
+        flags = zg.flag(found, 0.05)
+        said[permutations] = any(f"{permutations:,} permutations are too few" in x for x in flags.notices)
+        assert flags.frame.empty == (permutations == 99)
+    assert said == {99: True, 99_999: False}
+
+
 def test_a_calm_map_has_few_classes(world):
     size, table = calm(world, 10, seed=11, between=0.05)
     frame = zg.Emerging(inference="moments").detect(panel_of(world, table, size), world.graph()).frame
@@ -160,3 +173,5 @@ def test_a_calm_map_has_few_classes(world):
 def test_options_that_do_not_fit_are_refused(options):
     with pytest.raises(InputError, match="needs to be"):
         zg.Emerging(**options)
+    with pytest.raises(TypeError):
+        zg.Emerging(alternative="greater")

@@ -82,6 +82,27 @@ def test_p_is_that_of_the_slow_twin():
             assert min(1.0, 2 * np.exp(found.log_p[i, t])) == pytest.approx(p, rel=1e-5)
 
 
+def test_shares_are_expected_at_the_odds_of_the_other_periods_as_in_the_slow_twin():
+    world = lattice(5, 4)
+    draws = np.random.default_rng(1)
+    size = draws.integers(20, 400, len(world)).astype(float)
+    odds = np.exp(draws.normal(0, 1, len(world))[:, None] + np.array([-1.5, -0.5, 0.5, 1.5]))
+    table = draws.binomial(size.astype(int)[:, None], odds / (1 + odds)).astype(float)
+    table[3, 1], table[7], table[8] = np.nan, 0.0, size[8]
+    series = series_of(table, size, "binomial")
+    near = [references.everybody(len(world))]
+    found = compare(series, None, near, clean=0)
+    around = course(series, series.valid, START, None, near)
+    for i in range(len(world)):
+        counts = [None if np.isnan(x) else x for x in table[i]]
+        for t in range(4):
+            if counts[t] is None:
+                assert np.isnan(found.expected[i, t])
+                continue
+            share = naive.share_expected(counts, [size[i]] * 4, around.level[i], t)
+            assert found.expected[i, t] == pytest.approx(size[i] * share, rel=1e-4)
+
+
 def test_course_of_the_nation_is_that_of_the_slow_twin():
     world = lattice(4, 4)
     size, table = calm(world, 3, seed=2)
@@ -299,6 +320,49 @@ def test_shares_and_values(world):
         zg.flag(detected(world, values, None, family="gaussian"), 0.05).frame.iloc[0].to_dict(), "en"
     )
     assert "meanwhile its neighbours" in told
+
+
+def shares(course, planted=None, spread=0.0):
+    """Shares that follow a common course; the odds of one planted figure are 2.5 times as high."""
+    world = lattice(16, 16)
+    draws = np.random.default_rng(1)
+    odds = np.exp(np.asarray(course) + spread * draws.normal(size=(len(world), len(course))))
+    if planted:
+        odds[planted] *= 2.5
+    table = draws.binomial(400, odds / (1 + odds)).astype(float)
+    return world, zg.Spike().detect(
+        panel_of(world, table, np.full(len(world), 400.0), "binomial"), world.graph()
+    )
+
+
+def test_shares_that_rise_everywhere_are_expected_where_they_are():
+    _, found = shares(np.linspace(0.0, 2.2, 10))
+    frame = found.frame
+    sums = frame.groupby("period", observed=True)[["observed", "expected"]].sum()
+    np.testing.assert_allclose(sums["observed"] / sums["expected"], 1.0, atol=0.005)
+    assert np.sqrt(frame["spread"].median()) < 0.05
+    assert stats.kstest(frame["p_value"], "uniform").statistic < 0.03
+    # history and change belong together: odds of the other periods, times the change, are those expected
+    share = frame["expected"] / frame["exposure"]
+    pooled = frame["history_value"] / frame["reference_value"] * share
+    led_to = pooled / (1 - pooled) * frame["surroundings_change"]
+    np.testing.assert_allclose(led_to, share / (1 - share), rtol=0.01)
+
+
+@pytest.mark.parametrize("period", [0, 4, 9])
+def test_a_spike_of_a_share_is_found_where_shares_rise_everywhere(period):
+    world, found = shares(np.linspace(0.0, 2.2, 10), planted=(100, period))
+    first = found.frame.loc[found.frame["p_value"].idxmin()]
+    assert (first["area"], first["period"]) == (world.codes[100], str(2001 + period))
+    assert first["label"] == "rise"
+    assert zg.flag(found, 0.05).frame["area"].tolist() == [world.codes[100]]
+
+
+@pytest.mark.parametrize("middle", [-3.0, 0.0])
+def test_the_notice_of_shares_says_how_far_odds_stray(middle):
+    _, found = shares(np.full(8, middle), spread=0.3)
+    (notice,) = [notice for notice in found.notices if "odds stray by about" in notice]
+    assert 22 <= int(notice.partition("about ")[2].partition("%")[0]) <= 36
 
 
 @pytest.mark.parametrize(

@@ -12,6 +12,7 @@ import zoo_geo as zg
 from naive import over_time as naive
 from panels import lattice
 from series import calm, of_period, panel_of
+from zoo_geo.detectors.over_time import are_years
 from zoo_geo.errors import InputError
 from zoo_geo.trends import EXACT_UNTIL, mann_kendall, sen_slopes, smallest_p
 
@@ -153,6 +154,43 @@ def test_a_rise_of_everybody_is_no_areas_trend():
     assert share["ratio"] < 0.1
 
 
+def test_a_rise_of_all_shares_is_no_areas_trend():
+    world = lattice(16, 16)
+    draws = np.random.default_rng(1)
+    odds = np.exp(np.tile(np.linspace(0.0, 2.2, 10), (len(world), 1)))
+    table = draws.binomial(400, odds / (1 + odds)).astype(float)
+    size = np.full(len(world), 400.0)
+    found = zg.Trend().detect(panel_of(world, table, size, "binomial"), world.graph())
+    last = found.frame[found.frame["period"] == "2010"]
+    assert zg.flag(found, 0.05).frame.empty
+    assert (last["p_value"] <= 0.05).mean() < 0.08
+    assert (last["expected"] <= last["exposure"]).all()
+    assert last["ratio"].median() == pytest.approx(1.0, abs=0.01)
+    assert last["surroundings_change"].median() == pytest.approx(np.exp(2.2), rel=0.05)
+
+
+def test_a_share_that_rises_beyond_others_is_expected_through_its_odds():
+    """Odds of all areas times 9, of one times 81: without the rise of its own it would show a share of .9."""
+    world = lattice(11, 10)
+    odds = np.exp(np.tile(np.linspace(0.0, np.log(9.0), 9), (len(world), 1)))
+    odds[40] = odds[40] ** 2
+    odds[5], odds[6] = 0.0, 1e12  # none at all, and all of them
+    table = np.round(1e6 * odds / (1 + odds))
+    panel = panel_of(world, table, np.full(len(world), 1e6), "binomial")
+    found = zg.Trend(reference="national").detect(panel, world.graph())
+    row = found.frame[(found.frame["period"] == "2009") & (found.frame["area"] == world.codes[40])].iloc[0]
+    assert row["label"] == "rising"
+    # beside the course (centred: from a third to three times) it goes from odds of 3 to 27
+    assert row["change"] == pytest.approx((27 / 28) / (3 / 4), rel=0.08)
+    assert row["expected"] <= row["exposure"]
+    assert row["expected"] == pytest.approx(0.9e6, rel=0.03)
+    assert row["ratio"] == pytest.approx((81 / 82) / 0.9, rel=0.03)
+    assert row["ratio_low"] <= row["ratio"] * 1.02
+    flat = found.frame[found.frame["period"] == "2009"].set_index("area").loc[world.codes[5:7]]
+    assert flat["p_value"].tolist() == [1.0, 1.0]
+    assert flat["statistic"].tolist() == [0.0, 0.0]
+
+
 def test_values_are_measured_by_differences():
     world = lattice(11, 10)
     draws = np.random.default_rng(6)
@@ -188,6 +226,27 @@ def test_the_smallest_p_of_a_short_series_is_said():
     assert any("no p below 0.017, so 33% of all areas" in notice for notice in found.notices)
     longer = zg.Trend().detect(panel_of(world, np.tile(table, 2)[:, :9], size), world.graph())
     assert not any("no p below" in notice for notice in longer.notices)
+
+
+@pytest.mark.parametrize(
+    ("periods", "a_year"),
+    [
+        (["2000", "2005", "2010", "2015", "2020"], True),
+        (["2022", "2023", "2024", "2025", "2026"], False),
+        (["202209", "202210", "202211", "202212", "202301"], False),
+        (["2022-09", "2022-10", "2022-11", "2022-12", "2023-01"], False),
+        (["10", "20", "30", "40", "50"], False),
+    ],
+)
+def test_slopes_are_a_year_where_periods_are_years(periods, a_year):
+    """A rise of 5 a period is one of 1 a year where five years lie between."""
+    world = lattice(11, 10)
+    table = np.tile(5.0 * np.arange(5), (110, 1)) + np.arange(110.0)[:, None]
+    panel = panel_of(world, table, family="gaussian", periods=periods)
+    frame = zg.Trend(value="rate").detect(panel, world.graph()).frame
+    slope = of_period(frame, "slope", world, periods[-1])
+    np.testing.assert_allclose(slope, 1.0 if a_year else 5.0)
+    assert are_years(periods) == (len(periods[0]) == 4)
 
 
 def test_likeness_of_successive_periods_is_said():

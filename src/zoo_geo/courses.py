@@ -5,6 +5,7 @@ Arrays are of one indicator: shape (n_areas, n_periods), areas in code order.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,7 +15,7 @@ from zoo_geo.pooling import surroundings, wider_rate
 from zoo_geo.predictive import FAMILIES, Binomial, Family, Gaussian
 from zoo_geo.references import Reference, totals
 
-_ROUNDS = 15
+_ROUNDS, _STEPS = 15, 6
 
 
 @dataclass(frozen=True, eq=False)
@@ -147,13 +148,23 @@ def _base(
             return base, base
         seen, out_of = series.together(observed), series.together(size)
         seen = np.clip(seen, 0.25, np.maximum(out_of - 0.25, 0.25))
-        odds = np.where(out_of > 0.5, seen / (out_of - seen), 1.0)
-        for _ in range(4):
-            share = odds * level / (1.0 + odds * level)
-            lack = (seen - series.together(size * share)) / series.together(size * share * (1.0 - share))
-            odds = odds * np.exp(np.clip(np.nan_to_num(lack), -1.0, 1.0))
-        share = odds * level / (1.0 + odds * level)
+    odds = own_odds(seen, size, level, series.together)
+    share = odds * level / (1.0 + odds * level)
     return size * share, size * share * (1.0 - share)
+
+
+def own_odds(
+    seen: np.ndarray, size: np.ndarray, level: np.ndarray, total: Callable[[np.ndarray], np.ndarray]
+) -> np.ndarray:
+    """Odds that, times a course of odds, lead to expect as many as were seen out of some exposures."""
+    with np.errstate(divide="ignore", invalid="ignore"):
+        out_of = total(size)
+        odds = np.where(out_of > seen, seen / (out_of - seen), 1.0)
+        for _ in range(_STEPS):
+            share = odds * level / (1.0 + odds * level)
+            lack = (seen - total(size * share)) / total(size * share * (1.0 - share))
+            odds = odds * np.exp(np.clip(np.nan_to_num(lack), -1.0, 1.0))
+    return odds
 
 
 def _values_about_their_means(series: Series, keep: np.ndarray) -> tuple[Block, np.ndarray, np.ndarray]:

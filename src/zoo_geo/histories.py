@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 from scipy import special
 
-from zoo_geo.courses import START, Course, Series, Spread, course, mean_of_series
+from zoo_geo.courses import START, Course, Series, Spread, course, mean_of_series, own_odds
 from zoo_geo.expectation import steadied
 from zoo_geo.predictive import FAMILIES, Binomial, Gaussian
 from zoo_geo.references import Reference, everybody
@@ -45,7 +45,8 @@ class Comparison:
     history
         Rate (value) of the other periods.
     change
-        Factor (gaussian: difference) by which the surroundings changed between these and the period.
+        Factor (binomial: on odds; gaussian: difference) by which the surroundings changed between these and
+        the period.
     periods
         How many other periods count.
     low, high
@@ -159,26 +160,17 @@ class _Split:
 
 def _of_counts(series: Series, keep: np.ndarray, course: Course, before: Spread, end: bool) -> Comparison:
     """Compare counts, given the sum of a series (binomial: given the shares of the other periods)."""
-    due = np.where(series.valid, series.size * course.level, 0.0)
-    kept, seen = np.where(keep, due, 0.0), series.others(np.where(keep, series.observed, 0.0))
-    out_of, periods = series.others(np.where(keep, series.size, 0.0)), series.others(keep.astype(float))
-    past = series.others(kept)
-    known = series.valid & (past > 0) & (due > 0)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        change = course.level / (past / out_of)
-        uneven = series.others(kept**2) / past**2
-        error = course.error + series.others(kept**2 * course.error) / past**2
-        split = (_shares if isinstance(series.family, Binomial) else _parts)(
-            series, due, past, seen, out_of, change, 1.0 + uneven, error
-        )
-        expected = split.total * split.share
-        if not isinstance(series.family, Binomial):
-            expected = np.where(seen > 0, seen, 0.5) * due / past
-        history = seen / out_of
+    seen, out_of, periods = (
+        series.others(np.where(keep, x, 0.0)) for x in (series.observed, series.size, keep.astype(float))
+    )
+    past = _past_of_shares if isinstance(series.family, Binomial) else _past_of_counts
+    split, expected, change, uneven, error = past(series, keep, course, seen, out_of)
+    known = series.valid & np.isfinite(expected) & np.isfinite(uneven) & (expected > 0)
     spread = _fitted(split, known & keep, before)
     phi = split.variance(spread)
     log_p, upper = _tails(split, spread, known)
     with np.errstate(divide="ignore", invalid="ignore"):
+        history = seen / out_of
         strength = 1.0 / (1.0 / np.maximum(seen, 0.5) + phi * uneven + error)
         low, high = _intervals(series, expected, strength, known & end)
     blank = np.where(known, 0.0, np.nan)
@@ -188,37 +180,59 @@ def _of_counts(series: Series, keep: np.ndarray, course: Course, before: Spread,
     )  # fmt: skip
 
 
-def _parts(
-    series: Series,
-    due: np.ndarray,
-    past: np.ndarray,
-    seen: np.ndarray,
-    out_of: np.ndarray,
-    change: np.ndarray,
-    twice: np.ndarray,
-    error: np.ndarray,
-) -> _Split:
+_Past = tuple[_Split, np.ndarray, np.ndarray, np.ndarray, np.ndarray]
+"""A split, what is expected, the change around, how unevenly the other periods weigh, error of the course."""
+
+
+def _past_of_counts(
+    series: Series, keep: np.ndarray, course: Course, seen: np.ndarray, out_of: np.ndarray
+) -> _Past:
     """Counts as parts of the sum over their series."""
-    total, share = np.where(series.valid, series.observed, 0.0) + seen, due / (due + past)
-    return _Split(series.observed, total, share, twice, error, total * share, np.ones(total.shape))
+    due = np.where(series.valid, series.size * course.level, 0.0)
+    kept = np.where(keep, due, 0.0)
+    past = series.others(kept)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        change = course.level / (past / out_of)
+        uneven = series.others(kept**2) / past**2
+        error = course.error + series.others(kept**2 * course.error) / past**2
+        total, share = np.where(series.valid, series.observed, 0.0) + seen, due / (due + past)
+        expected = np.where(seen > 0, seen, 0.5) * due / past
+    one = np.ones(total.shape)
+    split = _Split(series.observed, total, share, 1.0 + uneven, error, total * share, one)
+    return split, expected, change, uneven, error
 
 
-def _shares(
-    series: Series,
-    due: np.ndarray,
-    past: np.ndarray,
-    seen: np.ndarray,
-    out_of: np.ndarray,
-    change: np.ndarray,
-    twice: np.ndarray,
-    error: np.ndarray,
-) -> _Split:
-    """Counts as parts of their exposure, about the share of the other periods (half an event added)."""
-    odds = (seen + 0.5) / (out_of - seen + 0.5) * change
-    share = odds / (1.0 + odds)
-    per_one = share * (1.0 - share)
-    few = error + 1.0 / ((out_of + 1.0) * per_one)
-    return _Split(series.observed, series.size, share, twice, few, series.size * per_one, 1.0 / per_one)
+def _past_of_shares(
+    series: Series, keep: np.ndarray, course: Course, seen: np.ndarray, out_of: np.ndarray
+) -> _Past:
+    """Counts as parts of their exposure, at the odds that the other periods had under the common course.
+
+    Half an event is added to both sides of the history.
+    """
+    size, level = np.where(keep, series.size, 0.0), course.level
+    odds, known, even, around = (np.full(seen.shape, np.nan) for _ in range(4))
+    with np.errstate(divide="ignore", invalid="ignore"):
+        centred = out_of * (seen + 0.5) / (out_of + 1.0)
+        for t in range(seen.shape[1]):
+            others = np.where(series.segment == series.segment[:, [t]], size, 0.0)
+            others[:, t] = 0.0
+            own = own_odds(centred[:, [t]], others, level, _over_all)
+            share = own * level / (1.0 + own * level)
+            weight = others * share * (1.0 - share)
+            odds[:, t], known[:, t] = own[:, 0], weight.sum(axis=1)
+            even[:, t] = (weight**2).sum(axis=1) / known[:, t] ** 2
+            around[:, t] = (weight**2 * course.error).sum(axis=1) / known[:, t] ** 2
+        here, pooled = odds * level, (seen + 0.5) / (out_of - seen + 0.5)
+        share, error = here / (1.0 + here), course.error + around
+        per_one = share * (1.0 - share)
+        few = error + 1.0 / (known * (out_of + 1.0) / out_of)
+    split = _Split(series.observed, series.size, share, 1.0 + even, few, series.size * per_one, 1.0 / per_one)
+    return split, series.size * share, here / pooled, even, error
+
+
+def _over_all(x: np.ndarray) -> np.ndarray:
+    """Sum over periods."""
+    return x.sum(axis=1, keepdims=True)
 
 
 def _tails(split: _Split, law: Spread, known: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 UNCHANGED, RECODED, CHANGED = 1, 2, 3
 """Codes of CBS: link; look up the old code, then link; figures before are not comparable."""
-_OK, _MISSING = STATUSES.index("ok"), STATUSES.index("missing")
+_OK, _MISSING, _NO_EXPOSURE = map(STATUSES.index, ("ok", "missing", "no_exposure"))
 _CODES = ("period", "area", "change", "previous")
 _WEIGHTS = ("period", "old", "new", "weight")
 _ROUNDED = 1e-3
@@ -62,8 +62,9 @@ def link_periods(
     -------
     Panel
         With `Panel.breaks`, and a notice of what was linked, broken and carried over. Counts and exposures
-        are carried over by weight, counts rounded to whole ones; values (gaussian) are averaged, weighted
-        by weight and exposure. A period in which part of an area is unknown is so for the whole.
+        are carried over by weight, counts in whole ones that keep each old code's total; values (gaussian)
+        are averaged, weighted by weight and exposure. A period in which part of an area is missing or
+        secret is so for the whole; parts without exposure leave the rest as it is.
 
     Raises
     ------
@@ -370,11 +371,11 @@ def _carried(panel: Panel, step: pd.DataFrame, t: int) -> Panel:
     )
     rows = np.ix_(touched, np.arange(len(panel.indicators)), np.arange(t))
     cubes = {name: getattr(changed, name).copy() for name in ("observed", "exposure", "status")}
-    for name, cube in _sums(panel, matrix[touched], t).items():
+    for name, cube in _sums(panel, matrix[touched], t, new_codes[touched]).items():
         cubes[name][rows] = cube
     events = None if changed.events is None else changed.events.copy()
     if events is not None and panel.events is not None:
-        events[rows] = np.round(_times(matrix[touched], panel.events[:, :, :t]))
+        events[rows] = _whole(matrix[touched], panel.events[:, :, :t], new_codes[touched])
     return replace(changed, areas=new_codes, events=events, **cubes)
 
 
@@ -386,24 +387,63 @@ def _times(matrix: sparse.csr_array, cube: np.ndarray) -> np.ndarray:
     return np.where(unknown > 0, np.nan, total).reshape(total.shape[0], *cube.shape[1:])
 
 
-def _sums(panel: Panel, matrix: sparse.csr_array, t: int) -> dict[str, np.ndarray]:
-    """Figures of the periods before one on new codes, the worst status of the parts for the whole."""
+def _whole(matrix: sparse.csr_array, cube: np.ndarray, codes: pd.Index) -> np.ndarray:
+    """Weighted sums in whole numbers: each old code's count is shared out whole, as its weights say.
+
+    By largest remainders, so that totals stay; what earlier periods gave a new code too much or too little
+    counts, and ties go by code. NaN where a part of weight is NaN.
+    """
+    pairs = sparse.coo_array(matrix)
+    to, of = pairs.coords
+    order = np.lexsort((codes.to_numpy(str)[to], of))
+    to, of, share = to[order], of[order], pairs.data[order]
+    sums = np.bincount(of, share, matrix.shape[1])
+    starts = np.searchsorted(of, of)
+    part = share / sums[of]
+    kept = np.where(np.abs(sums - 1.0) <= _ROUNDED * (1 + 1e-9), 1.0, sums)
+    given = np.zeros((to.size, cube.shape[1]))
+    out = np.where(np.isnan(_times(matrix, cube)), np.nan, 0.0)
+    for t in range(cube.shape[2]):
+        for k in range(cube.shape[1]):
+            whole = np.round(np.nan_to_num(cube[:, k, t]) * kept)
+            due = part * whole[of]
+            least = np.floor(due + 1e-9)
+            owed = np.round(given[:, k] + due - least, 9)
+            rest = whole - np.bincount(of, least, whole.size)
+            rank = np.lexsort((-owed, of))
+            place = np.empty(to.size)
+            place[rank] = np.arange(to.size) - starts[rank]
+            got = least + (place < rest[of] - 0.5)
+            given[:, k] += due - got
+            out[:, k, t] += np.bincount(to, got, matrix.shape[0])
+    return out
+
+
+def _sums(panel: Panel, matrix: sparse.csr_array, t: int, codes: pd.Index) -> dict[str, np.ndarray]:
+    """Figures of the periods before one on new codes, the worst status of the parts for the whole.
+
+    Parts without exposure add their events, if any, and nothing else.
+    """
     observed, exposure, status = (
         getattr(panel, name)[:, :, :t] for name in ("observed", "exposure", "status")
     )
     is_value, is_share = (
-        np.array([each.family == name for each in panel.indicators])[None, :, None]
-        for name in ("gaussian", "binomial")
+        np.array([each.family == name for each in panel.indicators]) for name in ("gaussian", "binomial")
     )
-    fine = status == _OK
-    parts = _times(matrix, np.where(fine, np.where(is_value, observed * exposure, observed), 0.0))
-    size = _times(matrix, np.where(fine, exposure, 0.0))
-    size = np.where(is_share, np.round(size), size)
+    fine = (status == _OK) | (status == _NO_EXPOSURE)
+    count, out_of = np.where(fine, observed, 0.0), np.where(fine, exposure, 0.0)
+    size, figures = _times(matrix, out_of), np.empty((matrix.shape[0], *status.shape[1:]))
+    figures[:, ~is_value] = _whole(matrix, count[:, ~is_value], codes)
+    others = _whole(matrix, (out_of - count)[:, is_share], codes)
+    size[:, is_share] = figures[:, is_share] + others
     with np.errstate(divide="ignore", invalid="ignore"):
-        figures = np.where(is_value, parts / size, np.round(parts))
+        figures[:, is_value] = _times(matrix, (count * out_of)[:, is_value]) / size[:, is_value]
+    some_ok = _times(matrix, (status == _OK).astype(float)) > 0
     found = np.full(figures.shape, _OK, status.dtype)
     for worst in range(len(STATUSES) - 1, 0, -1):
         some = _times(matrix, (status == worst).astype(float)) > 0
+        if worst == _NO_EXPOSURE:
+            some &= ~some_ok
         found = np.where(some, worst, found).astype(status.dtype)
     none = np.asarray(matrix.sum(axis=1)).ravel() <= 0
     found[none] = _MISSING

@@ -26,6 +26,25 @@ def history_p(counts, sizes, levels, errors, common, bursts, t):
     return min(1.0, 2 * min(below, above))
 
 
+def share_expected(counts, sizes, levels, t):
+    """Share that the odds of the other periods lead to expect of one, half an event added to both sides."""
+    others = [s for s in range(len(counts)) if s != t and counts[s] is not None]
+    seen, out_of = sum(counts[s] for s in others), sum(sizes[s] for s in others)
+    seen = (seen + 0.5) * out_of / (out_of + 1)
+
+    def share(log_odds, s):
+        return 1 / (1 + math.exp(-log_odds) / levels[s])
+
+    low, high = -30.0, 30.0
+    for _ in range(80):
+        middle = (low + high) / 2
+        if sum(sizes[s] * share(middle, s) for s in others) < seen:
+            low = middle
+        else:
+            high = middle
+    return share(low, t)
+
+
 def national_course(counts, sizes, common):
     """Course of all areas together, each area weighted by how precise it is, and without each area itself."""
     n, periods = len(counts), len(counts[0])

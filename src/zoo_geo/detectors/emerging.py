@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import ClassVar
 
 import numpy as np
 from scipy.stats import false_discovery_control
 
 from zoo_geo.detectors import local, over_time
-from zoo_geo.detectors.base import Detector, Scores, options
+from zoo_geo.detectors.base import Alternative, Detector, Scores, options
 from zoo_geo.detectors.draws import Plan, infer
 from zoo_geo.detectors.inputs import OK, Inputs, matrix
 from zoo_geo.detectors.nulls import Inference
@@ -61,6 +61,8 @@ class Emerging(Detector):
         False-discovery rate within a period, and level of the trend test.
     inference
         ``permutation``, ``moments`` or ``normal``, as in `GetisOrd`.
+    alternative
+        Always ``two-sided``, for hot and cold spots; no option.
 
     References
     ----------
@@ -83,6 +85,7 @@ class Emerging(Detector):
     value: local.Value = "residual"
     alpha: float = 0.05
     inference: Inference = "permutation"
+    alternative: Alternative = field(default="two-sided", init=False)
 
     def __post_init__(self) -> None:
         options(
@@ -96,7 +99,7 @@ class Emerging(Detector):
     def _score(self, inputs: Inputs, seed: int, n_jobs: int) -> Scores:
         weights, fields = matrix(inputs), local.fields(inputs, self.value, n_jobs)
         own = np.maximum(weights.max(axis=1).toarray().ravel(), 0.0)
-        plan = Plan(self.permutations, self.inference, None, "two-sided", seed, n_jobs)
+        plan = Plan(self.permutations, self.inference, None, self.alternative, seed, n_jobs)
         found = infer(fields.values, weights, "total", plan, own, fields.calm)
 
         def score(c: int) -> local.Column:

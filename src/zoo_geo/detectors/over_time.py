@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterable
+
 import numpy as np
 from scipy import sparse, special
 
@@ -15,6 +18,7 @@ from zoo_geo.predictive import FAMILIES
 GRAPHS = ("neighbours", "peers")
 OWN = "own history"
 """Reference of a series that is compared with nobody else's."""
+_YEAR = re.compile("(1[5-9]|20|21)[0-9]{2}")
 
 
 def check_reference(reference: str, rings: int) -> None:
@@ -35,11 +39,20 @@ def periods(inputs: Inputs) -> list[str]:
 
 
 def times(inputs: Inputs) -> np.ndarray:
-    """Time of each period: its number where all periods are whole numbers, else its place."""
+    """Time of each period: its year where all periods are years, else its place."""
     names = periods(inputs)
-    if all(name.isdecimal() for name in names):
-        return np.array(names, dtype=float)
-    return np.arange(float(len(names)))
+    return np.array(names, dtype=float) if are_years(names) else np.arange(float(len(names)))
+
+
+def are_years(names: Iterable[str]) -> bool:
+    """Say whether all periods are years of four digits, so that a slope is one a year, not a period.
+
+    Examples
+    --------
+    >>> are_years(["2000", "2005"]), are_years(["202212", "202301"]), are_years(["1", "2"])
+    (True, False, False)
+    """
+    return all(_YEAR.fullmatch(name) for name in names)
 
 
 def columns_of(inputs: Inputs, k: int) -> slice:

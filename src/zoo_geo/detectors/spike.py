@@ -83,7 +83,7 @@ class Spike(Detector):
         status, shape = column_status(inputs), inputs.observed.shape
         status[over_time.isolated(inputs, near) & (inputs.status == OK)] = ISOLATED
         arrays = {name: np.full(shape, np.nan) for name in (*_RESULTS, *self.own)}
-        laws: dict[int, tuple[Spread, int]] = {}
+        laws: dict[int, tuple[Spread, float, int]] = {}
 
         def one(k: int) -> None:
             at, found = (
@@ -94,7 +94,8 @@ class Spike(Detector):
             status[:, at] = np.where((status[:, at] == OK) & ~known, TOO_FEW, status[:, at])
             for name, array in self._results(found, inputs, k).items():
                 arrays[name][:, at] = array
-            laws[k] = found.spread, int(found.left.sum())
+            stray = float(np.median(found.variance[known])) if known.any() else 0.0
+            laws[k] = found.spread, stray, int(found.left.sum())
 
         spread_out(one, range(len(inputs.indicators)), n_jobs)
         for name in (*_RESULTS, *self.own):
@@ -137,11 +138,11 @@ class Spike(Detector):
 _RESULTS = ("expected", "ratio", "ratio_low", "ratio_high", "statistic", "z", "p_value")
 
 
-def _told(laws: dict[int, tuple[Spread, int]], inputs: Inputs) -> list[str]:
+def _told(laws: dict[int, tuple[Spread, float, int]], inputs: Inputs) -> list[str]:
     """Say how far the figures of an area stray from period to period."""
     said = []
     for k in sorted(laws):
-        (law, left), indicator = laws[k], inputs.indicators[k]
+        (law, stray, left), indicator = laws[k], inputs.indicators[k]
         if len(over_time.periods(inputs)) < 2:
             continue
         if left:
@@ -150,6 +151,12 @@ def _told(laws: dict[int, tuple[Spread, int]], inputs: Inputs) -> list[str]:
                 "other area's expectation."
             )
         if indicator.family == "gaussian":
+            continue
+        if indicator.family == "binomial":
+            said.append(
+                f"{indicator.id} from period to period: odds stray by about {np.sqrt(stray):.0%} beyond "
+                "chance; p allows for it."
+            )
             continue
         bursts = (
             f", and counts as if events came {1.0 + law.bursts:.2g} at a time" if law.bursts > 0.01 else ""

@@ -7,10 +7,11 @@ from typing import ClassVar, Literal
 
 import numpy as np
 
-from zoo_geo.courses import START, course
+from zoo_geo.courses import START, Series, course
 from zoo_geo.detectors import over_time
 from zoo_geo.detectors.base import Alternative, Detector, Scores, options, spread_out
 from zoo_geo.detectors.inputs import ISOLATED, NOT_TESTED, OK, TOO_FEW, Inputs, column_status
+from zoo_geo.predictive import Binomial, Family, Gaussian
 from zoo_geo.trends import Trends, mann_kendall, sen_slopes, smallest_p
 
 _LEVEL = 0.05
@@ -24,11 +25,13 @@ class Trend(Detector):
 
     Mann-Kendall's test over all periods since the area's last break, and Sen's slope; the result stands at
     the last period, others are ``not_tested``. By default rates are divided by the common course of the
-    surroundings (values: it is subtracted), for a nation-wide rise is no trend of an area.
+    surroundings (shares: their odds are; values: it is subtracted), for a nation-wide rise is no trend of an
+    area. Slopes are a year where all periods are years (four digits), else a period.
 
     ``expected`` is what the last period would show at the beginning of Sen's line; ``ratio`` is observed
-    over it, and its interval that of ``change``, the end of the line over its beginning. Mann-Kendall takes
-    periods as independent: where they are alike p promises too much, and a notice says so.
+    over it, and its interval that of the end of the line over its beginning (shares: both under the course
+    of the last period). Mann-Kendall takes periods as independent: where they are alike p promises too
+    much, and a notice says so.
 
     Parameters
     ----------
@@ -115,22 +118,26 @@ class Trend(Detector):
         if common is not None:
             level = _centred(course(series, series.valid, START, *common).level, since, is_value)
         unit = 1.0 if is_value else inputs.indicators[k].per
+        beside = -level if is_value else 1.0 / level
         with np.errstate(divide="ignore", invalid="ignore"):
-            figures = series.observed - level if is_value else series.observed / series.size / level * unit
-        figures = np.where(since, figures, np.nan)
+            rates = series.observed if is_value else series.observed / series.size * unit
+        figures = np.where(since, _moved(rates, beside, series.family, unit), np.nan)
         tests = mann_kendall(figures)
         line = sen_slopes(figures, times, tests.variance)
         rows, begins = np.arange(since.shape[0]), np.argmax(since, axis=1)
-        with np.errstate(divide="ignore", invalid="ignore"):
-            half = 0.5 / (series.size * level)[rows, begins] * unit
-        least = np.full(rows.size, -np.inf) if is_value else half  # a line of counts begins at half an event
+        least, most = (x[rows, begins] for x in _bounds(series, beside, unit))
+        now = level[:, -1]
         ends = [
-            (np.maximum(line.at(times[begins], b), least), line.at(times[-1], b))
+            (np.clip(line.at(times[begins], b), least, most), line.at(times[-1], b))
             for b in (line.slope, line.low, line.high)
         ]
+        if isinstance(series.family, Binomial):
+            ends = [(start, np.clip(end, 0.0, unit)) for start, end in ends]
         change, low, high = (_change(*pair) for pair in ends)
-        size = 1.0 if is_value else series.size[:, -1] * level[:, -1] / unit
-        expected = ends[0][0] * size + (level[:, -1] if is_value else 0.0)
+        if isinstance(series.family, Binomial):
+            low, high = (_change(*(_moved(x, now, series.family, unit) for x in pair)) for pair in ends[1:])
+        size = 1.0 if is_value else series.size[:, -1] / unit
+        expected = _moved(ends[0][0], now, series.family, unit) * size
         begin = level[rows, begins]
         with np.errstate(divide="ignore", invalid="ignore"):
             moved = level[:, -1] - begin if is_value else level[:, -1] / begin
@@ -189,6 +196,28 @@ def _centred(level: np.ndarray, since: np.ndarray, is_value: bool) -> np.ndarray
     if is_value:
         return level - np.where(since, level, 0.0).sum(axis=1, keepdims=True) / count
     return level / np.exp(np.where(since, np.log(level), 0.0).sum(axis=1, keepdims=True) / count)
+
+
+def _bounds(series: Series, beside: np.ndarray, unit: float) -> tuple[np.ndarray, np.ndarray]:
+    """Where a line may begin: counts at half an event, shares at half an event from none and from all."""
+    if isinstance(series.family, Gaussian):
+        return np.full(series.size.shape, -np.inf), np.full(series.size.shape, np.inf)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        half = 0.5 / series.size * unit
+    least = _moved(half, beside, series.family, unit)
+    if not isinstance(series.family, Binomial):
+        return least, np.full(half.shape, np.inf)
+    return least, _moved(unit - half, beside, series.family, unit)
+
+
+def _moved(figures: np.ndarray, level: np.ndarray, family: Family, unit: float) -> np.ndarray:
+    """Figures under a course: values with it, rates times it, shares at so many times their odds."""
+    if isinstance(family, Gaussian):
+        return figures + level
+    if not isinstance(family, Binomial):
+        return figures * level
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return figures * level / (1.0 + (level - 1.0) * figures / unit)
 
 
 def _change(start: np.ndarray, end: np.ndarray) -> np.ndarray:
