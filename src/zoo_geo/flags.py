@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 
 from zoo_geo.detectors.base import Detection
+from zoo_geo.detectors.clusters import around, kind
 from zoo_geo.detectors.themes import COMBINATION, KEYS, check_rows, subjects
 from zoo_geo.errors import InputError, examples
 from zoo_geo.significance import METHODS, Method, adjust, needed_at_floor, significant
@@ -316,8 +317,9 @@ def _frame(
     )
     listed = _listed(detections, supports, rows, frame["direction"].to_numpy())
     frame["evidence"], frame["n_evidence"], frame["contrary"] = listed
-    around = _around(detections, supports, rows, frame["direction"].to_numpy() == "high")
-    frame["cluster_areas"] = frame["cluster_areas"].astype(float).fillna(pd.Series(around, frame.index))
+    high = frame["direction"].to_numpy() == "high"
+    raised = [each.raises[rows] & (each.high[rows] == high) for each in supports]
+    frame["cluster_areas"] = around(detections, raised, rows)
     frame["agrees"], frame["disagrees"] = _beside(detections, supports, rows, frame["direction"].to_numpy())
     whole = [detection.name for detection in detections if detection.controls == "family"]
     told = frame["detector"] + ":" + frame["reference"]
@@ -337,7 +339,8 @@ _FLAG_COLUMNS = [
     "expected", "ratio", "ratio_low", "ratio_high", "z", "p_value", "q_value",
     "group_observed", "group_expected", "group_ratio", "joins", "joins_expected", "other_value", "other_mean",
     "parts", "n_indicators", "n_periods", "history_value", "surroundings_change", "slope", "change",
-    "cluster", "cluster_observed", "cluster_expected", "cluster_areas", "start", "end", "relative_risk", "row",
+    "cluster", "cluster_observed", "cluster_expected", "cluster_areas", "start", "end", "relative_risk",
+    "row",
 ]  # fmt: skip
 
 
@@ -376,33 +379,9 @@ def _listed(
     raised = np.stack([s.raises[rows] for s in supports], 1)
     found = np.stack([s.supports[rows] for s in supports], 1)
     same = np.stack([(direction == "high") == s.high[rows] for s in supports], 1)
-    each = np.stack([_kind(detection, rows) for detection in detections], 1)
-    kinds = [set(kind[yes]) for kind, yes in zip(each, raised & same, strict=True)]
-    return (
-        _names(detections, raised & same),
-        [len(kind) for kind in kinds],
-        _names(detections, found & ~same),
-    )
-
-
-def _kind(detection: Detection, rows: np.ndarray) -> np.ndarray:
-    """Kind of evidence; a cluster of one area is that area's own figure."""
-    kind = np.full(rows.size, detection.evidence, object)
-    if "cluster_areas" in detection.frame:
-        kind[detection.frame["cluster_areas"].to_numpy()[rows] == 1] = "own figure"
-    return kind
-
-
-def _around(
-    detections: Sequence[Detection], supports: Sequence[_Support], rows: np.ndarray, high: np.ndarray
-) -> np.ndarray:
-    """Areas of the first cluster that raises each flag in its direction; NaN where none does."""
-    areas = np.full(rows.size, np.nan)
-    for detection, support in zip(detections, supports, strict=True):
-        if "cluster_areas" in detection.frame:
-            here = np.isnan(areas) & support.raises[rows] & (support.high[rows] == high)
-            areas[here] = detection.frame["cluster_areas"].to_numpy()[rows[here]]
-    return areas
+    each = np.stack([kind(detection, rows) for detection in detections], 1)
+    n_kinds = [len(set(kinds[yes])) for kinds, yes in zip(each, raised & same, strict=True)]
+    return _names(detections, raised & same), n_kinds, _names(detections, found & ~same)
 
 
 def _beside(

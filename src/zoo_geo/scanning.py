@@ -86,7 +86,7 @@ class Counts:
         return drawn, factor
 
     def _by_period(self, drawn: np.ndarray) -> np.ndarray:
-        """How many times what is due each period of each replicate has; one without events gets what is due."""
+        """How many times what is due the periods of replicates have; those without events get what is due."""
         wanted = self.due.sum(axis=0)[:, None]
         found = drawn.sum(axis=0, dtype=np.float64)
         lost = (found <= 0.0) & (wanted > 0.0)
@@ -118,9 +118,9 @@ def counts(
 ) -> Counts:
     """Bring counts and what was expected of them to one total.
 
-    An event counts for ``expected / variance`` of its area over all periods: sums of such events over a window
-    of all periods are what the efficient score of a common relative risk in it is made of, under a negative
-    binomial or beta-binomial law. Without spread that is 1 for counts per exposure.
+    An event counts for ``expected / variance`` of its area over all periods: sums of such events over a
+    window of all periods are what the efficient score of a common relative risk in it is made of, under a
+    negative binomial or beta-binomial law. Without spread that is 1 for counts per exposure.
 
     True rates differ lastingly between areas, so all periods of an area share one deviation. In a window of
     few of many periods it is no less than in one of all of them: its variance is E + phi E^2 with E its own

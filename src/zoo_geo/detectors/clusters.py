@@ -326,7 +326,7 @@ def _restless(
         binomial = indicator.family == "binomial"
         over = 1.0 + phi * float(np.median(known.size - 1.0 if binomial else known.rate * known.size))
         if over > _RESTLESS:
-            when, what = (f" ({period})", "count") if time == "each" else ("", "area's total over all periods")
+            when, what = (f" ({period})", "count") if time == "each" else ("", "total over all periods")
             mend = (
                 "pass dispersion='estimate', which lets areas differ lastingly"
                 if time in CYLINDERS
@@ -384,7 +384,7 @@ def scores(given: Intake, found: Sequence[Found], more: Sequence[str] = ()) -> S
             arrays["cluster_observed"][at], arrays["cluster_expected"][at] = row["observed"], row["expected"]
             arrays["relative_risk"][at], arrays["cluster_areas"][at] = row["relative_risk"], row["n_areas"]
             arrays["start"][at], arrays["end"][at] = row["start"], row["end"]
-            earlier[np.ix_(stack.rows[cluster.members], stack.columns[cluster.first : cluster.end - 1])] = True
+            earlier[np.ix_(at[0][:, 0], at[1][0, :-1])] = True
     number[given.status != OK] = 0
     status = np.where(earlier & (given.status == OK), NOT_TESTED, given.status).astype(given.status.dtype)
     side[status != OK] = 0.0
@@ -476,3 +476,20 @@ def named(detector: Any, expected: Detection | None) -> None:  # noqa: ANN401
         )
     if name and isinstance(expected, Detection) and expected.name != name:
         raise InputError(f"expected={name!r} needs the Detection of that name; got {expected.name}.")
+
+
+def kind(detection: Detection, rows: np.ndarray) -> np.ndarray:
+    """Kind of evidence of some rows; a cluster of one area is that area's own figure."""
+    kinds = np.full(rows.size, detection.evidence, object)
+    if "cluster_areas" in detection.frame:
+        kinds[detection.frame["cluster_areas"].to_numpy()[rows] == 1] = "own figure"
+    return kinds
+
+
+def around(found: Sequence[Detection], raised: Sequence[np.ndarray], rows: np.ndarray) -> np.ndarray:
+    """Areas of the first cluster that raises each flag; NaN where none does."""
+    areas = np.full(rows.size, np.nan)
+    for detection, yes in zip(found, raised, strict=True):
+        if "cluster_areas" in detection.frame:
+            areas = np.where(np.isnan(areas) & yes, detection.frame["cluster_areas"].to_numpy()[rows], areas)
+    return areas

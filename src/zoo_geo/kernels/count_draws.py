@@ -230,8 +230,8 @@ def scatter(expected, size, spread, out_of, seed, first, count):
     """Draw counts around what is expected, of true rates that last: ``(n_areas, n_periods, count)`` float32.
 
     Negative binomial with variance ``mean + spread mean^2``; with ``out_of``, beta-binomial with
-    correlation ``spread`` out of ``size``. An area's true rate is drawn once for all its periods: where share or
-    spread differ between them, each period's is made of the same random numbers, so they rise and fall
+    correlation ``spread`` out of ``size``. An area's true rate is drawn once for all its periods: where share
+    or spread differ between them, each period's is made of the same random numbers, so they rise and fall
     together.
     """
     n, periods = expected.shape
