@@ -128,23 +128,38 @@ def test_ellipses_are_those_of_the_plain_loops():
 
 @pytest.mark.parametrize("time", ["pooled", "retrospective", "prospective"])
 @pytest.mark.parametrize("family", ["poisson", "binomial"])
-@pytest.mark.parametrize("most", [None, 1])
-def test_cylinders_are_those_of_the_plain_loops(time, family, most):
+@pytest.mark.parametrize(("most", "adjust"), [(None, True), (1, True), (None, False)])
+def test_cylinders_are_those_of_the_plain_loops(time, family, most, adjust):
     points, size, seen = small(2, n=12, periods=5, family=family)
     seen[3, 2] = np.nan
-    detector = zg.Scan(direction="both", time=time, replicates=9, top=30, max_duration=most)
+    detector = zg.Scan(
+        direction="both", time=time, replicates=9, top=30, max_duration=most, adjust_time=adjust
+    )
     found = detector.detect(panel_of(seen, size, family), map_of(points), seed=1)
     known = np.isfinite(seen)
-    sizes, seen = np.where(known, size[:, None], 0.0), np.where(known, seen, 0.0)
-    due = sizes * seen.sum() / sizes.sum()
+    sizes, seen = np.where(known, size[:, None], 0.0).tolist(), np.where(known, seen, 0.0).tolist()
+    by_period = adjust and time != "pooled"
+    due, weight, people = naive.expected(sizes, seen, by_period), [[1.0] * 5] * 12, None
+    if family == "binomial" and by_period:  # shares that differ
+        weight = naive.weights(due, 0.0, sizes)
+    elif family == "binomial":
+        people = sum(map(sum, sizes))
     expected = naive.best(
-        seen.tolist(), due.tolist(), naive.windows(points, sizes.sum(axis=1), 0.5), spans_of(time, 5, most),
-        "both", 2, people=sizes.sum() if family == "binomial" else None, size=sizes.tolist(),
+        naive.times(weight, seen), naive.times(weight, due),
+        naive.windows(points, [sum(row) for row in sizes], 0.5), spans_of(time, 5, most), "both", 2,
+        raw=due, people=people, size=sizes,
     )  # fmt: skip
     agree(found.clusters, expected, codes(12))
     assert any("periods without a figure" in notice and "BU0003" in notice for notice in found.notices)
     first = found.clusters.iloc[0]
     inside = found.frame[found.frame["cluster"] == 1]
+    last = inside["period"] == first["end"]
+    assert set(inside["status"][last]) == {"ok"}
+    assert set(inside["p_value"][last]) == {first["p_value"]}
+    assert inside["p_value"][~last].isna().all()
+    assert set(inside["status"][~last]) <= {"not_tested"}
+    assert set(inside["direction"][~last]) <= {"none"}
+    assert set(zip(inside["start"], inside["end"], strict=True)) == {(first["start"], first["end"])}
     lasting = [str(year) for year in range(int(first["start"]), int(first["end"]) + 1)]
     cells = {(area, year) for area in first["members"] for year in lasting} - {("BU0003", "2003")}
     assert set(zip(inside["area"].astype(str), inside["period"].astype(str), strict=True)) == cells
@@ -285,7 +300,8 @@ def test_new_mexico_brain_cancer_1986_to_1989(shared_data):
     """The known answer: Los Alamos and Santa Fe, 1986 to 1989, not significant; counties at their seats."""
     table, areas = new_mexico(shared_data, "seat")
     late = brain_cancer(table[table["year"].between(1986, 1989)])
-    found = zg.Scan(time="retrospective", max_duration=4, dispersion="none").detect(late, areas, seed=7)
+    detector = zg.Scan(time="retrospective", max_duration=4, adjust_time=False, dispersion="none")
+    found = detector.detect(late, areas, seed=7)
     first = found.clusters.iloc[0]
     assert set(first["members"]) == {"losalamos", "santafe"}
     assert (first["start"], first["end"], first["observed"]) == ("1986", "1989", 43)
@@ -303,6 +319,11 @@ def test_new_mexico_brain_cancer_against_yearly_rates(shared_data):
     assert (first["start"], first["end"]) == ("1987", "1989")
     assert first["p_value"] > 0.05
     now = zg.Scan(time="prospective", dispersion="none").detect(panel, areas, expected=yearly, seed=7)
+    alone = zg.Scan(time="retrospective", dispersion="none").detect(panel, areas, seed=7).clusters.iloc[0]
+    assert (alone["members"], alone["start"], alone["end"]) == (
+        first["members"], first["start"], first["end"]
+    )  # fmt: skip
+    assert alone["observed"] == 35
     assert (now.clusters["end"] == "1991").all()
     assert now.clusters["p_value"].min() > 0.05
 
@@ -370,6 +391,97 @@ def test_replicates_have_the_law_that_they_should():
     np.testing.assert_allclose(raw.var(axis=1), variance, rtol=0.06)
     worth = what.expected[:, 0] / variance
     np.testing.assert_allclose(what.weight[:, 0] / what.weight[0, 0], worth / worth[0])
+
+
+@pytest.mark.parametrize("family", ["poisson", "binomial"])
+def test_periods_of_an_area_share_what_is_drawn_for_it(family):
+    """The variance of a total over periods is that of one draw of the true rate, and each cell's its own."""
+    size = np.array([[300.0, 500.0, 400.0], [900.0, 700.0, 1000.0]])
+    seen = size * np.array([0.1, 0.15, 0.12])
+    spread = np.full(size.shape, 0.2 if family == "poisson" else 0.05)
+    what = counts(family, seen, size, expected=seen, spread=spread)
+    drawn, factor = what.replicates(5, 0, 30_000)
+    e, raw = what.expected, drawn * factor / what.weight[..., None]
+    np.testing.assert_allclose(raw.mean(axis=2), e, rtol=0.02)
+    if family == "poisson":
+        np.testing.assert_allclose(raw.var(axis=2), e + 0.2 * e**2, rtol=0.06)
+        whole = e.sum(axis=1)
+        np.testing.assert_allclose(raw.sum(axis=1).var(axis=1), whole + 0.2 * whole**2, rtol=0.06)
+    else:
+        p = e / size
+        np.testing.assert_allclose(raw.var(axis=2), size * p * (1 - p) * (1 + (size - 1) * 0.05), rtol=0.06)
+        noise = size * p * (1 - p) * 0.95
+        lasting = (size * np.sqrt(p * (1 - p) * 0.05)).sum(axis=1) ** 2
+        np.testing.assert_allclose(raw.sum(axis=1).var(axis=1), noise.sum(axis=1) + lasting, rtol=0.08)
+    assert abs(np.corrcoef(raw[0].sum(axis=0), raw[1].sum(axis=0))[0, 1]) < 0.03
+    weight = naive.weights(e.tolist(), spread[0, 0], None if family == "poisson" else size.tolist())
+    np.testing.assert_allclose(what.weight, weight, rtol=0.02 if family == "binomial" else 1e-6)
+
+
+def test_replicates_keep_the_total_of_each_period():
+    size = np.array([[30.0, 500.0, 400.0], [900.0, 70.0, 100.0], [500.0, 50.0, 10.0]])
+    seen = np.array([[3.0, 50.0, 70.0], [60.0, 10.0, 20.0], [50.0, 6.0, 1.0]])
+    due = naive.expected(size, seen, True)
+    for family in ("poisson", "binomial"):
+        for spread in (None, np.full(size.shape, 0.1)):
+            what = counts(family, seen, size, np.array(due), spread, by_period=True)
+            drawn, factor = what.replicates(3, 0, 500)
+            wanted = np.broadcast_to(what.due.sum(axis=0)[:, None], (3, 500))
+            np.testing.assert_allclose(drawn.sum(axis=0), wanted, rtol=1e-4)
+            np.testing.assert_allclose(what.due.sum(axis=0), what.seen.sum(axis=0))
+            if spread is None:
+                np.testing.assert_allclose(drawn.mean(axis=2), what.due, rtol=0.1, atol=0.3)
+                np.testing.assert_allclose(factor, 1.0, rtol=1e-5)
+    nothing = counts("poisson", seen * 0.01, size, spread=np.full(size.shape, 5.0), by_period=True)
+    drawn, _ = nothing.replicates(3, 0, 200)
+    assert np.isfinite(drawn).all()
+    np.testing.assert_allclose(drawn.sum(axis=0), np.tile(nothing.due.sum(axis=0)[:, None], 200), rtol=1e-4)
+
+
+def flagged_maps(detector, draw, maps=20, expected=False):
+    """Share of maps of 64 areas and ten periods on which the strongest cluster has p of at most .05."""
+    areas = map_of([(k % 8, k // 8) for k in range(64)])
+    rng, found = np.random.default_rng(3), []
+    for k in range(maps):
+        panel = panel_of(rng.poisson(draw(rng)), np.full(64, 1000.0))
+        expectation = zg.Deviation(reference="national").detect(panel) if expected else None
+        clusters = detector.detect(panel, areas, expected=expectation, seed=k).clusters
+        found.append((clusters["p_value"] <= 0.05).any())
+    return np.mean(found)
+
+
+@pytest.mark.parametrize("time", ["pooled", "retrospective"])
+@pytest.mark.parametrize("expected", [False, True])
+def test_areas_that_differ_lastingly_are_no_clusters(time, expected):
+    detector = zg.Scan(
+        time=time, replicates=99, max_population_share=0.1, dispersion="auto" if expected else "estimate"
+    )
+    assert (
+        flagged_maps(
+            detector,
+            lambda rng: np.broadcast_to(20 * rng.gamma(5, 0.2, (64, 1)), (64, 10)),
+            expected=expected,
+        )
+        <= 0.2
+    )
+
+
+@pytest.mark.parametrize("time", ["retrospective", "prospective"])
+def test_a_rise_everywhere_is_no_cluster(time):
+    def rising(rng):
+        return np.tile(20 * 1.05 ** np.arange(10), (64, 1))
+
+    detector = zg.Scan(time=time, replicates=99, max_population_share=0.1)
+    assert flagged_maps(detector, rising) <= 0.2
+    assert flagged_maps(dataclasses.replace(detector, adjust_time=False), rising, maps=5) == 1.0
+
+
+def test_of_cylinders_the_spread_of_single_periods_counts_where_it_is_more():
+    """What lasts for one period only leaves little in totals; it is no cluster either."""
+    detector = zg.Scan(
+        time="retrospective", max_duration=1, replicates=99, max_population_share=0.1, dispersion="estimate"
+    )
+    assert flagged_maps(detector, lambda rng: 20 * rng.gamma(5, 0.2, (64, 10))) <= 0.2
 
 
 def test_p_values_by_rank_and_by_gumbel():
@@ -526,6 +638,53 @@ def test_a_low_cluster_is_told_as_low():
     assert set(flags.frame["direction"]) == {"low"}
     assert "It lies in a low cluster of" in sentence(flags.frame.iloc[0])
     assert "Het ligt in een laag cluster van" in sentence(flags.frame.iloc[0], "nl")
+
+
+@pytest.mark.parametrize("time", ["pooled", "retrospective", "prospective"])
+def test_a_cluster_of_several_periods_is_one_flag_an_area(time):
+    rng = np.random.default_rng(3)
+    rate = np.full((64, 6), 20.0)
+    inside = [2, 9, 10, 11, 18]
+    rate[inside] *= 2.0
+    areas = map_of([(k % 8, k // 8) for k in range(64)])
+    panel = panel_of(rng.poisson(rate), np.full(64, 1000.0))
+    found = zg.Scan(time=time, replicates=99, max_population_share=0.1).detect(panel, areas)
+    first = found.clusters.iloc[0]
+    assert set(first["members"]) == {codes(64)[k] for k in inside}
+    flags = zg.flag([found], areas=areas)
+    told = flags.frame[flags.frame["cluster"] == 1]
+    assert sorted(told["area"]) == sorted(first["members"])
+    assert set(told["period"]) == {first["end"]}
+    row = told.iloc[0]
+    assert (row["start"], row["end"]) == (first["start"], first["end"])
+    assert f"was to be expected, {first['start']} to {first['end']} together" in sentence(row)
+    assert f"te verwachten was, {first['start']} tot en met {first['end']} samen" in sentence(row, "nl")
+    one = row.to_dict() | {"start": row["end"]}
+    assert "to be expected;" in sentence(one)
+
+
+def test_a_cluster_of_one_area_is_its_own_figure_and_of_several_a_kind_of_its_own():
+    rng = np.random.default_rng(5)
+    seen, size = rng.poisson(20, 196).astype(float), np.full(196, 1000.0)
+    seen[50], seen[[106, 119, 120, 121, 134]] = 90.0, 70.0
+    areas, panel = map_of([(k % 14, k // 14) for k in range(196)]), panel_of(seen, size)
+    found = [
+        zg.Deviation(reference="national").detect(panel),
+        zg.Scan(replicates=199, max_population_share=0.1).detect(panel, areas),
+    ]
+    told = zg.flag(found).frame.set_index("area")
+    assert told.loc["BU0050", "evidence"] == "deviation:national; scan:national"
+    alone, among = told.loc["BU0050"], told.loc["BU0120"]
+    assert (alone["cluster_areas"], alone["n_evidence"]) == (1, 1)
+    assert (among["detector"], among["cluster_areas"], among["n_evidence"]) == ("deviation", 5, 2)
+    assert "It also lies in a cluster of 5 areas." in sentence(among)
+    assert "Het ligt ook in een cluster van 5 gebieden." in sentence(among, "nl")
+    assert "cluster" not in sentence(alone)
+    assert "Het ligt ook in een laag cluster van" in sentence(among.to_dict() | {"direction": "low"}, "nl")
+    context = zg.flag(found, context=["scan:national"]).frame.set_index("area")
+    assert context["cluster_areas"].isna().all()
+    first = zg.flag(found[1]).frame.iloc[0]
+    assert "also lies" not in sentence(first)
 
 
 def test_notices_of_restless_rates_neighbours_and_values(planted):

@@ -255,6 +255,9 @@ def _cluster(facts: Facts) -> str:
         observed=facts.count("cluster_observed"),
         expected=facts.number(facts.get("cluster_expected")),
     )
+    first, last = facts.get("start"), facts.get("end")
+    if first is not None and last is not None and first != last:
+        text = f"{text}, {facts.say('periods_together', first=first, last=last)}"
     if risk is not None and 0 < risk < math.inf:
         text = f"{text}; {facts.say('risk_low' if facts.low else 'risk', ratio=facts.number(risk, 2))}"
     return f"{text}. {facts.say('any_shape')}" if n > 1 and facts.get("detector") == "graph_scan" else text
@@ -353,7 +356,15 @@ def _evidence(facts: Facts) -> str:
     named = {name.partition(":")[0] for name in _listed(facts, "evidence")}
     beside = not facts.in_group and not named.isdisjoint(GROUP_DETECTORS)
     group = facts.say("together_low" if facts.low else "together_high") if beside else ""
-    return ". ".join(filter(None, (support, group, _contrary(facts))))
+    return ". ".join(filter(None, (support, group, _in_a_cluster(facts), _contrary(facts))))
+
+
+def _in_a_cluster(facts: Facts) -> str:
+    """Say that the area lies in a cluster of several areas too, where its p is not that cluster's."""
+    n = facts.get("cluster_areas")
+    if facts.in_cluster or n is None or n < 2:
+        return ""
+    return facts.say("also_cluster_low" if facts.low else "also_cluster", n=facts.number(n, 15))
 
 
 def _compared(facts: Facts) -> str:

@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 
 from zoo_geo.detectors.base import Detection
+from zoo_geo.detectors.clusters import around, kind
 from zoo_geo.detectors.themes import COMBINATION, KEYS, check_rows, subjects
 from zoo_geo.errors import InputError, examples
 from zoo_geo.significance import METHODS, Method, adjust, needed_at_floor, significant
@@ -316,6 +317,9 @@ def _frame(
     )
     listed = _listed(detections, supports, rows, frame["direction"].to_numpy())
     frame["evidence"], frame["n_evidence"], frame["contrary"] = listed
+    high = frame["direction"].to_numpy() == "high"
+    raised = [each.raises[rows] & (each.high[rows] == high) for each in supports]
+    frame["cluster_areas"] = around(detections, raised, rows)
     frame["agrees"], frame["disagrees"] = _beside(detections, supports, rows, frame["direction"].to_numpy())
     whole = [detection.name for detection in detections if detection.controls == "family"]
     told = frame["detector"] + ":" + frame["reference"]
@@ -335,7 +339,8 @@ _FLAG_COLUMNS = [
     "expected", "ratio", "ratio_low", "ratio_high", "z", "p_value", "q_value",
     "group_observed", "group_expected", "group_ratio", "joins", "joins_expected", "other_value", "other_mean",
     "parts", "n_indicators", "n_periods", "history_value", "surroundings_change", "slope", "change",
-    "cluster", "cluster_observed", "cluster_expected", "cluster_areas", "relative_risk", "row",
+    "cluster", "cluster_observed", "cluster_expected", "cluster_areas", "start", "end", "relative_risk",
+    "row",
 ]  # fmt: skip
 
 
@@ -374,12 +379,9 @@ def _listed(
     raised = np.stack([s.raises[rows] for s in supports], 1)
     found = np.stack([s.supports[rows] for s in supports], 1)
     same = np.stack([(direction == "high") == s.high[rows] for s in supports], 1)
-    kinds = [{d.evidence for d, yes in zip(detections, row, strict=True) if yes} for row in raised & same]
-    return (
-        _names(detections, raised & same),
-        [len(kind) for kind in kinds],
-        _names(detections, found & ~same),
-    )
+    each = np.stack([kind(detection, rows) for detection in detections], 1)
+    n_kinds = [len(set(kinds[yes])) for kinds, yes in zip(each, raised & same, strict=True)]
+    return _names(detections, raised & same), n_kinds, _names(detections, found & ~same)
 
 
 def _beside(
@@ -424,7 +426,7 @@ _EVIDENCE_COLUMNS = [
     "ratio_high", "reference_value", "group_observed", "group_expected", "group_ratio", "joins",
     "joins_expected", "other_value", "other_mean", "ratio_before", "explained", "parts", "n_periods",
     "history_value", "surroundings_change", "slope", "change", "cluster", "cluster_observed",
-    "cluster_expected", "cluster_areas", "relative_risk", "statistic", "z", "p_value",
+    "cluster_expected", "cluster_areas", "start", "end", "relative_risk", "statistic", "z", "p_value",
 ]  # fmt: skip
 
 

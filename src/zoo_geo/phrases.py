@@ -89,6 +89,9 @@ WORDS: dict[str, dict[str, str]] = {
             "It lies in a low cluster of {n} areas with {observed} where {expected} was to "
             "be expected"
         ),
+        "periods_together": "{first} to {last} together",
+        "also_cluster": "It also lies in a cluster of {n} areas",
+        "also_cluster_low": "It also lies in a low cluster of {n} areas",
         "cluster_1": "It is a cluster of its own: {observed} where {expected} was to be expected",
         "risk": "that is {ratio} times as much as elsewhere",
         "risk_low": "that is only {ratio} times as much as elsewhere",
@@ -236,6 +239,9 @@ WORDS: dict[str, dict[str, str]] = {
             "Het ligt in een laag cluster van {n} gebieden met {observed} waar {expected} te "
             "verwachten was"
         ),
+        "periods_together": "{first} tot en met {last} samen",
+        "also_cluster": "Het ligt ook in een cluster van {n} gebieden",
+        "also_cluster_low": "Het ligt ook in een laag cluster van {n} gebieden",
         "cluster_1": "Het is een cluster op zichzelf: {observed} waar {expected} te verwachten was",
         "risk": "dat is {ratio} keer zoveel als elders",
         "risk_low": "dat is maar {ratio} keer zoveel als elders",

@@ -30,6 +30,8 @@ class Counts:
         What an event in a cell counts for, as ``observed``.
     plain
         Whether chance only shares the total out: no spread, and for shares one share everywhere.
+    by_period
+        Whether what is expected of each period adds up to what was observed in it.
     """
 
     family: str
@@ -39,6 +41,7 @@ class Counts:
     spread: np.ndarray
     weight: np.ndarray
     plain: bool
+    by_period: bool = False
 
     @cached_property
     def seen(self) -> np.ndarray:
@@ -63,6 +66,8 @@ class Counts:
     def replicates(self, seed: int, first: int, count: int) -> tuple[np.ndarray, np.ndarray]:
         """Draw weighted counts under the null.
 
+        An area's true rate is drawn once for all its periods.
+
         Returns
         -------
         tuple
@@ -77,19 +82,29 @@ class Counts:
         empty = factor <= 0.0
         if empty.any():
             drawn[..., empty], factor[empty] = self.due[..., None], 1.0
-        drawn /= factor.astype(np.float32)
+        drawn /= self._by_period(drawn) if self.by_period else factor.astype(np.float32)
         return drawn, factor
 
+    def _by_period(self, drawn: np.ndarray) -> np.ndarray:
+        """How many times what is due the periods of replicates have; those without events get what is due."""
+        wanted = self.due.sum(axis=0)[:, None]
+        found = drawn.sum(axis=0, dtype=np.float64)
+        lost = (found <= 0.0) & (wanted > 0.0)
+        if lost.any():
+            drawn[:] = np.where(lost, self.due[..., None], drawn)
+            found = np.where(lost, wanted, found)
+        return np.divide(found, wanted, out=np.ones_like(found), where=wanted > 0.0).astype(np.float32)
+
     def _drawn(self, seed: int, first: int, count: int) -> np.ndarray:
-        """Unweighted counts, shape (n_cells, count)."""
+        """Unweighted counts, of n_areas x n_periods x count."""
         from zoo_geo.kernels.count_draws import scatter, share_out, share_out_among
 
-        expected, size = self.expected.ravel(), self.size.ravel()
-        if not self.plain:
-            return scatter(expected, size, self.spread.ravel(), self.family == "binomial", seed, first, count)
-        if self.family == "binomial":
-            return share_out_among(size, self.observed.sum(), seed, first, count)
-        return share_out(expected, self.observed.sum(), seed, first, count)
+        binomial = self.family == "binomial"
+        if self.spread.any() or not (self.plain or self.by_period):
+            return scatter(self.expected, self.size, self.spread, binomial, seed, first, count)
+        whole = self.observed.shape if self.by_period else (-1, 1)
+        cells, totals = (self.size if binomial else self.expected), self.observed.reshape(whole).sum(axis=0)
+        return (share_out_among if binomial else share_out)(cells.reshape(whole), totals, seed, first, count)
 
 
 def counts(
@@ -98,12 +113,20 @@ def counts(
     size: np.ndarray,
     expected: np.ndarray | None = None,
     spread: np.ndarray | None = None,
+    *,
+    by_period: bool = False,
 ) -> Counts:
     """Bring counts and what was expected of them to one total.
 
-    An event counts for ``expected / variance`` of its cell: sums of such events over a window are what the
-    efficient score of a common relative risk in it is made of, under a negative binomial or beta-binomial
-    law. Without spread that is 1 for counts per exposure.
+    An event counts for ``expected / variance`` of its area over all periods: sums of such events over a
+    window of all periods are what the efficient score of a common relative risk in it is made of, under a
+    negative binomial or beta-binomial law. Without spread that is 1 for counts per exposure.
+
+    True rates differ lastingly between areas, so all periods of an area share one deviation. In a window of
+    few of many periods it is no less than in one of all of them: its variance is E + phi E^2 with E its own
+    part. Weights are then too small to be efficient, and equally so in the map and in its replicates, so p
+    holds; such a window needs more of an excess than one that lasts. Where deviations are of one period each
+    p is too large.
 
     Parameters
     ----------
@@ -115,10 +138,12 @@ def counts(
         Expected events, up to one factor; None for the same rate everywhere.
     spread
         Spread phi of true rates (binomial: correlation rho); None for none.
+    by_period
+        Bring each period to its own total.
     """
     expected = size * 1.0 if expected is None else expected
     spread = np.zeros_like(expected) if spread is None else spread
-    expected = expected * _ratio(observed.sum(), expected.sum())
+    expected = expected * _ratio(observed, expected, by_period)
     share = np.zeros_like(expected)
     np.divide(expected, size, out=share, where=size > 0)
     known = share[expected > 0]
@@ -126,16 +151,29 @@ def counts(
     plain = bool(even and not spread.any())
     weight = np.ones_like(expected)
     if not plain and family == "poisson":
-        weight = 1.0 / (1.0 + spread * expected)
+        lasting = _lasting(spread, expected)
+        weight = 1.0 / (1.0 + lasting * expected.sum(axis=1, keepdims=True)) * np.ones_like(expected)
     elif not plain:
-        share = np.minimum(share, 1.0 - 1e-6)
-        weight = 1.0 / ((1.0 - share) * (1.0 + np.maximum(size - 1.0, 0.0) * spread))
-    expected = expected * _ratio((weight * observed).sum(), (weight * expected).sum())
-    return Counts(family, observed, expected, size, spread, weight, plain)
+        share, people = np.minimum(share, 1.0 - 1e-6), size.sum(axis=1, keepdims=True)
+        weight = 1.0 / ((1.0 - share) * (1.0 + np.maximum(people - 1.0, 0.0) * _lasting(spread, size)))
+    expected = expected * _ratio(weight * observed, weight * expected, by_period)
+    return Counts(family, observed, expected, size, spread, weight, plain, by_period)
 
 
-def _ratio(above: float, below: float) -> float:
-    return float(above / below) if below > 0 else 0.0
+def _ratio(above: np.ndarray, below: np.ndarray, by_period: bool) -> np.ndarray:
+    """Quotient of the sums, of each period or of all together; 0 where there is nothing to divide by."""
+    axis = 0 if by_period else None
+    over, under = above.sum(axis=axis), np.asarray(below.sum(axis=axis))
+    return np.divide(over, under, out=np.zeros_like(under), where=under > 0)
+
+
+def _lasting(spread: np.ndarray, part: np.ndarray) -> np.ndarray:
+    """Spread of an area's total over periods whose deviations go together, shape (n_areas, 1)."""
+    if spread.shape[1] == 1:
+        return spread
+    whole = part.sum(axis=1, keepdims=True)
+    root = (np.sqrt(spread) * part).sum(axis=1, keepdims=True)
+    return np.divide(root, whole, out=np.zeros_like(whole), where=whole > 0) ** 2
 
 
 def monte_carlo_p(statistic: np.ndarray, maxima: np.ndarray) -> np.ndarray:

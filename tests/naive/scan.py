@@ -50,6 +50,54 @@ def bernoulli_ratio(c, n, total, people):
     return log_likelihood(c, n) + log_likelihood(total - c, people - n) - log_likelihood(total, people)
 
 
+def expected(size, seen, by_period):
+    """Events that one overall rate, or one of each period, leads to expect."""
+    periods = range(len(size[0]))
+    stacks = [[t] for t in periods] if by_period else [list(periods)]
+    due = [[0.0 for _ in periods] for _ in size]
+    for stack in stacks:
+        events, people = (sum(row[t] for row in table for t in stack) for table in (seen, size))
+        for i, row in enumerate(size):
+            for t in stack:
+                due[i][t] = row[t] * events / people
+    return due
+
+
+def weights(due, spread, size=None):
+    """What an event counts for: expected over variance of its area's total; with ``size`` of shares."""
+    out = []
+    for i, row in enumerate(due):
+        if size is None:
+            out.append([1 / (1 + spread * sum(row)) for _ in row])
+        else:
+            people = sum(size[i])
+            out.append(
+                [
+                    1 / ((1 - e / n) * (1 + max(people - 1, 0) * spread)) if n else 0.0
+                    for e, n in zip(row, size[i], strict=True)
+                ]
+            )
+    return out
+
+
+def times(one, other):
+    """Product, cell by cell."""
+    return [[a * b for a, b in zip(*rows, strict=True)] for rows in zip(one, other, strict=True)]
+
+
+def to_total(due, seen, weight, by_period):
+    """Bring weighted expected events to the weighted events, of all or of each period."""
+    periods = range(len(due[0]))
+    seen, weighted = times(weight, seen), times(weight, due)
+    out = [list(row) for row in due]
+    for stack in [[t] for t in periods] if by_period else [list(periods)]:
+        above, below = (sum(row[t] for row in table for t in stack) for table in (seen, weighted))
+        for row in out:
+            for t in stack:
+                row[t] *= above / below
+    return out
+
+
 def best(seen, due, candidates, spans, direction, least, raw=None, people=None, size=None, factor=None):
     """Clusters without a common area, the strongest first: (statistic, areas, first, end, sign).
 

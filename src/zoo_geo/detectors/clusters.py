@@ -26,7 +26,12 @@ if TYPE_CHECKING:
 
 Time = Literal["each", "pooled", "retrospective", "prospective"]
 Dispersion = Literal["auto", "estimate", "none"]
-OWN = ("cluster_observed", "cluster_expected", "relative_risk", "cluster_areas", "spread", "reference_value")
+CYLINDERS = ("retrospective", "prospective")
+"""Times in which clusters have periods of their own."""
+OWN = (
+    "cluster_observed", "cluster_expected", "relative_risk", "cluster_areas", "start", "end", "spread",
+    "reference_value",
+)  # fmt: skip
 """Columns that every detector of clusters adds."""
 CLASSES = ("none", "high_cluster", "low_cluster")
 COLUMNS = (
@@ -114,10 +119,13 @@ def intake(
     expected: Detection | None,
     time: Time,
     dispersion: Dispersion,
+    *,
+    adjust_time: bool = False,
 ) -> Intake:
     """Bring panel, map and expectation together.
 
-    ``neighbors`` may be the map itself. Columns of values are not tested.
+    ``neighbors`` may be the map itself. Columns of values are not tested. With ``adjust_time`` cylinders
+    without ``expected`` are compared with the overall rate of each period.
 
     Raises
     ------
@@ -146,14 +154,17 @@ def intake(
                 "than those surroundings can go unseen. parent:LEVEL, national, stratum:FEATURE and model "
                 "hardly have that limit, and leave more of a trend in."
             )
+    by_period = adjust_time and expected is None and time in CYLINDERS
     if dispersion == "none":
         spread = None
     elif expected is None:
-        spread = _estimated(inputs, status, time)
+        spread = _estimated(inputs, status, time, by_period)
         if dispersion == "auto":
-            notices += _restless(inputs, status, spread, time)
+            notices += _restless(inputs, status, spread, time, by_period)
             spread = None
-    stacks = tuple(_stack(inputs, status, columns, given, spread) for columns in stacked(inputs, time))
+    stacks = tuple(
+        _stack(inputs, status, columns, given, spread, by_period) for columns in stacked(inputs, time)
+    )
     notices += _holes(inputs, status, time)
     return Intake(inputs, status, stacks, reference, tuple(notices))
 
@@ -183,6 +194,7 @@ def _stack(
     columns: np.ndarray,
     given: np.ndarray | None,
     spread: np.ndarray | None,
+    by_period: bool,
 ) -> Stack:
     known = status[:, columns] == OK
     rows = np.flatnonzero(known.any(axis=1))
@@ -202,6 +214,7 @@ def _stack(
             size,
             None if given is None else part(given),
             None if spread is None else part(spread),
+            by_period=by_period,
         ),
     )
 
@@ -245,44 +258,84 @@ def _statuses(frame: pd.DataFrame) -> np.ndarray:
     return pd.Index(STATUSES).get_indexer(pd.Index(frame["status"].astype(object)))
 
 
-def _estimated(inputs: Inputs, status: np.ndarray, time: Time) -> np.ndarray:
-    """Spread of true rates about the overall rate, robustly; the same in all cells of a stack."""
+@dataclass(frozen=True, eq=False)
+class _Known:
+    """What areas had, what they were out of and the overall rate: figures that are known, shape (n,)."""
+
+    seen: np.ndarray
+    size: np.ndarray
+    rate: np.ndarray
+
+    @property
+    def enough(self) -> bool:
+        """Whether a spread can be told of these."""
+        return self.seen.size >= _FEWEST and self.seen.sum() > 0
+
+
+def _known(
+    inputs: Inputs, status: np.ndarray, columns: np.ndarray, by_period: bool, *, cells: bool = False
+) -> _Known:
+    """Totals of areas over the periods of a stack, or its ``cells``."""
+    known = status[:, columns] == OK
+    seen, size = (np.where(known, each[:, columns], 0.0) for each in (inputs.observed, inputs.exposure))
+    if by_period:
+        due = size * (seen.sum(axis=0) / np.maximum(size.sum(axis=0), 1e-300))
+    else:
+        due = size * (seen[known].sum() / size[known].sum() if known.any() else 0.0)
+    if cells or len(columns) == 1:
+        seen, size, due = (each[known] for each in (seen, size, due))
+    else:
+        use = known.any(axis=1)
+        seen, size, due = (each[use].sum(axis=1) for each in (seen, size, due))
+    return _Known(seen, size, due / size)
+
+
+def _estimated(inputs: Inputs, status: np.ndarray, time: Time, by_period: bool) -> np.ndarray:
+    """Spread of true rates about the overall rate, robustly; the same in all cells of a stack.
+
+    Of the totals of areas; of cylinders, which are open to what does not last, that of single periods where
+    it is more.
+    """
     out = np.zeros(inputs.observed.shape)
-    plain = replace(ex.EVERYTHING, response=False, heavy=False)
     for columns in stacked(inputs, time):
-        known = status[:, columns] == OK
-        if known.sum() < _FEWEST:
-            continue
-        seen, size = inputs.observed[:, columns][known], inputs.exposure[:, columns][known]
-        if not seen.sum() > 0:
-            continue
-        rate = np.full((seen.size, 1), seen.sum() / size.sum())
-        fit = ex.given(
-            seen[:, None], size[:, None], np.ones((seen.size, 1), bool),
-            FAMILIES[inputs.columns[columns[0]][0].family], rate, np.full_like(rate, ex.SURE), plain,
-        )  # fmt: skip
-        out[:, columns] = fit.spread[0, 0]
+        family = inputs.columns[columns[0]][0].family
+        looked = [_known(inputs, status, columns, by_period)]
+        if time in CYLINDERS:
+            looked.append(_known(inputs, status, columns, by_period, cells=True))
+        out[:, columns] = max((_spread(each, family) for each in looked if each.enough), default=0.0)
     return out
 
 
-def _restless(inputs: Inputs, status: np.ndarray, spread: np.ndarray, time: Time) -> list[str]:
+def _spread(known: _Known, family: str) -> float:
+    plain = replace(ex.EVERYTHING, response=False, heavy=False)
+    seen, size, rate = known.seen[:, None], known.size[:, None], known.rate[:, None]
+    valid, sure = np.ones(rate.shape, bool), np.full_like(rate, ex.SURE)
+    return float(ex.given(seen, size, valid, FAMILIES[family], rate, sure, plain).spread[0, 0])
+
+
+def _restless(
+    inputs: Inputs, status: np.ndarray, spread: np.ndarray, time: Time, by_period: bool
+) -> list[str]:
     """Say where true rates vary, which p of a plain scan takes for clusters."""
     told = []
     for columns in stacked(inputs, time):
-        known = status[:, columns] == OK
-        seen, size = inputs.observed[:, columns][known], inputs.exposure[:, columns][known]
-        if known.sum() < _FEWEST or not seen.sum() > 0:
+        known = _known(inputs, status, columns, by_period)
+        if not known.enough:
             continue
-        phi, rate = spread[0, columns[0]], seen.sum() / size.sum()
-        binomial = inputs.columns[columns[0]][0].family == "binomial"
-        over = 1.0 + phi * float(np.median(size - 1.0 if binomial else rate * size))
+        phi, indicator, period = spread[0, columns[0]], *inputs.columns[columns[0]]
+        binomial = indicator.family == "binomial"
+        over = 1.0 + phi * float(np.median(known.size - 1.0 if binomial else known.rate * known.size))
         if over > _RESTLESS:
-            indicator, period = inputs.columns[columns[0]]
-            when = f" ({period})" if time == "each" else ""
+            when, what = (f" ({period})", "count") if time == "each" else ("", "total over all periods")
+            mend = (
+                "pass dispersion='estimate', which lets areas differ lastingly"
+                if time in CYLINDERS
+                else "pass expected=, a Detection of Deviation, or dispersion='estimate'"
+            )
             told.append(
-                f"{indicator.id}{when}: the variance of a typical count is about {over:.1f} times what "
+                f"{indicator.id}{when}: the variance of a typical {what} is about {over:.1f} times what "
                 "chance gives. A plain scan takes true rates to be the same everywhere, so its p-values are "
-                "too small here: pass expected=, a Detection of Deviation, or dispersion='estimate'."
+                f"too small here: {mend}."
             )
     return told
 
@@ -305,10 +358,18 @@ def _holes(inputs: Inputs, status: np.ndarray, time: Time) -> list[str]:
 
 
 def scores(given: Intake, found: Sequence[Found], more: Sequence[str] = ()) -> Scores:
-    """Turn the clusters of each stack into cells and a table; ``more`` names further columns of it."""
+    """Turn the clusters of each stack into cells and a table; ``more`` names further columns of it.
+
+    A cluster of several periods is one finding: the cells of its last period carry its p, those before are
+    not tested.
+    """
     inputs, shape = given.inputs, given.inputs.observed.shape
     names = ("expected", "ratio", "ratio_low", "ratio_high", "statistic", "z", "p_value", *OWN)
-    arrays = {name: np.full(shape, np.nan) for name in names}
+    arrays = {
+        name: np.full(shape, None, object) if name in ("start", "end") else np.full(shape, np.nan)
+        for name in names
+    }
+    earlier = np.zeros(shape, bool)
     label, side, number = np.zeros(shape, np.int8), np.zeros(shape), np.zeros(shape, np.int32)
     rows: list[dict[str, object]] = []
     for stack, result in zip(given.stacks, found, strict=True):
@@ -322,12 +383,13 @@ def scores(given: Intake, found: Sequence[Found], more: Sequence[str] = ()) -> S
             arrays["z"][at] = cluster.sign * _z(float(row["p_gumbel"]))  # type: ignore[arg-type]
             arrays["cluster_observed"][at], arrays["cluster_expected"][at] = row["observed"], row["expected"]
             arrays["relative_risk"][at], arrays["cluster_areas"][at] = row["relative_risk"], row["n_areas"]
-    side[given.status != OK] = 0.0
+            arrays["start"][at], arrays["end"][at] = row["start"], row["end"]
+            earlier[np.ix_(at[0][:, 0], at[1][0, :-1])] = True
     number[given.status != OK] = 0
+    status = np.where(earlier & (given.status == OK), NOT_TESTED, given.status).astype(given.status.dtype)
+    side[status != OK] = 0.0
     table = pd.DataFrame(rows, columns=[*COLUMNS, *more])
-    return Scores(
-        given.reference, given.status, arrays, CLASSES, label, side, list(given.notices), number, table
-    )
+    return Scores(given.reference, status, arrays, CLASSES, label, side, list(given.notices), number, table)
 
 
 def _z(p: float) -> float:
@@ -414,3 +476,20 @@ def named(detector: Any, expected: Detection | None) -> None:  # noqa: ANN401
         )
     if name and isinstance(expected, Detection) and expected.name != name:
         raise InputError(f"expected={name!r} needs the Detection of that name; got {expected.name}.")
+
+
+def kind(detection: Detection, rows: np.ndarray) -> np.ndarray:
+    """Kind of evidence of some rows; a cluster of one area is that area's own figure."""
+    kinds = np.full(rows.size, detection.evidence, object)
+    if "cluster_areas" in detection.frame:
+        kinds[detection.frame["cluster_areas"].to_numpy()[rows] == 1] = "own figure"
+    return kinds
+
+
+def around(found: Sequence[Detection], raised: Sequence[np.ndarray], rows: np.ndarray) -> np.ndarray:
+    """Areas of the first cluster that raises each flag; NaN where none does."""
+    areas = np.full(rows.size, np.nan)
+    for detection, yes in zip(found, raised, strict=True):
+        if "cluster_areas" in detection.frame:
+            areas = np.where(np.isnan(areas) & yes, detection.frame["cluster_areas"].to_numpy()[rows], areas)
+    return areas

@@ -36,6 +36,10 @@ class Scan(Detector):
     given their total. With ``expected=``, a Detection of `Deviation`, events are compared with its
     expectation, and chance lets true rates vary by its spread.
 
+    Of several periods an area's true rate is taken to last: what deviates in all of them deviates once. With
+    a spread a cylinder of few of many periods then needs a large excess (p holds, power is low): to see what
+    changes in areas that differ, `Spike` and `Emerging` hold each against its own history.
+
     Parameters
     ----------
     max_population_share
@@ -59,6 +63,9 @@ class Scan(Detector):
         in a row; ``prospective``, those that last to the last period, to see whether something starts now.
     max_duration
         Most periods of such a cluster; None for half of them.
+    adjust_time
+        Without ``expected=``, compare cylinders with the overall rate of each period, so that a rise
+        everywhere is no cluster; False for one rate of all periods.
     dispersion
         ``auto``: the spread of ``expected=``, and none without it; ``estimate``: without it, the spread about
         the rate of all areas; ``none``.
@@ -93,6 +100,7 @@ class Scan(Detector):
     top: int = 10
     time: clusters.Time = "each"
     max_duration: int | None = None
+    adjust_time: bool = True
     dispersion: clusters.Dispersion = "auto"
     expected: str | None = None
 
@@ -157,7 +165,8 @@ class Scan(Detector):
         Returns
         -------
         Detection
-            With `Detection.clusters`. Cells outside every cluster have p = 1.
+            With `Detection.clusters`. Cells outside every cluster have p = 1; of a cluster of several periods
+            those of the last one carry its p, and those before are ``not_tested``.
 
         Raises
         ------
@@ -167,7 +176,10 @@ class Scan(Detector):
         check_seed(seed)
         jobs = threads(n_jobs)
         clusters.named(self, expected)
-        given = clusters.intake(panel, neighbors, areas, features, expected, self.time, self.dispersion)
+        given = clusters.intake(
+            panel, neighbors, areas, features, expected, self.time, self.dispersion,
+            adjust_time=self.adjust_time,
+        )  # fmt: skip
         return assemble(self, given.inputs, self._scan(given, seed, jobs), seed, jobs)
 
     def _score(self, inputs: Inputs, seed: int, n_jobs: int) -> Scores:

@@ -169,67 +169,84 @@ def gamma(stream, shape):
 
 
 @njit(cache=True, nogil=True)
-def share_out(expected, total, seed, first, count):
-    """Share a total out over cells in proportion to what is expected: ``(n_cells, count)`` float32."""
-    n = expected.size
-    out = np.zeros((n, count), np.float32)
+def share_out(expected, totals, seed, first, count):
+    """Share totals out over cells in proportion to what is expected: ``(n_cells, n_totals, count)`` float32.
+
+    Each column of ``expected`` (n_cells, n_totals) has a total of its own.
+    """
+    n, columns = expected.shape
+    out = np.zeros((n, columns, count), np.float32)
     stream = np.empty(1, np.uint64)
-    rest = np.zeros(n + 1)
+    rest = np.zeros((n + 1, columns))
     for i in range(n - 1, -1, -1):
-        rest[i] = rest[i + 1] + expected[i]
+        for t in range(columns):
+            rest[i, t] = rest[i + 1, t] + expected[i, t]
     for m in range(count):
         stream[0] = _key(seed, first + m)
-        left = total
-        for i in range(n):
-            if left <= 0.0:
-                break
-            share = expected[i] / rest[i] if rest[i + 1] > 0.0 else 1.0
-            k = binomial(stream, left, share) if expected[i] > 0.0 else 0.0
-            out[i, m] = k
-            left -= k
+        for t in range(columns):
+            left = totals[t]
+            for i in range(n):
+                if left <= 0.0:
+                    break
+                share = expected[i, t] / rest[i, t] if rest[i + 1, t] > 0.0 else 1.0
+                k = binomial(stream, left, share) if expected[i, t] > 0.0 else 0.0
+                out[i, t, m] = k
+                left -= k
     return out
 
 
 @njit(cache=True, nogil=True)
-def share_out_among(size, total, seed, first, count):
-    """Give a total of events to different people of cells of some size: ``(n_cells, count)`` float32."""
-    n = size.size
-    out = np.zeros((n, count), np.float32)
+def share_out_among(size, totals, seed, first, count):
+    """Give totals of events to different people of cells of some size: as `share_out`, of ``size``."""
+    n, columns = size.shape
+    out = np.zeros((n, columns, count), np.float32)
     stream = np.empty(1, np.uint64)
     for m in range(count):
         stream[0] = _key(seed, first + m)
-        left, rest = total, size.sum()
-        for i in range(n):
-            rest -= size[i]
-            k = among(stream, size[i], rest, left)
-            out[i, m] = k
-            left -= k
+        for t in range(columns):
+            left, rest = totals[t], size[:, t].sum()
+            for i in range(n):
+                rest -= size[i, t]
+                k = among(stream, size[i, t], rest, left)
+                out[i, t, m] = k
+                left -= k
     return out
+
+
+@njit(cache=True, nogil=True)
+def _luck(stream, share, wide, out_of):
+    """Draw what an area's true rate is times what is expected (``out_of``: its true share)."""
+    if not out_of:
+        return wide * gamma(stream, 1.0 / wide) if wide > 0.0 else 1.0
+    if wide > 0.0 and 0.0 < share < 1.0:
+        strength = (1.0 - wide) / wide
+        a, b = gamma(stream, share * strength), gamma(stream, (1.0 - share) * strength)
+        return a / (a + b) if a + b > 0.0 else share
+    return share
 
 
 @njit(cache=True, nogil=True)
 def scatter(expected, size, spread, out_of, seed, first, count):
-    """Draw counts around what is expected, of true rates that vary: ``(n_cells, count)`` float32.
+    """Draw counts around what is expected, of true rates that last: ``(n_areas, n_periods, count)`` float32.
 
     Negative binomial with variance ``mean + spread mean^2``; with ``out_of``, beta-binomial with
-    correlation ``spread`` out of ``size``.
+    correlation ``spread`` out of ``size``. An area's true rate is drawn once for all its periods: where share
+    or spread differ between them, each period's is made of the same random numbers, so they rise and fall
+    together.
     """
-    n = expected.size
-    out = np.zeros((n, count), np.float32)
-    stream = np.empty(1, np.uint64)
+    n, periods = expected.shape
+    out = np.zeros((n, periods, count), np.float32)
+    stream, again = np.empty(1, np.uint64), np.empty(1, np.uint64)
     for m in range(count):
         stream[0] = _key(seed, first + m)
         for i in range(n):
-            mean, wide = expected[i], spread[i]
-            if out_of:
-                share = min(mean / size[i], 1.0) if size[i] > 0.0 else 0.0
-                if wide > 0.0 and 0.0 < share < 1.0:
-                    strength = (1.0 - wide) / wide
-                    a, b = gamma(stream, share * strength), gamma(stream, (1.0 - share) * strength)
-                    share = a / (a + b) if a + b > 0.0 else share
-                out[i, m] = binomial(stream, size[i], share)
-            else:
-                if wide > 0.0:
-                    mean *= wide * gamma(stream, 1.0 / wide)
-                out[i, m] = poisson(stream, mean)
+            start, luck, share_before, wide_before = _key(stream[0], i), 1.0, -1.0, -1.0
+            for t in range(periods):
+                mean, wide = expected[i, t], spread[i, t]
+                share = min(mean / size[i, t], 1.0) if out_of and size[i, t] > 0.0 else 0.0
+                if share != share_before or wide != wide_before:
+                    again[0] = start
+                    luck = _luck(stream if periods == 1 else again, share, wide, out_of)
+                    share_before, wide_before = share, wide
+                out[i, t, m] = binomial(stream, size[i, t], luck) if out_of else poisson(stream, mean * luck)
     return out
