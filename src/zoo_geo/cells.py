@@ -90,23 +90,23 @@ def explain_query(records: Records, sql: str, aggregate: str) -> None:
         As `aggregate_query`, for what shows without records.
     """
     columns = _described(records, sql)
-    records.run(f"EXPLAIN {_sql(aggregate, columns, by_branch=False)}", "it")
+    records.run(f"EXPLAIN {_sql(aggregate, columns, by_branch=False)}")
 
 
 def _described(records: Records, sql: str) -> dict[str, str]:
     """Make the query a view and return its columns and their types, checked."""
-    records.run(f"CREATE OR REPLACE TEMP VIEW {_VIEW} AS\n{sql}", "it")
-    rows = records.run(f"DESCRIBE {_VIEW}", "it").fetchall()
+    records.run(f"CREATE OR REPLACE TEMP VIEW {_VIEW} AS\n{sql}")
+    rows = records.run(f"DESCRIBE {_VIEW}").fetchall()
     columns = {str(row[0]).lower(): str(row[1]) for row in rows}
     problems = Problems()
     for name in ("area", "unit"):
         if name not in columns:
             hint = nearest(name, columns)
-            problems.add(f"needs to return a column {name}; got none.{hint} Write AS {name} behind it.")
+            problems.add(f"query needs to return a column {name}; got none.{hint} Write AS {name} behind it.")
     for name, dtype in columns.items():
         if name not in _NAMES:
             problems.add(
-                f"needs to return {', '.join(_NAMES)} only; got {name}.{nearest(name, _NAMES, rest=False)}"
+                f"query needs to return {', '.join(_NAMES)} only; got {name}.{nearest(name, _NAMES, rest=False)}"
             )
         elif dtype.partition("(")[0] not in _TYPES[name][0]:
             problems.add(f"column {name} needs to be {_TYPES[name][1]}; got {dtype}. CAST it.")
@@ -166,7 +166,7 @@ def _column(name: str, columns: dict[str, str]) -> str:
 
 def _run(records: Records, aggregate: str, columns: dict[str, str], *, by_branch: bool) -> pd.DataFrame:
     """Run the aggregation and return its rows, keys as text."""
-    table = records.run(_sql(aggregate, columns, by_branch=by_branch), "it").df()
+    table = records.run(_sql(aggregate, columns, by_branch=by_branch)).df()
     for name in ("area", "period", "branch"):
         if name in table:
             table[name] = _as_text(table[name])

@@ -206,9 +206,9 @@ def _sources(given: Sequence[Source] | Mapping[str, str | Path | pd.DataFrame]) 
 def _asked(indicators: Iterable[RecordIndicator]) -> Iterator[tuple[str, str, Aggregate]]:
     """Yield every query with what it is called and how it is aggregated."""
     for each in indicators:
-        yield f"indicator {each.id}: query", each.query, each.aggregate
+        yield f"indicator {each.id}", each.query, each.aggregate
         if each.exposure_query is not None:
-            yield f"indicator {each.id}: exposure_query", each.exposure_query, each.exposure_aggregate
+            yield f"indicator {each.id}: exposure", each.exposure_query, each.exposure_aggregate
 
 
 def _queries(sources: Sequence[Source], indicators: Sequence[RecordIndicator]) -> list[Query]:
@@ -227,7 +227,7 @@ def _queries(sources: Sequence[Source], indicators: Sequence[RecordIndicator]) -
         try:
             queries.append(check_query(sql, names))
         except InputError as error:
-            problems.extend(error.within(what.removesuffix("query").rstrip(": ") or what))
+            problems.extend(error.within(what))
     problems.raise_if_any()
     return queries
 

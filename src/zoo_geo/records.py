@@ -84,8 +84,8 @@ class Records:
     def __init__(self, db: duckdb.DuckDBPyConnection) -> None:
         self.db = db
 
-    def run(self, sql: str, what: str) -> duckdb.DuckDBPyConnection:
-        """Run a statement; an error names `what`, and no value of the records.
+    def run(self, sql: str, what: str = "query") -> duckdb.DuckDBPyConnection:
+        """Run a statement; an error is about `what`, and names no value of the records.
 
         Raises
         ------
@@ -95,7 +95,7 @@ class Records:
         try:
             return self.db.execute(sql)
         except duckdb.Error as error:
-            raise InputError(f"{what}: {_told(error)}") from None
+            raise InputError(f"{what} {_told(error)}") from None
 
 
 def _told(error: duckdb.Error) -> str:
@@ -185,7 +185,7 @@ def _load(
 ) -> None:
     """Make one table of the columns that are used, with codes in the place of identifiers."""
     with _relation(records, source) as relation:
-        described = records.run(f"DESCRIBE SELECT * FROM {relation}", "it").fetchall()
+        described = records.run(f"DESCRIBE SELECT * FROM {relation}", "reading").fetchall()
         types = {str(row[0]): str(row[1]) for row in described}
         _check_columns(source, types, secret)
         dropped = {name.lower() for name in source.drop}
@@ -204,7 +204,7 @@ def _load(
         records.run(
             f"CREATE TABLE {_quoted(source.id)} AS SELECT {', '.join(outer)} "
             f"FROM (SELECT {listed} FROM {relation}{rows})",
-            "it",
+            "reading",
         )
 
 
@@ -305,7 +305,7 @@ def _numbers(records: Records, relation: str, names: list[str], rows: str) -> di
             tests.append(f"bool_and(regexp_full_match({cell}, {_text(form)}) OR {cell} = '')")
         tests.append(f"bool_or(regexp_full_match({cell}, '-?0[0-9].*'))")
         tests.append(f"bool_or(contains({cell}, '.')) AND {str(comma).lower()}")
-    found = records.run(f"SELECT {', '.join(tests)} FROM (SELECT * FROM {relation}{rows})", "it").fetchone()
+    found = records.run(f"SELECT {', '.join(tests)} FROM (SELECT * FROM {relation}{rows})", "reading").fetchone()
     assert found is not None
     made = {}
     for at, name in enumerate(names):
@@ -331,7 +331,7 @@ def _registered(records: Records, data: Any) -> Iterator[str]:  # noqa: ANN401
 
 def _attached(records: Records, source: Source, what: str) -> Iterator[str]:
     """Yield the name of a table of another database."""
-    records.run(f"ATTACH {what}", "database")
+    records.run(f"ATTACH {what}", "opening")
     try:
         yield ".".join(["zoo_geo_source", *map(_quoted, str(source.table).split("."))])
     finally:

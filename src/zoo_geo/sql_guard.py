@@ -166,7 +166,8 @@ class _Walk:
         elif isinstance(node, dict):
             at = node.get("query_location", at)
             scope = self._look(node, scope, at)
-            for name, each in node.items():
+            inside = node["function"] if node.get("type") == "TABLE_FUNCTION" else node
+            for name, each in inside.items():
                 if name not in ("cte_map", "literal", "value", "qualified_name"):
                     self.node(each, scope, at)
 
