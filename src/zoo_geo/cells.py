@@ -114,13 +114,13 @@ def _described(records: Records, sql: str) -> dict[str, str]:
     return columns
 
 
-def _sql(aggregate: str, columns: dict[str, str], *, by_branch: bool) -> str:
+def _sql(aggregate: str, columns: dict[str, str], *, by_branch: bool, trim: bool = True) -> str:
     """Return SQL that brings records to units, and units to cells.
 
     What is missing stays in groups of its own, so that one pass also counts what is left out.
     """
     keys = ["area", "period", *(["branch"] if by_branch else [])]
-    chosen = ", ".join(f"{_column(name, columns)} AS {name}" for name in [*keys, "unit", "value"])
+    chosen = ", ".join(f"{_column(name, columns, trim)} AS {name}" for name in [*keys, "unit", "value"])
     listed = ", ".join(keys)
     steps = "CAST(round(CAST(value AS DOUBLE) * {step}) AS HUGEINT)"
     whole = columns.get("value", "BIGINT").partition("(")[0] in ("BOOLEAN", *_INTEGERS)
@@ -152,7 +152,7 @@ def _sql(aggregate: str, columns: dict[str, str], *, by_branch: bool) -> str:
         FROM units GROUP BY {listed}"""
 
 
-def _column(name: str, columns: dict[str, str]) -> str:
+def _column(name: str, columns: dict[str, str], trim: bool) -> str:
     """Return SQL for a column of the query: blank text and endless numbers are none."""
     if name not in columns:
         return {"period": f"'{ALL}'", "value": "1"}[name]
@@ -161,15 +161,19 @@ def _column(name: str, columns: dict[str, str]) -> str:
         if dtype in ("DOUBLE", "FLOAT"):
             return "CASE WHEN isfinite(value) THEN value END"
         return "CAST(value AS TINYINT)" if dtype == "BOOLEAN" else "value"
-    return f"nullif(trim({name}), '')" if dtype == "VARCHAR" else name
+    return f"nullif(trim({name}), '')" if dtype == "VARCHAR" and (trim or name == "unit") else name
 
 
 def _run(records: Records, aggregate: str, columns: dict[str, str], *, by_branch: bool) -> pd.DataFrame:
     """Run the aggregation and return its rows, keys as text."""
-    table = records.run(_sql(aggregate, columns, by_branch=by_branch)).df()
-    for name in ("area", "period", "branch"):
-        if name in table:
-            table[name] = _as_text(table[name])
+    for trim in (False, True):  # blanks are rare, and taking them off every record takes time
+        table = records.run(_sql(aggregate, columns, by_branch=by_branch, trim=trim)).df()
+        for name in ("area", "period", "branch"):
+            if name in table:
+                table[name] = _as_text(table[name])
+        text = table[[name for name in ("area", "period", "branch") if name in table]]
+        if not any(text[name].dropna().map(lambda each: each != each.strip() or not each).any() for name in text):
+            break
     return table
 
 

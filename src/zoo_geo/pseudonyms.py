@@ -101,9 +101,11 @@ class Key:
             raise error.within(place) from None
 
     def codes(self, texts: pa.Array) -> pa.Array:
-        """Return the code of each text, as a struct of two words of 64 bits; none for none.
+        """Return the code of each text, as a struct of two words of 64 bits; none for nobody.
 
-        Keyed BLAKE2b of 16 bytes, as `hashlib.blake2b(text, key=..., digest_size=16)` gives it.
+        Keyed BLAKE2b of 16 bytes, as `hashlib.blake2b(text, key=..., digest_size=16)` gives it. Blanks
+        around a text and zeros before a number do not count, however it was stored: 012345678 and 12345678
+        are one person. Empty, and nothing but zeros, is nobody.
         """
         import numpy as np
         import pyarrow as pa
@@ -111,26 +113,19 @@ class Key:
         from zoo_geo.kernels.keyed_codes import keyed_codes, keyed_start
 
         whole = texts.combine_chunks() if isinstance(texts, pa.ChunkedArray) else texts
+        nobody = whole.is_null().to_numpy(zero_copy_only=False)
         whole = whole.fill_null("").cast(pa.large_string())
         _, places, letters = whole.buffers()
         offsets = np.frombuffer(places, np.int64)[whole.offset : whole.offset + len(whole) + 1]
-        data = (
-            np.frombuffer(letters, np.uint8)
-            if letters is not None and letters.size
-            else np.empty(0, np.uint8)
-        )
-        out = np.empty((len(whole), 2), np.uint64)
-        keyed_codes(keyed_start(self._secret, _CODE), offsets, data, out)
-        nobody = texts.is_null().to_numpy(zero_copy_only=False)
+        data = np.frombuffer(letters, np.uint8) if letters is not None else np.empty(0, np.uint8)
+        out, nobody = np.empty((len(whole), 2), np.uint64), nobody.copy()
+        keyed_codes(keyed_start(self._secret, _CODE), offsets, data, out, nobody)
         words = [pa.array(np.ascontiguousarray(out[:, at]), mask=nobody) for at in (0, 1)]
-        return pa.StructArray.from_arrays(words, names=["a", "b"])
+        return pa.StructArray.from_arrays(words, names=["a", "b"], mask=pa.array(nobody))
 
 
-def normal_sql(column: str, dtype: str) -> str:
-    """Return SQL for an identifier as text that is the same however it was stored.
-
-    Blanks around it and zeros before a number do not count: 012345678 as text, 12345678 as a number and
-    12345678.0 are one person. Empty, and a number of nothing but zeros, is nobody.
+def text_sql(column: str, dtype: str) -> str:
+    """Return SQL for an identifier as text, so that 12345678.0 is 12345678.
 
     Parameters
     ----------
@@ -139,13 +134,10 @@ def normal_sql(column: str, dtype: str) -> str:
     dtype
         Its type in DuckDB.
     """
-    if dtype.upper().startswith(("DOUBLE", "FLOAT", "DECIMAL")):
-        whole = f"CAST(CAST({column} AS HUGEINT) AS VARCHAR)"
-        column = f"CASE WHEN {column} = floor({column}) THEN {whole} ELSE CAST({column} AS VARCHAR) END"
-    text = f"trim(CAST({column} AS VARCHAR))"
-    return (
-        f"nullif(CASE WHEN regexp_full_match({text}, '[0-9]+') THEN ltrim({text}, '0') ELSE {text} END, '')"
-    )
+    text = f"CAST({column} AS VARCHAR)"
+    if not dtype.upper().startswith(("DOUBLE", "FLOAT", "DECIMAL")):
+        return text
+    return f"CASE WHEN {column} = floor({column}) THEN CAST(CAST({column} AS HUGEINT) AS VARCHAR) ELSE {text} END"
 
 
 def is_identifier_name(name: str) -> bool:

@@ -20,7 +20,7 @@ import pyarrow as pa
 
 from zoo_geo.checks import nearest_name
 from zoo_geo.errors import InputError, Problems, examples
-from zoo_geo.pseudonyms import Key, normal_sql, undeclared
+from zoo_geo.pseudonyms import Key, text_sql, undeclared
 from zoo_geo.strict import key
 
 SUFFIXES = (".csv", ".parquet", ".geoparquet", ".gpkg", ".duckdb", ".db")
@@ -209,7 +209,7 @@ def _load(
 
 
 def _code_call(name: str, dtype: str) -> str:
-    return f"{_CODE}({normal_sql(_quoted(name), dtype)})"
+    return f"{_CODE}({text_sql(_quoted(name), dtype)})"
 
 
 def _as_uuid(name: str) -> str:
