@@ -202,11 +202,11 @@ WITH persons AS (SELECT * FROM persons WHERE age > 17) SELECT * FROM persons
 WITH RECURSIVE t AS (SELECT 1 AS n UNION ALL SELECT n + 1 FROM t WHERE n < 5) SELECT n FROM t
 SELECT CASE WHEN age BETWEEN 1 AND 5 THEN 1 ELSE 0 END AS value FROM persons WHERE sbi LIKE '9602%'
 SELECT lpad(gm::VARCHAR, 4, '0') AS area, extract(year FROM d) AS period FROM persons WHERE sbi NOT IN ('1')
-SELECT count(DISTINCT nr) FILTER (WHERE age > 1) FROM persons GROUP BY GROUPING SETS ((a), (b)) HAVING sum(x) > 1
+SELECT count(DISTINCT nr) FILTER (age > 1) FROM persons GROUP BY GROUPING SETS ((a), (b)) HAVING sum(x) > 1
 SELECT nr, row_number() OVER (PARTITION BY nr ORDER BY d DESC) AS n FROM persons QUALIFY n = 1
-SELECT DISTINCT ON (nr) nr, coalesce(a, b, '') || 'x' AS area FROM persons ORDER BY nr, d DESC NULLS LAST LIMIT 5
+SELECT DISTINCT ON (nr) nr, coalesce(a, '') || 'x' AS area FROM persons ORDER BY nr, d DESC NULLS LAST LIMIT 5
 SELECT nr FROM persons EXCEPT SELECT nr FROM parken
-SELECT nr FROM persons p WHERE EXISTS (SELECT 1 FROM parken q WHERE q.nr = p.nr AND q.a IS NOT DISTINCT FROM p.a)
+SELECT nr FROM persons p WHERE EXISTS (FROM parken q WHERE q.nr = p.nr AND q.a IS NOT DISTINCT FROM p.a)
 SELECT DATE '2023-01-01' - INTERVAL 3 DAY AS d, TRY_CAST(a AS DECIMAL(10, 2)) AS value FROM persons
 SELECT ';' AS a, '-- no comment' AS b, 'read_csv(''x'')' AS c FROM persons
 SELECT a FROM (VALUES ('BU01'), ('BU02')) v(a)
@@ -240,10 +240,22 @@ def test_there_are_enough_attacks():
     [
         ("COPY persons TO 'x'", "got COPY: COPY persons TO 'x'."),
         ("SELECT 1;\nDROP TABLE persons", "got 2 statements (SELECT 1;; DROP TABLE persons)."),
-        ("SELECT a\nFROM read_csv('x.csv')", "got table function read_csv in line 2, character 6: read_csv('x.csv')"),
-        ("SELECT 'é', getenv('HOME') FROM persons", "function getenv in line 1, character 13: getenv('HOME')."),
-        ("SELECT a FROM person", 'got table "person" in line 1, character 15: person. Did you mean "persons"?'),
-        ("SELECT lowerr(a) FROM persons", 'function lowerr in line 1, character 8: lowerr(a). Did you mean "lower"?'),
+        (
+            "SELECT a\nFROM read_csv('x.csv')",
+            "got table function read_csv in line 2, character 6: read_csv('x.csv')",
+        ),
+        (
+            "SELECT 'é', getenv('HOME') FROM persons",
+            "function getenv in line 1, character 13: getenv('HOME').",
+        ),
+        (
+            "SELECT a FROM person",
+            'got table "person" in line 1, character 15: person. Did you mean "persons"?',
+        ),
+        (
+            "SELECT lowerr(a) FROM persons",
+            'function lowerr in line 1, character 8: lowerr(a). Did you mean "lower"?',
+        ),
         ("SELECT a FROM 'x.csv'", "got table \"x.csv\" in line 1, character 15: 'x.csv'."),
     ],
 )
@@ -271,13 +283,18 @@ def test_columns_that_may_be_read():
 
 def test_functions_are_known_to_duckdb_and_give_the_same_every_time():
     with duckdb.connect() as db:
-        rows = db.execute("SELECT lower(function_name), stability, function_type FROM duckdb_functions()").fetchall()
+        rows = db.execute(
+            "SELECT lower(function_name), stability, function_type FROM duckdb_functions()"
+        ).fetchall()
     stable = {}
     for name, stability, kind in rows:
         stable.setdefault(name, set()).add((stability, kind))
     for name in FUNCTIONS & set(stable):
         kinds = {kind for _, kind in stable[name]}
-        assert kinds <= {"scalar", "aggregate", "macro", "window", "window_aggregate"} or name == "unnest", (name, kinds)
+        assert kinds <= {"scalar", "aggregate", "macro", "window", "window_aggregate"} or name == "unnest", (
+            name,
+            kinds,
+        )
         assert "VOLATILE" not in {each for each, _ in stable[name]}, name
 
 
@@ -321,7 +338,8 @@ def test_the_locks_hold_without_the_guard(sql, tmp_path):
     [
         "WITH RECURSIVE t AS (SELECT 1 AS n UNION ALL SELECT (n + 1) % 1000 FROM t) "
         "SELECT 'BU01' AS area, max(n) AS unit FROM t",
-        "WITH a AS (SELECT nr FROM persons UNION ALL SELECT nr FROM persons), b AS (SELECT x.nr FROM a x, a y, a z), "
+        "WITH a AS (SELECT nr FROM persons UNION ALL SELECT nr FROM persons), "
+        "b AS (SELECT x.nr FROM a x, a y, a z), "
         "c AS (SELECT x.nr FROM b x, b y, b z), d AS (SELECT x.nr FROM c x, c y, c z) "
         "SELECT 'BU01' AS area, sum(nr) AS unit FROM d",
     ],
@@ -340,7 +358,9 @@ def test_what_takes_too_much_memory_is_ended():
         "SELECT l || l, n + 1 FROM t WHERE n < 40) SELECT 'BU01' AS area, len(l) AS unit FROM t"
     )
     bomb = RecordIndicator("bomb", sql, "sum", "gaussian")
-    with pytest.raises(InputError, match="indicator bomb: query needs to (stay within the memory|end within)"):
+    with pytest.raises(
+        InputError, match=r"indicator bomb: query needs to (stay within the memory|end within)"
+    ):
         read_microdata({"persons": PEOPLE}, [bomb], limits=Limits(memory="60MB", seconds=20))
 
 

@@ -105,9 +105,8 @@ def _described(records: Records, sql: str) -> dict[str, str]:
             problems.add(f"query needs to return a column {name}; got none.{hint} Write AS {name} behind it.")
     for name, dtype in columns.items():
         if name not in _NAMES:
-            problems.add(
-                f"query needs to return {', '.join(_NAMES)} only; got {name}.{nearest(name, _NAMES, rest=False)}"
-            )
+            hint = nearest(name, _NAMES, rest=False)
+            problems.add(f"query needs to return {', '.join(_NAMES)} only; got {name}.{hint}")
         elif dtype.partition("(")[0] not in _TYPES[name][0]:
             problems.add(f"column {name} needs to be {_TYPES[name][1]}; got {dtype}. CAST it.")
     problems.raise_if_any()
@@ -172,7 +171,9 @@ def _run(records: Records, aggregate: str, columns: dict[str, str], *, by_branch
             if name in table:
                 table[name] = _as_text(table[name])
         text = table[[name for name in ("area", "period", "branch") if name in table]]
-        if not any(text[name].dropna().map(lambda each: each != each.strip() or not each).any() for name in text):
+        if not any(
+            text[name].dropna().map(lambda each: each != each.strip() or not each).any() for name in text
+        ):
             break
     return table
 

@@ -13,8 +13,10 @@ from zoo_geo.areas import Areas, read_areas
 from zoo_geo.checks import check_columns
 from zoo_geo.errors import InputError, Problems, examples
 from zoo_geo.features import read_features, tidied
+from zoo_geo.microdata import Aggregates, RecordIndicator, check_microdata, read_exposure, read_microdata
 from zoo_geo.panel import Panel
 from zoo_geo.peers import Peers, build_peers
+from zoo_geo.record_checks import from_records, read_key
 from zoo_geo.schema import STATUSES
 from zoo_geo.sections import FeaturesSource, IndicatorChoice, TableSource
 from zoo_geo.strict import nearest
@@ -42,9 +44,12 @@ class Inputs:
     peers: Peers | None
     truth: pd.DataFrame | None
     notices: tuple[str, ...]
+    aggregates: Aggregates | None = None
 
 
-def read_inputs(study: Study, begin: Callable[[str], None] = lambda _: None) -> Inputs:
+def read_inputs(
+    study: Study, begin: Callable[[str], None] = lambda _: None, *, records: bool = True
+) -> Inputs:
     """Read map and tables and build the neighbours; all that is wrong is said at once.
 
     Parameters
@@ -53,6 +58,8 @@ def read_inputs(study: Study, begin: Callable[[str], None] = lambda _: None) -> 
         A study file that was read.
     begin
         Told what begins.
+    records
+        Whether records are read; else their queries are only checked, and their indicators left out.
 
     Raises
     ------
@@ -64,11 +71,13 @@ def read_inputs(study: Study, begin: Callable[[str], None] = lambda _: None) -> 
     areas = _attempt(lambda: _read_areas(study), problems)
     begin("tables")
     panels = [_attempt(lambda: _read_panel(study, t, areas, notices), problems) for t in study.tables]  # noqa: B023
+    aggregates = _attempt(lambda: _read_records(study, areas, notices, whole=records), problems)
     features = _attempt(lambda: _read_features(study, areas, notices), problems)
     truth = _attempt(lambda: _read_truth(study), problems)
     problems.raise_if_any()
     assert areas is not None
-    panel = _joined([panel for panel in panels if panel is not None], study)
+    panels.append(None if aggregates is None else aggregates.panel)
+    panel = _joined([panel for panel in panels if panel is not None] or [_no_figures(areas)], study)
     begin("neighbours")
     graph = _build_weights(study, areas)
     notices += [*_isolated(graph, len(areas)), *_empty(panel)]
@@ -77,7 +86,7 @@ def read_inputs(study: Study, begin: Callable[[str], None] = lambda _: None) -> 
         begin("peers")
         peers = _build_peers(study, areas, graph, features)
         notices += peers.notices
-    return Inputs(study, areas, panel, graph, features, peers, truth, tuple(notices))
+    return Inputs(study, areas, panel, graph, features, peers, truth, tuple(notices), aggregates)
 
 
 def _attempt(read: Callable[[], Any], problems: Problems) -> Any:  # noqa: ANN401
@@ -111,7 +120,7 @@ def _build_weights(study: Study, areas: Areas) -> Graph:
 
 def _read_panel(study: Study, source: TableSource, areas: Areas | None, notices: list[str]) -> Panel | None:
     """Return the figures of one table, of areas that are on the map."""
-    chosen = [indicator for indicator in study.indicators if indicator.table == source.id]
+    chosen = [each for each in study.indicators if each.table == source.id and not from_records(each)]
     if not chosen:
         return None
     text = [source.area, *([source.period] if source.period else [])]
@@ -121,6 +130,72 @@ def _read_panel(study: Study, source: TableSource, areas: Areas | None, notices:
             table = _on_the_map(table, source, areas, notices)
             notices += _not_in(table[source.area], source, areas)
         return Panel.from_frame(table, area=source.area, period=source.period, **_columns(study, chosen))
+    except InputError as error:
+        raise error.within(source.path.name) from None
+
+
+def _no_figures(areas: Areas) -> Panel:
+    """Return a panel of no indicator, for a check of a study that has records only."""
+    nothing = np.empty((len(areas), 0, 0))
+    return Panel(areas.codes, (), (), nothing, nothing.copy(), nothing.astype(np.int8))
+
+
+def _read_records(study: Study, areas: Areas | None, notices: list[str], *, whole: bool) -> Aggregates | None:
+    """Return the figures of records; None where there are none, or where queries are only checked."""
+    chosen = [each for each in study.indicators if from_records(each)]
+    if not chosen:
+        return None
+    rules, tables = study.microdata, {table.id: table for table in study.tables}
+    problems = Problems()
+    try:
+        key = read_key(rules, study.path.resolve().parent)
+        indicators = [
+            RecordIndicator(
+                each.id,
+                each.query or "",
+                each.aggregate,
+                each.family,
+                _attempt(lambda: _exposure(each, tables, areas, notices), problems),  # noqa: B023
+                each.exposure_query,
+                each.exposure_aggregate,
+                each.per,
+                study.within(each.title),
+            )
+            for each in chosen
+        ]
+        problems.raise_if_any()
+        if not whole:
+            check_microdata(study.sources, indicators, key=key, limits=rules.limits)
+            return None
+        unknown = rules.unknown_areas
+        figures = read_microdata(
+            study.sources, indicators, areas=areas, unknown_areas=unknown, key=key, limits=rules.limits
+        )
+    except InputError as error:
+        raise error.within(study.path.name or "study") from None
+    notices += figures.notices
+    return figures
+
+
+def _exposure(
+    each: IndicatorChoice, tables: dict[str, TableSource], areas: Areas | None, notices: list[str]
+) -> pd.DataFrame | None:
+    """Return the exposure of an indicator from a table: area, exposure and, where there is one, period."""
+    if each.exposure is None or each.table is None:
+        return None
+    source = tables[each.table]
+    named = each.exposure if isinstance(each.exposure, dict) else {"": each.exposure}
+    text = [source.area, *([source.period] if source.period else [])]
+    table = read_table(source.path, text, set(named.values()))
+    try:
+        return read_exposure(
+            _on_the_map(table, source, areas, notices)
+            if areas is not None and source.area in table
+            else table,
+            source.area,
+            source.period,
+            named,
+        )
     except InputError as error:
         raise error.within(source.path.name) from None
 
@@ -139,7 +214,7 @@ def _figure_columns(chosen: Sequence[IndicatorChoice]) -> set[str]:
 def _columns(study: Study, chosen: Sequence[IndicatorChoice]) -> dict[str, dict[str, Any]]:
     """Return the arguments of `Panel.from_frame` that are given by indicator."""
     return {
-        "observed": {item.id: item.observed for item in chosen},
+        "observed": {item.id: item.observed for item in chosen if item.observed is not None},
         "exposure": {item.id: item.exposure for item in chosen if item.exposure is not None},
         "observed_units": {i.id: i.observed_units for i in chosen if i.observed_units is not None},
         "family": {item.id: item.family for item in chosen},

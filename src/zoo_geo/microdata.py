@@ -10,6 +10,7 @@ from typing import Literal
 import numpy as np
 import pandas as pd
 
+from zoo_geo import cbs
 from zoo_geo.areas import Areas
 from zoo_geo.cells import Cells, aggregate_query, explain_query
 from zoo_geo.errors import InputError, Problems, examples
@@ -28,6 +29,7 @@ FAMILIES: dict[str, tuple[str, ...]] = {
 }
 """Families that figures of each aggregate can have."""
 
+_SECRET = next(code for code, status in cbs.MISSING_CODES.items() if status == "secret")
 _KEYS = ["area", "period"]
 _KEPT = ["observed", "contributors", "largest", "second_largest"]
 _COLUMNS = [
@@ -186,6 +188,42 @@ def check_microdata(
             except InputError as error:
                 problems.extend(error.within(what))
     problems.raise_if_any()
+
+
+def read_exposure(
+    table: pd.DataFrame, area: str, period: str | None, columns: Mapping[str, str]
+) -> pd.DataFrame:
+    """Return the exposure that a table holds, as `RecordIndicator` takes it.
+
+    Parameters
+    ----------
+    table
+        Not modified.
+    area, period
+        Columns of the codes and, where there is one, the periods.
+    columns
+        Period to column; ``{"": column}`` where the rows say the period, or it holds for all.
+
+    Raises
+    ------
+    InputError
+        Columns are missing or hold no counts, or an area stands there twice.
+    """
+    long = [
+        Panel.from_frame(
+            table if period else table.assign(_period=when or ALL),
+            area=area,
+            observed={"exposure": column},
+            period=period or "_period",
+            family="gaussian",
+        ).frame
+        for when, column in columns.items()
+    ]
+    whole = pd.concat(long, ignore_index=True)
+    secret = whole["status"] == "secret"
+    whole["exposure"] = whole["observed"].mask(secret, _SECRET)
+    dated = period is not None or any(columns)
+    return whole[["area", "exposure", *(["period"] if dated else [])]]
 
 
 def _sources(given: Sequence[Source] | Mapping[str, str | Path | pd.DataFrame]) -> list[Source]:
@@ -383,6 +421,7 @@ def _joined(
     for each in indicators:
         if each.aggregate == "sum" and each.family == "gaussian" and exposures(each):
             _per_exposure(long, each)
+    frame["exposure"] = frame["exposure"].where(cbs.missing_status(frame["exposure"].to_numpy()) == 0)
     panel = Panel.from_long(
         long,
         family={each.id: each.family for each in indicators},
@@ -415,4 +454,4 @@ def _per_exposure(long: pd.DataFrame, each: RecordIndicator) -> None:
     rows = long["indicator"] == each.id
     total, out_of = long.loc[rows, "observed"], long.loc[rows, "exposure"]
     value = total / out_of.where(out_of > 0) * (each.per or 1.0)
-    long.loc[rows, "observed"] = value.mask(out_of == 0, 0.0)
+    long.loc[rows, "observed"] = value.mask(out_of <= 0, 0.0)  # of which the exposure says why

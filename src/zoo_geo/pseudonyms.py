@@ -137,7 +137,8 @@ def text_sql(column: str, dtype: str) -> str:
     text = f"CAST({column} AS VARCHAR)"
     if not dtype.upper().startswith(("DOUBLE", "FLOAT", "DECIMAL")):
         return text
-    return f"CASE WHEN {column} = floor({column}) THEN CAST(CAST({column} AS HUGEINT) AS VARCHAR) ELSE {text} END"
+    whole = f"CAST(CAST({column} AS HUGEINT) AS VARCHAR)"
+    return f"CASE WHEN {column} = floor({column}) THEN {whole} ELSE {text} END"
 
 
 def is_identifier_name(name: str) -> bool:

@@ -30,7 +30,7 @@ _SAMPLE = 20_000
 
 _ID = {"pattern": re.compile(r"[A-Za-z_][A-Za-z0-9_]*"), "form": "of letters, digits and _"}
 _FILLED = {"pattern": re.compile(r"(?s).*\S.*"), "form": "that is not empty"}
-_MEMORY = {"pattern": re.compile(r"[1-9]\d*(?:\.\d+)? ?[MG]B"), "form": "such as '4GB'"}
+MEMORY = {"pattern": re.compile(r"[1-9]\d*(?:\.\d+)? ?[MG]B"), "form": "such as '4GB'"}
 _WHOLE = r"-?(?:0|[1-9][0-9]{0,17})"
 _CODE = "zoo_geo_code"
 _WRAPPED = re.compile(r"Binder|Catalog|Parser|Syntax")
@@ -73,7 +73,7 @@ class Source:
 class Limits:
     """What reading and queries may take."""
 
-    memory: str = key("Memory of the database, such as '4GB'.", "4GB", **_MEMORY)
+    memory: str = key("Memory of the database, such as '4GB'.", "4GB", **MEMORY)
     threads: int = key("Threads of the database.", 2, least=1)
     seconds: float = key("Seconds that one query may take.", 600.0, above=0)
 
@@ -305,7 +305,9 @@ def _numbers(records: Records, relation: str, names: list[str], rows: str) -> di
             tests.append(f"bool_and(regexp_full_match({cell}, {_text(form)}) OR {cell} = '')")
         tests.append(f"bool_or(regexp_full_match({cell}, '-?0[0-9].*'))")
         tests.append(f"bool_or(contains({cell}, '.')) AND {str(comma).lower()}")
-    found = records.run(f"SELECT {', '.join(tests)} FROM (SELECT * FROM {relation}{rows})", "reading").fetchone()
+    found = records.run(
+        f"SELECT {', '.join(tests)} FROM (SELECT * FROM {relation}{rows})", "reading"
+    ).fetchone()
     assert found is not None
     made = {}
     for at, name in enumerate(names):

@@ -1,7 +1,5 @@
 """BLAKE2b (RFC 7693) with a key over many short texts; the block of the key is worked in once, before."""
 
-from __future__ import annotations
-
 import numpy as np
 from numba import njit
 
