@@ -151,7 +151,9 @@ def open_records(
         if secret is not None:
             words = duckdb.struct_type({"a": "UBIGINT", "b": "UBIGINT"})  # type: ignore[dict-item]
             call = lambda texts: secret.codes(texts)  # noqa: E731  (DuckDB evaluates the hints of methods)
-            db.create_function(_CODE, call, [duckdb.type("VARCHAR")], words, type="arrow")  # type: ignore[arg-type]
+            db.create_function(
+                _CODE, call, [duckdb.type("VARCHAR")], words, type="arrow", null_handling="special"
+            )  # type: ignore[arg-type]
         records, problems = Records(db), Problems()
         for source in sources:
             try:
