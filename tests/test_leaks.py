@@ -1,5 +1,6 @@
 """Identifiers that are left in a table are found, and what is none is let alone."""
 
+# ruff: noqa: E501  (lists of examples)
 import numpy as np
 import pandas as pd
 import pytest

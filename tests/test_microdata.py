@@ -190,7 +190,7 @@ def test_branches_have_cells_of_their_own_and_a_unit_counts_once_in_the_whole():
         ["47.1", 1, 1, 1],
         ["96.02", 7, 2, 5],
     ]
-    assert "1 records have no branch" in figures.notices[0]
+    assert "1 of 4 records have no branch" in figures.notices[0]
 
 
 def test_types_of_periods():
@@ -284,12 +284,12 @@ def test_areas_that_are_not_on_the_map():
     table = frame_of(rows)
     with pytest.raises(
         InputError,
-        match=r"areas need to be on the map; got others: 2 records of areas \(1 of 2; first: BU99\)",
+        match=r"areas need to be on the map; got others: 1 units in areas \(1 of 2; first: BU99\)",
     ):
         read_microdata({"r": table}, [indicator("sum")], areas=areas)
     figures = read_microdata({"r": table}, [indicator("sum")], areas=areas, unknown_areas="drop")
     assert figures.frame["area"].tolist() == [areas.codes[0]]
-    assert "left out: 2 records of areas (1 of 2; first: BU99)" in figures.notices[0]
+    assert "left out: 1 units in areas (1 of 2; first: BU99)" in figures.notices[0]
 
 
 def test_input_is_not_modified():

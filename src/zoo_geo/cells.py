@@ -42,7 +42,7 @@ class Cells(NamedTuple):
     Parameters
     ----------
     cells
-        Columns area, period, observed, contributors, largest, second_largest, records.
+        Columns area, period, observed, contributors, largest, second_largest.
     branches
         The same with branch; None where the query has none.
     dated
@@ -67,18 +67,17 @@ def aggregate_query(records: Records, sql: str, aggregate: str) -> Cells:
         fails, or takes more time or memory than it may.
     """
     columns = _described(records, sql)
-    found = _run(records, aggregate, columns, by_branch=False)
-    _check_values(found, aggregate)
-    branches = None
-    notices = _left_out(found)
+    found, trim = _run(records, aggregate, columns, ["area", "period"])
+    counts = _counted(records, aggregate, columns, trim)
+    _check_values(counts, aggregate)
+    notices, branches = _left_out(counts), None
     if "branch" in columns:
-        split = _run(records, aggregate, columns, by_branch=True)
-        without = int(split.loc[split["branch"].isna(), "records"].sum())
-        branches = _tidy(split[split["branch"].notna()], ["area", "period", "branch"], aggregate)
-        if without:
-            notices.append(f"{without:,} records have no branch; they count in the cell, and in no branch.")
-    cells = _tidy(found, ["area", "period"], aggregate)
-    return Cells(cells, branches, "period" in columns, tuple(notices))
+        split, _ = _run(records, aggregate, columns, ["area", "period", "branch"], trim)
+        branches = _tidy(split, ["area", "period", "branch"], aggregate)
+        if counts["branch"]:
+            without = f"{counts['branch']:,} of {counts['records']:,} records have no branch"
+            notices.append(f"{without}; they count in the cell, and in no branch.")
+    return Cells(_tidy(found, ["area", "period"], aggregate), branches, "period" in columns, tuple(notices))
 
 
 def explain_query(records: Records, sql: str, aggregate: str) -> None:
@@ -90,7 +89,7 @@ def explain_query(records: Records, sql: str, aggregate: str) -> None:
         As `aggregate_query`, for what shows without records.
     """
     columns = _described(records, sql)
-    records.run(f"EXPLAIN {_sql(aggregate, columns, by_branch=False)}")
+    records.run(f"EXPLAIN {_sql(aggregate, columns, ['area', 'period'], trim=True)}")
 
 
 def _described(records: Records, sql: str) -> dict[str, str]:
@@ -113,48 +112,38 @@ def _described(records: Records, sql: str) -> dict[str, str]:
     return columns
 
 
-def _sql(aggregate: str, columns: dict[str, str], *, by_branch: bool, trim: bool = True) -> str:
-    """Return SQL that brings records to units, and units to cells.
-
-    What is missing stays in groups of its own, so that one pass also counts what is left out.
-    """
-    keys = ["area", "period", *(["branch"] if by_branch else [])]
-    chosen = ", ".join(f"{_column(name, columns, trim)} AS {name}" for name in [*keys, "unit", "value"])
-    listed = ", ".join(keys)
-    steps = "CAST(round(CAST(value AS DOUBLE) * {step}) AS HUGEINT)"
+def _sql(aggregate: str, columns: dict[str, str], keys: list[str], *, trim: bool) -> str:
+    """Return SQL that brings complete records to units, and units to cells."""
+    listed, complete = ", ".join(keys), [*keys, "unit", "value"]
+    known = " AND ".join(f"{name} IS NOT NULL" for name in complete)
     whole = columns.get("value", "BIGINT").partition("(")[0] in ("BOOLEAN", *_INTEGERS)
-    exact = "CAST(value AS HUGEINT)" if whole else steps.format(step=_STEP)
-    own_mean = f"CAST(sum({exact}) AS DOUBLE) / count(value){f' * {_STEP}' if whole else ''}"
+    exact = "CAST(value AS HUGEINT)" if whole else f"CAST(round(CAST(value AS DOUBLE) * {_STEP}) AS HUGEINT)"
+    own_mean = f"CAST(sum({exact}) AS DOUBLE) / count(*){f' * {_STEP}' if whole else ''}"
     total = {
         "count_units": "1",
-        "share": "CAST(max(value) <> 0 AS BIGINT)",
+        "share": "CAST(max(value) AS BIGINT)",
         "sum": f"sum({exact})",
         "mean": f"CAST(round({own_mean}) AS HUGEINT)",
     }[aggregate]
-    scale = 1 if aggregate in ("count_units", "share") or (aggregate == "sum" and whole) else _STEP
-    odd = f"count(*) FILTER (value NOT IN ({_ALLOWED[aggregate]}))" if aggregate in _ALLOWED else "0"
-    known = "unit IS NOT NULL AND n_value > 0"
-    top = f"list_transform(max(abs(total), 2) FILTER ({known}), lambda t: CAST(t AS DOUBLE) / {scale})"
-    if aggregate in _ALLOWED:
-        top = "[1.0, 1.0]"
+    counted = aggregate in _ALLOWED
+    scale = 1 if counted or (aggregate == "sum" and whole) else _STEP
+    top = f"list_transform(max(abs(total), 2), lambda t: CAST(t AS DOUBLE) / {scale})"
     return f"""
-        WITH records AS (SELECT {chosen} FROM {_VIEW}),
-        units AS (
-            SELECT {listed}, unit, count(*) AS n, count(value) AS n_value, {odd} AS n_odd, {total} AS total
-            FROM records GROUP BY ALL
-        )
-        SELECT {listed}, CAST(sum(n) AS BIGINT) AS records,
-            CAST(coalesce(sum(n) FILTER (unit IS NULL), 0) AS BIGINT) AS no_unit,
-            CAST(sum(n - n_value) AS BIGINT) AS no_value, CAST(sum(n_odd) AS BIGINT) AS odd,
-            count(*) FILTER ({known}) AS contributors,
-            CAST(sum(total) FILTER ({known}) AS DOUBLE) / {scale} AS total, {top} AS top
+        WITH records AS ({_records_sql(columns, complete, trim)}),
+        units AS (SELECT {listed}, unit, {total} AS total FROM records WHERE {known} GROUP BY {listed}, unit)
+        SELECT {listed}, count(*) AS contributors, CAST(sum(total) AS DOUBLE) / {scale} AS total,
+            {"[1.0, 1.0]" if counted else top} AS top
         FROM units GROUP BY {listed}"""
+
+
+def _records_sql(columns: dict[str, str], names: list[str], trim: bool) -> str:
+    return f"SELECT {', '.join(f'{_column(name, columns, trim)} AS {name}' for name in names)} FROM {_VIEW}"
 
 
 def _column(name: str, columns: dict[str, str], trim: bool) -> str:
     """Return SQL for a column of the query: blank text and endless numbers are none."""
     if name not in columns:
-        return {"period": f"'{ALL}'", "value": "1"}[name]
+        return {"period": f"'{ALL}'", "value": "1"}.get(name, "NULL")
     dtype = columns[name]
     if name == "value":
         if dtype in ("DOUBLE", "FLOAT"):
@@ -163,19 +152,32 @@ def _column(name: str, columns: dict[str, str], trim: bool) -> str:
     return f"nullif(trim({name}), '')" if dtype == "VARCHAR" and (trim or name == "unit") else name
 
 
-def _run(records: Records, aggregate: str, columns: dict[str, str], *, by_branch: bool) -> pd.DataFrame:
-    """Run the aggregation and return its rows, keys as text."""
-    for trim in (False, True):  # blanks are rare, and taking them off every record takes time
-        table = records.run(_sql(aggregate, columns, by_branch=by_branch, trim=trim)).df()
-        for name in ("area", "period", "branch"):
-            if name in table:
-                table[name] = _as_text(table[name])
-        text = table[[name for name in ("area", "period", "branch") if name in table]]
-        if not any(
-            text[name].dropna().map(lambda each: each != each.strip() or not each).any() for name in text
-        ):
-            break
-    return table
+def _run(
+    records: Records, aggregate: str, columns: dict[str, str], keys: list[str], trim: bool = False
+) -> tuple[pd.DataFrame, bool]:
+    """Run the aggregation; return its rows, keys as text, and whether blanks had to be taken off.
+
+    Blanks are rare, and taking them off every record takes time: so this is done where they show.
+    """
+    table = records.run(_sql(aggregate, columns, keys, trim=trim)).df()
+    for name in keys:
+        table[name] = _as_text(table[name])
+    if not trim and any(
+        (table[name] != table[name].str.strip()).any() or (table[name] == "").any() for name in keys
+    ):
+        return _run(records, aggregate, columns, keys, trim=True)
+    return table, trim
+
+
+def _counted(records: Records, aggregate: str, columns: dict[str, str], trim: bool) -> dict[str, int]:
+    """Count records, those that lack something, and those with a value that the aggregate cannot have."""
+    names = [*_NAMES[:4], *(["branch"] if "branch" in columns else [])]
+    lacking = [f"count(*) FILTER ({name} IS NULL)" for name in names]
+    odd = f"count(*) FILTER (value NOT IN ({_ALLOWED[aggregate]}))" if aggregate in _ALLOWED else "0"
+    sql = f"SELECT count(*), {odd}, {', '.join(lacking)} FROM ({_records_sql(columns, names, trim)})"
+    row = records.run(sql).fetchone()
+    assert row is not None
+    return dict(zip(("records", "odd", *names), map(int, row), strict=True))
 
 
 def _as_text(values: pd.Series) -> pd.Series:
@@ -187,43 +189,34 @@ def _as_text(values: pd.Series) -> pd.Series:
     return values.map(str, na_action="ignore").astype(object)
 
 
-def _check_values(found: pd.DataFrame, aggregate: str) -> None:
+def _check_values(counts: dict[str, int], aggregate: str) -> None:
     """Refuse values other than those that a count or share is made of."""
-    odd, total = int(found["odd"].sum()), int(found["records"].sum())
-    if odd:
+    if counts["odd"]:
         need = {"count_units": "1 (or left out)", "share": "0 or 1"}[aggregate]
         raise InputError(
-            f"column value needs to be {need} for aggregate {aggregate}; got others ({odd:,} of {total:,} "
-            "records). Use share, sum or mean, or choose records with WHERE."
+            f"column value needs to be {need} for aggregate {aggregate}; got others ({counts['odd']:,} of "
+            f"{counts['records']:,} records). Use share, sum or mean, or choose records with WHERE."
         )
 
 
-def _left_out(found: pd.DataFrame) -> list[str]:
+def _left_out(counts: dict[str, int]) -> list[str]:
     """Say how many records are not in any figure, and why."""
-    total = int(found["records"].sum())
-    counts = {
-        "area": int(found.loc[found["area"].isna(), "records"].sum()),
-        "period": int(found.loc[found["period"].isna(), "records"].sum()),
-        "unit": int(found["no_unit"].sum()),
-        "value": int(found["no_value"].sum()),
-    }
     return [
-        f"{count:,} of {total:,} records have no {name} and were left out."
-        for name, count in counts.items()
-        if count
+        f"{counts[name]:,} of {counts['records']:,} records have no {name} and were left out."
+        for name in ("area", "period", "unit", "value")
+        if counts[name]
     ]
 
 
 def _tidy(found: pd.DataFrame, keys: list[str], aggregate: str) -> pd.DataFrame:
-    """Return cells that have a figure, sorted."""
-    known = found[found[["area", "period"]].notna().all(axis=1) & (found["contributors"] > 0)]
-    known = known.sort_values(keys, kind="stable").reset_index(drop=True)
-    size = known["contributors"].to_numpy()
-    largest, second = (_nth(known["top"], at) * (size > at) for at in (0, 1))
-    total = known["total"].to_numpy(float)
+    """Return the cells, sorted."""
+    cells = found.sort_values(keys, kind="stable").reset_index(drop=True)
+    size = cells["contributors"].to_numpy()
+    largest, second = (_nth(cells["top"], at) * (size > at) for at in (0, 1))
+    total = cells["total"].to_numpy(float)
     observed = total / size if aggregate == "mean" else total
     figures = {"observed": observed, "contributors": size, "largest": largest, "second_largest": second}
-    return known[keys].assign(**figures, records=known["records"])
+    return cells[keys].assign(**figures)
 
 
 def _nth(tops: pd.Series, at: int) -> np.ndarray:

@@ -372,11 +372,9 @@ class _Reader:
         known = found.cells["area"].isin(self.codes)
         if known.all():
             return found
-        strange, rows = (
-            found.cells.loc[~known, "area"].drop_duplicates(),
-            found.cells.loc[~known, "records"].sum(),
-        )
-        which = f"{int(rows):,} records of areas ({examples(strange, found.cells['area'].nunique())})"
+        strange, total = found.cells.loc[~known, "area"].drop_duplicates(), found.cells["area"].nunique()
+        units = int(found.cells.loc[~known, "contributors"].sum())
+        which = f"{units:,} units in areas ({examples(strange, total)})"
         if self.unknown == "error":
             raise InputError(
                 f"areas need to be on the map; got others: {which}. "
