@@ -3,7 +3,11 @@
 import itertools
 import os
 import pickle
+import signal
+import subprocess
+import sys
 import tempfile
+import time
 from pathlib import Path
 
 import geopandas as gpd
@@ -397,6 +401,15 @@ def test_names_of_sources_are_unique_whatever_the_capitals():
         read_microdata({"r": PEOPLE, "R": PEOPLE}, [indicator()])
 
 
+def test_mixed_types_in_a_frame_are_told_without_values():
+    table = pd.DataFrame({"area": ["BU01", "BU02"], "unit": pd.Series([1, "123456782"], dtype=object)})
+    with pytest.raises(
+        InputError, match=r"columns need to be of one type; got mixed ones \(1; first: unit\)"
+    ) as caught:
+        read_microdata({"r": table}, [indicator("sum", "SELECT area, unit FROM r")])
+    assert "123456782" not in str(caught.value)
+
+
 def test_a_file_that_is_not_what_it_says(tmp_path):
     (tmp_path / "p.parquet").write_text("123456782")
     with pytest.raises(InputError, match="source r: file needs to be Parquet") as caught:
@@ -409,6 +422,34 @@ def test_nothing_stays_behind(tmp_path, monkeypatch):
     read_microdata({"r": PEOPLE}, [indicator("sum", "SELECT area, unit FROM r")])
     with pytest.raises(InputError):
         read_microdata({"r": PEOPLE}, [indicator("sum", "SELECT area, oeps AS unit FROM r")])
+    assert not list(tmp_path.iterdir())
+
+
+_ENDLESS = """
+import sys, tempfile
+import pandas as pd
+import zoo_geo as zg
+tempfile.tempdir = sys.argv[1]
+endless = "WITH RECURSIVE t AS (SELECT 1 AS n UNION ALL SELECT (n + 1) % 9 FROM t)"
+query = endless + " SELECT 'B' AS area, n AS unit FROM t"
+print("begun", flush=True)
+zg.read_microdata({"r": pd.DataFrame({"a": [1]})}, [zg.RecordIndicator("i", query, "sum", "gaussian")])
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="signals")
+def test_an_interrupt_ends_a_query_and_leaves_nothing(tmp_path):
+    words = [sys.executable, "-W", "ignore", "-c", _ENDLESS, str(tmp_path)]
+    allow = lambda: signal.signal(signal.SIGINT, signal.default_int_handler)  # noqa: E731
+    with subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, preexec_fn=allow) as process:
+        process.stdout.readline()
+        until = time.monotonic() + 60
+        while not list(tmp_path.glob("*/records.db")) and time.monotonic() < until:
+            time.sleep(0.1)
+        time.sleep(0.5)
+        process.send_signal(signal.SIGINT)
+        _, said = process.communicate(timeout=60)
+    assert b"KeyboardInterrupt" in said
     assert not list(tmp_path.iterdir())
 
 

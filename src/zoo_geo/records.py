@@ -8,9 +8,11 @@ import os
 import re
 import tempfile
 from collections.abc import Collection, Iterator
+from concurrent.futures import Future
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from threading import Thread
 from typing import Any
 
 import duckdb
@@ -62,6 +64,8 @@ class Source:
     frame: pd.DataFrame | None = key("A table in memory.", None, hidden=True)
 
     def __post_init__(self) -> None:
+        if isinstance(self.path, str):
+            object.__setattr__(self, "path", Path(self.path))
         given = [self.path is not None, self.dsn_env is not None, self.frame is not None]
         if sum(given) != 1:
             raise InputError(f"source {self.id} needs to have one of path and dsn_env; got {sum(given)}.")
@@ -92,10 +96,26 @@ class Records:
         InputError
             The statement is wrong, or takes more time or memory than it may.
         """
+        done = Future[duckdb.DuckDBPyConnection]()
+        worker = Thread(target=_execute, args=(self.db, sql, done), daemon=True)
+        worker.start()
         try:
-            return self.db.execute(sql)
+            worker.join()
+        except BaseException:  # an interrupt reaches this thread, and DuckDB only through it
+            self.db.interrupt()
+            worker.join()
+            raise
+        try:
+            return done.result()
         except duckdb.Error as error:
             raise InputError(f"{what} {_told(error)}") from None
+
+
+def _execute(db: duckdb.DuckDBPyConnection, sql: str, done: Future[duckdb.DuckDBPyConnection]) -> None:
+    try:
+        done.set_result(db.execute(sql))
+    except BaseException as error:
+        done.set_exception(error)
 
 
 def _told(error: duckdb.Error) -> str:
@@ -254,7 +274,7 @@ def _is_csv(source: Source) -> bool:
 def _relation(records: Records, source: Source) -> Iterator[str]:
     """Yield the name under which SQL reads a source."""
     if source.frame is not None:
-        yield from _registered(records, pa.Table.from_pandas(source.frame, preserve_index=False))
+        yield from _registered(records, _in_arrow(source.frame))
     elif source.dsn_env is not None:
         yield from _attached(records, source, _postgres(records, source))
     else:
@@ -270,6 +290,14 @@ def _relation(records: Records, source: Source) -> Iterator[str]:
             yield from _registered(records, _points(path, place))
         else:
             yield f"read_parquet({_text(_plain_path(path))})"
+
+
+def _in_arrow(frame: pd.DataFrame) -> pa.Table:
+    try:
+        return pa.Table.from_pandas(frame, preserve_index=False)
+    except pa.ArrowException:  # which quotes what does not fit
+        mixed = [str(name) for name in frame if len({type(each) for each in frame[name].dropna()}) > 1]
+        raise InputError(f"columns need to be of one type; got mixed ones ({examples(mixed)}).") from None
 
 
 def _plain_path(path: Path) -> Path:
