@@ -6,10 +6,8 @@ steps of 2 to the power -40 (a millionth of a millionth), which no order of addi
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import NamedTuple
 
-import numpy as np
 import pandas as pd
 
 from zoo_geo.errors import InputError, Problems
@@ -127,12 +125,14 @@ def _sql(aggregate: str, columns: dict[str, str], keys: list[str], *, trim: bool
     }[aggregate]
     counted = aggregate in _ALLOWED
     scale = 1 if counted or (aggregate == "sum" and whole) else _STEP
-    top = f"list_transform(max(abs(total), 2), lambda t: CAST(t AS DOUBLE) / {scale})"
+    largest = [f"CAST(coalesce(max(abs(total), 2)[{nth}], 0) AS DOUBLE) / {scale}" for nth in (1, 2)]
+    if counted:
+        largest = ["1.0", "CAST(count(*) > 1 AS DOUBLE)"]
     return f"""
         WITH records AS ({_records_sql(columns, complete, trim)}),
         units AS (SELECT {listed}, unit, {total} AS total FROM records WHERE {known} GROUP BY {listed}, unit)
         SELECT {listed}, count(*) AS contributors, CAST(sum(total) AS DOUBLE) / {scale} AS total,
-            {"[1.0, 1.0]" if counted else top} AS top
+            {largest[0]} AS largest, {largest[1]} AS second_largest
         FROM units GROUP BY {listed}"""
 
 
@@ -162,9 +162,7 @@ def _run(
     table = records.run(_sql(aggregate, columns, keys, trim=trim)).df()
     for name in keys:
         table[name] = _as_text(table[name])
-    if not trim and any(
-        (table[name] != table[name].str.strip()).any() or (table[name] == "").any() for name in keys
-    ):
+    if not trim and any(text != text.strip() or not text for name in keys for text in set(table[name])):
         return _run(records, aggregate, columns, keys, trim=True)
     return table, trim
 
@@ -211,19 +209,6 @@ def _left_out(counts: dict[str, int]) -> list[str]:
 def _tidy(found: pd.DataFrame, keys: list[str], aggregate: str) -> pd.DataFrame:
     """Return the cells, sorted."""
     cells = found.sort_values(keys, kind="stable").reset_index(drop=True)
-    size = cells["contributors"].to_numpy()
-    largest, second = (_nth(cells["top"], at) * (size > at) for at in (0, 1))
-    total = cells["total"].to_numpy(float)
+    total, size = cells["total"].to_numpy(float), cells["contributors"].to_numpy()
     observed = total / size if aggregate == "mean" else total
-    figures = {"observed": observed, "contributors": size, "largest": largest, "second_largest": second}
-    return cells[keys].assign(**figures)
-
-
-def _nth(tops: pd.Series, at: int) -> np.ndarray:
-    """Return one of the largest contributions of each cell; 0 where there are not so many."""
-    return np.array(list(_items(tops, at)), dtype=float)
-
-
-def _items(tops: pd.Series, at: int) -> Iterator[float]:
-    for top in tops:
-        yield float(top[at]) if len(top) > at else 0.0
+    return cells.assign(observed=observed)[[*keys, "observed", "contributors", "largest", "second_largest"]]

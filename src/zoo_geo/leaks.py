@@ -96,9 +96,8 @@ def _in_column(name: str, column: pd.Series, known: set[str]) -> Iterator[str]:
     ):
         return
     at, values = pd.factorize(column)
-    texts = [str(value) if isinstance(value, str) else "" for value in values]
-    rows = np.bincount(at[at >= 0], minlength=len(texts))
-    texts = ["" if text in known else text for text in texts]
+    doubtful = np.array([isinstance(value, str) and value not in known for value in values], bool)
+    texts, rows = list(values[doubtful]), np.bincount(at[at >= 0], minlength=len(values))[doubtful]
     for what, found in _kinds(texts):
         if found.any():
             yield (

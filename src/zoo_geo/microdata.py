@@ -311,6 +311,7 @@ class _Reader:
     def __init__(self, records: Records, codes: pd.Index | None, unknown: str) -> None:
         self.records, self.codes, self.unknown = records, codes, unknown
         self.problems, self.notices = Problems(), list[str]()
+        self._clean = set[str](() if codes is None else codes)
         self._known: dict[tuple[str, str], Cells | None] = {}
 
     def read(self, indicators: Iterable[RecordIndicator]) -> list[_Figures | None]:
@@ -363,9 +364,10 @@ class _Reader:
         text = found.cells[_KEYS].drop_duplicates()
         if found.branches is not None:
             text = found.branches[[*_KEYS, "branch"]].drop_duplicates()
-        leaks = find_leaks(text, () if self.codes is None else self.codes)
+        leaks = find_leaks(text, self._clean)
         if leaks:
             raise InputError([f"what leaves {line}" for line in leaks])
+        self._clean.update(text["area"])
         return found if self.codes is None else self._on_the_map(found, what)
 
     def _on_the_map(self, found: Cells, what: str) -> Cells:
