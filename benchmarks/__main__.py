@@ -20,6 +20,7 @@ from benchmarks import (
     graph_scan,
     local_calibration,
     local_statistics,
+    microdata,
     million,
     mix,
     peers,
@@ -63,6 +64,12 @@ little use; it counts all neighbours equally, whatever their weights.""",
         "Wide panels",
         deviations.table,
         "`Deviation` over 14,500 areas, all cores, 50 columns at a time; memory is what it adds at its peak.",
+    ),
+    "microdata": Section(
+        "Registers into indicators",
+        microdata.table,
+        """Generated Parquet, BSN that become keyed codes, two threads, at most 4 GB for DuckDB: reading, four
+kinds of aggregates, contributors and the two largest contributions of every cell.""",
     ),
     "whole": Section("Whole commands", whole.table),
     "calibration": Section(

@@ -24,6 +24,15 @@ def test_code_on_the_page_runs(name, monkeypatch, capsys):
     assert capsys.readouterr().out
 
 
+def test_code_of_the_reference_runs(capsys):
+    for block in blocks("docs/reference.md"):
+        if "read_microdata" in block:
+            exec(compile(block, "docs/reference.md", "exec"), {})
+            assert "indebted" in capsys.readouterr().out
+            return
+    pytest.fail("no example of read_microdata")
+
+
 def test_readme_has_nine_lines_of_python():
     (code,) = blocks("README.md")
     statements = [line for line in code.splitlines() if line and not line.startswith(" " * 10)]

@@ -426,7 +426,7 @@ def test_a_missing_file_is_said(tmp_path):
 def test_the_schema_is_json_and_forbids_unknown_keys():
     schema = json.loads(json.dumps(json_schema()))
 
-    assert schema["required"] == ["study", "areas", "tables", "indicators", "detectors"]
+    assert schema["required"] == ["study", "areas", "indicators", "detectors"]
     assert "path" not in schema["properties"]
     assert schema["properties"]["study"]["properties"]["alpha"] == {
         "type": "number",

@@ -32,7 +32,11 @@ if TYPE_CHECKING:
     from zoo_geo.explain import sentence as sentence
     from zoo_geo.flags import Flags as Flags
     from zoo_geo.flags import flag as flag
+    from zoo_geo.leaks import check_leaks as check_leaks
     from zoo_geo.linking import link_periods as link_periods
+    from zoo_geo.microdata import Aggregates as Aggregates
+    from zoo_geo.microdata import RecordIndicator as RecordIndicator
+    from zoo_geo.microdata import read_microdata as read_microdata
     from zoo_geo.outputs.plots import funnel_plot as funnel_plot
     from zoo_geo.outputs.plots import observed_expected_plot as observed_expected_plot
     from zoo_geo.panel import Indicator as Indicator
@@ -42,7 +46,10 @@ if TYPE_CHECKING:
     from zoo_geo.pipeline import run as run
     from zoo_geo.priorities import Priority as Priority
     from zoo_geo.priorities import priority as priority
+    from zoo_geo.pseudonyms import Key as Key
     from zoo_geo.rates import smoothed_rates as smoothed_rates
+    from zoo_geo.records import Limits as Limits
+    from zoo_geo.records import Source as Source
     from zoo_geo.structure import global_statistics as global_statistics
     from zoo_geo.study import load_study as load_study
     from zoo_geo.weights import build_weights as build_weights
@@ -66,13 +73,17 @@ _HOME = {
     "errors": ("DisclosureError", "InputError", "ReviewError", "StudyError", "ZooGeoError"),
     "explain": ("sentence",),
     "flags": ("Flags", "flag"),
+    "leaks": ("check_leaks",),
+    "microdata": ("Aggregates", "RecordIndicator", "read_microdata"),
     "linking": ("link_periods",),
     "outputs.plots": ("funnel_plot", "observed_expected_plot"),
     "panel": ("Indicator", "Panel"),
     "peers": ("Peers", "build_peers"),
     "pipeline": ("run",),
     "priorities": ("Priority", "priority"),
+    "pseudonyms": ("Key",),
     "rates": ("smoothed_rates",),
+    "records": ("Limits", "Source"),
     "structure": ("global_statistics",),
     "study": ("load_study",),
     "weights": ("build_weights",),

@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from zoo_geo._version import __version__
-from zoo_geo.errors import InputError
+from zoo_geo.errors import DisclosureError, InputError
 
 if TYPE_CHECKING:
     from zoo_geo.pipeline import Progress, Result
@@ -66,6 +66,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except InputError as error:
         _report_failure(error.problems, debug=options.debug)
         return WRONG_INPUT
+    except DisclosureError as error:
+        _report_failure(str(error).splitlines(), debug=options.debug)
+        return FAILED
     except KeyboardInterrupt:
         _report_failure(["interrupted; nothing was written."], debug=options.debug)
         return FAILED
@@ -118,10 +121,13 @@ def _check(options: argparse.Namespace) -> None:
     from zoo_geo.study import load_study
 
     study = load_study(options.study)
-    inputs = read_inputs(study)
+    inputs = read_inputs(study, records=False)
     panel = inputs.panel
     cells = f"{len(panel.indicators)} indicators x {len(panel.periods)} periods"
     print(f"{study.title}: {len(inputs.areas):,} areas, {len(panel.areas):,} with figures, {cells}.")
+    if study.sources:
+        names = ", ".join(source.id for source in study.sources)
+        print(f"Records: {names}; the queries are right, and read when the study runs.")
     print(f"Neighbours: {inputs.graph.n_edges:,} links, {inputs.graph.cardinalities.mean():.1f} per area.")
     if inputs.peers is not None:
         links, good = inputs.peers.graph.n_edges, int(inputs.peers.quality["good"].sum())

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -13,10 +13,12 @@ from zoo_geo.areas import Areas, read_areas
 from zoo_geo.checks import check_columns
 from zoo_geo.errors import InputError, Problems, examples
 from zoo_geo.features import read_features, tidied
+from zoo_geo.joining import joined
 from zoo_geo.linking import link_periods
+from zoo_geo.microdata import Aggregates, RecordIndicator, check_microdata, read_exposure, read_microdata
 from zoo_geo.panel import Panel
 from zoo_geo.peers import Peers, build_peers
-from zoo_geo.schema import STATUSES
+from zoo_geo.record_checks import from_records, read_key
 from zoo_geo.sections import FeaturesSource, IndicatorChoice, TableSource
 from zoo_geo.strict import nearest
 from zoo_geo.study import Study
@@ -43,9 +45,12 @@ class Inputs:
     peers: Peers | None
     truth: pd.DataFrame | None
     notices: tuple[str, ...]
+    aggregates: Aggregates | None = None
 
 
-def read_inputs(study: Study, begin: Callable[[str], None] = lambda _: None) -> Inputs:
+def read_inputs(
+    study: Study, begin: Callable[[str], None] = lambda _: None, *, records: bool = True
+) -> Inputs:
     """Read map and tables and build the neighbours; all that is wrong is said at once.
 
     Parameters
@@ -54,6 +59,8 @@ def read_inputs(study: Study, begin: Callable[[str], None] = lambda _: None) -> 
         A study file that was read.
     begin
         Told what begins.
+    records
+        Whether records are read; else their queries are only checked, and their indicators left out.
 
     Raises
     ------
@@ -69,11 +76,13 @@ def read_inputs(study: Study, begin: Callable[[str], None] = lambda _: None) -> 
         _attempt(lambda: _read_panel(study, t, areas, changes, notices), problems)  # noqa: B023
         for t in study.tables
     ]
+    aggregates = _attempt(lambda: _read_records(study, areas, notices, whole=records), problems)
     features = _attempt(lambda: _read_features(study, areas, notices), problems)
     truth = _attempt(lambda: _read_truth(study), problems)
     problems.raise_if_any()
     assert areas is not None
-    panel = _joined([panel for panel in panels if panel is not None], study)
+    panels.append(None if aggregates is None else aggregates.panel)
+    panel = joined([panel for panel in panels if panel is not None] or [_no_figures(areas)], study)
     begin("neighbours")
     graph = _build_weights(study, areas)
     notices += [*_isolated(graph, len(areas)), *_empty(panel)]
@@ -82,7 +91,7 @@ def read_inputs(study: Study, begin: Callable[[str], None] = lambda _: None) -> 
         begin("peers")
         peers = _build_peers(study, areas, graph, features)
         notices += peers.notices
-    return Inputs(study, areas, panel, graph, features, peers, truth, tuple(notices))
+    return Inputs(study, areas, panel, graph, features, peers, truth, tuple(notices), aggregates)
 
 
 def _attempt(read: Callable[[], Any], problems: Problems) -> Any:  # noqa: ANN401
@@ -122,7 +131,7 @@ def _read_panel(
     notices: list[str],
 ) -> Panel | None:
     """Return the figures of one table, of areas that are on the map."""
-    chosen = [indicator for indicator in study.indicators if indicator.table == source.id]
+    chosen = [each for each in study.indicators if each.table == source.id and not from_records(each)]
     if not chosen:
         return None
     text = [source.area, *([source.period] if source.period else [])]
@@ -181,6 +190,72 @@ def _linked(
     return link_periods(panel, changes, areas=on_the_map, columns=columns)
 
 
+def _no_figures(areas: Areas) -> Panel:
+    """Return a panel of no indicator, for a check of a study that has records only."""
+    nothing = np.empty((len(areas), 0, 0))
+    return Panel(areas.codes, (), (), nothing, nothing.copy(), nothing.astype(np.int8))
+
+
+def _read_records(study: Study, areas: Areas | None, notices: list[str], *, whole: bool) -> Aggregates | None:
+    """Return the figures of records; None where there are none, or where queries are only checked."""
+    chosen = [each for each in study.indicators if from_records(each)]
+    if not chosen:
+        return None
+    rules, tables = study.microdata, {table.id: table for table in study.tables}
+    problems = Problems()
+    try:
+        key = read_key(rules, study.path.resolve().parent)
+        indicators = [
+            RecordIndicator(
+                each.id,
+                each.query or "",
+                each.aggregate,
+                each.family,
+                _attempt(lambda: _exposure(each, tables, areas, notices), problems),  # noqa: B023
+                each.exposure_query,
+                each.exposure_aggregate,
+                each.per,
+                study.within(each.title),
+            )
+            for each in chosen
+        ]
+        problems.raise_if_any()
+        if not whole:
+            check_microdata(study.sources, indicators, key=key, limits=rules.limits)
+            return None
+        unknown = rules.unknown_areas
+        figures = read_microdata(
+            study.sources, indicators, areas=areas, unknown_areas=unknown, key=key, limits=rules.limits
+        )
+    except InputError as error:
+        raise error.within(study.path.name or "study") from None
+    notices += figures.notices
+    return figures
+
+
+def _exposure(
+    each: IndicatorChoice, tables: dict[str, TableSource], areas: Areas | None, notices: list[str]
+) -> pd.DataFrame | None:
+    """Return the exposure of an indicator from a table: area, exposure and, where there is one, period."""
+    if each.exposure is None or each.table is None:
+        return None
+    source = tables[each.table]
+    named = each.exposure if isinstance(each.exposure, dict) else {"": each.exposure}
+    text = [source.area, *([source.period] if source.period else [])]
+    table = read_table(source.path, text, set(named.values()))
+    try:
+        return read_exposure(
+            _on_the_map(table, source, areas, notices)
+            if areas is not None and source.area in table
+            else table,
+            source.area,
+            source.period,
+            named,
+        )
+    except InputError as error:
+        raise error.within(source.path.name) from None
+
+
 def _figure_columns(chosen: Sequence[IndicatorChoice]) -> set[str]:
     """Return the columns of numbers that some indicators name."""
     named = [columns for item in chosen for columns in (item.observed, item.exposure, item.observed_units)]
@@ -195,7 +270,7 @@ def _figure_columns(chosen: Sequence[IndicatorChoice]) -> set[str]:
 def _columns(study: Study, chosen: Sequence[IndicatorChoice]) -> dict[str, dict[str, Any]]:
     """Return the arguments of `Panel.from_frame` that are given by indicator."""
     return {
-        "observed": {item.id: item.observed for item in chosen},
+        "observed": {item.id: item.observed for item in chosen if item.observed is not None},
         "exposure": {item.id: item.exposure for item in chosen if item.exposure is not None},
         "observed_units": {i.id: i.observed_units for i in chosen if i.observed_units is not None},
         "family": {item.id: item.family for item in chosen},
@@ -329,70 +404,6 @@ def _not_in(codes: pd.Series, source: TableSource | FeaturesSource, areas: Areas
     return [
         f"{source.path.name}: areas of the map that are not in the table ({examples(absent, len(areas))})."
     ]
-
-
-def _joined(panels: Sequence[Panel], study: Study) -> Panel:
-    """Return one panel of the indicators of all tables, in the order of the study."""
-    areas = panels[0].areas
-    for panel in panels[1:]:
-        areas = areas.union(panel.areas, sort=False)
-    periods = tuple(sorted({period for panel in panels for period in panel.periods}))
-    whole = [_widened(panel, areas, periods) for panel in panels]
-    units = {item.id: study.within(item.unit) for item in study.indicators}
-    indicators = [replace(item, unit=units[item.id]) for panel in whole for item in panel.indicators]
-    order = np.argsort([list(units).index(item.id) for item in indicators])
-
-    def together(name: str) -> np.ndarray:
-        cubes = [getattr(panel, name) for panel in whole]
-        blank = [np.full(panel.observed.shape, np.nan) for panel in whole]
-        known = [each if cube is None else cube for cube, each in zip(cubes, blank, strict=True)]
-        return np.concatenate(known, axis=1)[:, order]
-
-    return Panel(
-        areas,
-        tuple(indicators[position] for position in order),
-        periods,
-        together("observed"),
-        together("exposure"),
-        together("status"),
-        tuple(notice for panel in whole for notice in panel.notices),
-        together("events") if any(panel.events is not None for panel in whole) else None,
-        _breaks(whole),
-    )
-
-
-def _breaks(panels: Sequence[Panel]) -> np.ndarray | None:
-    """Return where a series of any table starts anew."""
-    given = [panel.breaks for panel in panels if panel.breaks is not None]
-    return np.logical_or.reduce(given) if given else None
-
-
-def _widened(panel: Panel, areas: pd.Index, periods: tuple[str, ...]) -> Panel:
-    """Return a panel with all areas and periods, ``missing`` where it has none."""
-    if panel.areas.equals(areas) and panel.periods == periods:
-        return panel
-    shape = (len(areas), len(panel.indicators), len(periods))
-    rows, columns = areas.get_indexer(panel.areas), pd.Index(periods).get_indexer(pd.Index(panel.periods))
-    where = np.ix_(rows, np.arange(shape[1]), columns)
-    observed, exposure = np.full(shape, np.nan), np.full(shape, np.nan)
-    status = np.full(shape, STATUSES.index("missing"), dtype=panel.status.dtype)
-    cubes = [(observed, panel.observed), (exposure, panel.exposure), (status, panel.status)]
-    events = None if panel.events is None else np.full(shape, np.nan)
-    for wide, given in (*cubes, *([] if events is None else [(events, panel.events)])):
-        wide[where] = given
-    breaks = None if panel.breaks is None else _wide_breaks(panel, rows, columns, (shape[0], shape[2]))
-    return replace(
-        panel, areas=areas, periods=periods, observed=observed, exposure=exposure, status=status,
-        events=events, breaks=breaks,
-    )  # fmt: skip
-
-
-def _wide_breaks(panel: Panel, rows: np.ndarray, columns: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
-    """Return where series start anew, on more areas and periods."""
-    assert panel.breaks is not None
-    breaks = np.zeros(shape, bool)
-    breaks[np.ix_(rows, columns)] = panel.breaks
-    return breaks
 
 
 def _read_truth(study: Study) -> pd.DataFrame | None:

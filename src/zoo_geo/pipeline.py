@@ -19,6 +19,7 @@ from zoo_geo.explain import sentence
 from zoo_geo.facts import Row
 from zoo_geo.flags import Flags, flag
 from zoo_geo.inputs import Inputs, read_inputs
+from zoo_geo.microdata import Aggregates
 from zoo_geo.outputs.folder import results_folder
 from zoo_geo.outputs.page import write_page
 from zoo_geo.outputs.plots import can_draw, write_plots
@@ -63,6 +64,8 @@ class Result:
         The report as plain data.
     paths
         The files written.
+    aggregates
+        Contributors and largest contributions of figures that came from records; None where none did.
     """
 
     study: Study
@@ -74,6 +77,7 @@ class Result:
     structure: pd.DataFrame
     report: dict[str, Any]
     paths: tuple[Path, ...]
+    aggregates: Aggregates | None = None
 
 
 def run(study: str | Path | Study, out: str | Path, progress: Progress | None = None) -> Result:
@@ -113,7 +117,8 @@ def run(study: str | Path | Study, out: str | Path, progress: Progress | None = 
         steps.begin("results in place")
     paths = tuple(Path(out) / name for name in names)
     steps.end()
-    return Result(study, flags, detections, order, inputs.panel, inputs.areas, structure, report, paths)
+    found = (study, flags, detections, order, inputs.panel, inputs.areas, structure, report, paths)
+    return Result(*found, inputs.aggregates)
 
 
 class _Steps:

@@ -8,6 +8,8 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, Literal
 
+from zoo_geo.microdata import Aggregate
+from zoo_geo.records import MEMORY, Limits
 from zoo_geo.strict import key
 
 Language = Literal["nl", "en"]
@@ -106,9 +108,22 @@ class IndicatorChoice:
     """What is counted or measured, and out of what."""
 
     id: str = key("Short name.", **_ID)
-    observed: str | dict[str, str] = key("Column with what was seen; or one column per period.", **_FILLED)
+    observed: str | dict[str, str] | None = key(
+        "Column with what was seen; or one column per period.", None, **_FILLED
+    )
+    query: str | None = key(
+        "From records: one SELECT that returns area, period, unit, value and, where wanted, branch.", None,
+        **_FILLED,
+    )  # fmt: skip
+    query_file: Path | None = key("The same in a file, relative to the study file.", None)
+    aggregate: Aggregate = key("What a query becomes: see the reference.", "count_units")
+    exposure_query: str | None = key("The exposure from records, as query.", None, **_FILLED)
+    exposure_aggregate: Literal["count_units", "sum"] = key("What exposure_query becomes.", "count_units")
     theme: str = key("Theme that it belongs to.", "")
     title: str | Text = key("Title, in one language or both.", "")
+    question: str | Text = key("The question that it answers, in one language or both.", "")
+    definition: str | Text = key("What is counted, exactly.", "")
+    source: str | Text = key("Where the figures come from.", "")
     unit: str | Text = key("What the exposure counts, in the plural: 'residents'.", "")
     table: str | None = key("Table that holds it; may be left out where there is one table.", None)
     exposure: str | dict[str, str] | None = key(
@@ -120,6 +135,27 @@ class IndicatorChoice:
     )  # fmt: skip
     family: Literal["poisson", "binomial", "gaussian"] = key("Counts, counts out of, or values.", "poisson")
     per: float | None = key("Exposure that rates are per: 1000, binomial 100, gaussian 1.", None, above=0)
+
+
+@dataclass(frozen=True)
+class MicrodataRules:
+    """How records are read; see `read_microdata`."""
+
+    key_file: Path | None = key(
+        "File with the key of the codes, 16 bytes or more; may lie outside the folder of the study.", None
+    )
+    key_env: str | None = key("Variable of the environment with that key.", None, **_FILLED)
+    memory: str = key("Memory that the database may take.", "4GB", **MEMORY)
+    threads: int = key("Threads that the database may use.", 2, least=1)
+    seconds: float = key("Seconds that one query may take.", 600.0, above=0)
+    unknown_areas: Literal["error", "drop"] = key(
+        "What to do with records of areas that are not on the map.", "error"
+    )
+
+    @property
+    def limits(self) -> Limits:
+        """Memory, threads and time."""
+        return Limits(self.memory, self.threads, self.seconds)
 
 
 @dataclass(frozen=True)

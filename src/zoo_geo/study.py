@@ -11,7 +11,9 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, TypeVar, cast
 
+from zoo_geo import record_checks
 from zoo_geo.errors import Problems, StudyError, examples
+from zoo_geo.records import SUFFIXES, Source
 from zoo_geo.schema import COLUMNS
 from zoo_geo.sections import (
     About,
@@ -22,6 +24,7 @@ from zoo_geo.sections import (
     FlagRules,
     IndicatorChoice,
     Language,
+    MicrodataRules,
     Outputs,
     PeerRules,
     PriorityRules,
@@ -57,7 +60,9 @@ class Study:
     study: About = key("The study itself.")
     areas: AreasSource = key("The map.")
     weights: Weights = key("Neighbours.", Weights())
-    tables: tuple[TableSource, ...] = key("Tables of figures.", at_least=1)
+    tables: tuple[TableSource, ...] = key("Tables of figures.", ())
+    microdata: MicrodataRules = key("How records are read.", MicrodataRules())
+    sources: tuple[Source, ...] = key("Records that queries read.", ())
     changes: ChangesSource | None = key("Areas that changed between periods.", None)
     indicators: tuple[IndicatorChoice, ...] = key("Indicators.", at_least=1)
     features: FeaturesSource | None = key("Features of the areas.", None)
@@ -91,7 +96,7 @@ class Study:
 
 
 _Check = Callable[[SimpleNamespace, Problems], None]
-_Source = TypeVar("_Source", AreasSource, TableSource, FeaturesSource, ChangesSource, Truth)
+_Source = TypeVar("_Source", AreasSource, TableSource, FeaturesSource, ChangesSource, Truth, Source)
 
 
 def load_study(path: str | Path) -> Study:
@@ -172,6 +177,13 @@ def _check_changes_path(draft: SimpleNamespace, problems: Problems) -> None:
         draft.changes = _located(draft.changes, "changes", draft, problems, TABLE_SUFFIXES)
 
 
+def _check_source_paths(draft: SimpleNamespace, problems: Problems) -> None:
+    draft.sources = tuple(
+        source if source.path is None else _located(source, at, draft, problems, SUFFIXES)
+        for at, source in _numbered("sources", draft)
+    )
+
+
 def _check_table_paths(draft: SimpleNamespace, problems: Problems) -> None:
     draft.tables = tuple(
         _located(table, at, draft, problems, TABLE_SUFFIXES) for at, table in _numbered("tables", draft)
@@ -219,11 +231,19 @@ def _check_unique_ids(section: str) -> _Check:
 def _check_table_names(draft: SimpleNamespace, problems: Problems) -> None:
     known = list(dict.fromkeys(table.id for table in draft.tables))
     for at, indicator in _numbered("indicators", draft):
-        if indicator.table is None and len(known) > 1:
+        if not record_checks.needs_table(indicator):
+            continue
+        if not known:
+            problems.add(f"{at} needs to have a table under [[tables]]; got none.")
+        elif indicator.table is None and len(known) > 1:
             problems.add(f"{at}.table needs to be the id of a table; got nothing. Known: {', '.join(known)}.")
         elif indicator.table is not None:
             _check_known(indicator.table, known, f"{at}.table", "the id of a table", problems)
-    draft.indicators = tuple(replace(item, table=item.table or known[0]) for item in draft.indicators)
+    only = known[0] if known else None
+    draft.indicators = tuple(
+        replace(item, table=item.table or only) if record_checks.needs_table(item) else item
+        for item in draft.indicators
+    )
 
 
 def _check_periods(draft: SimpleNamespace, problems: Problems) -> None:
@@ -235,12 +255,12 @@ def _check_periods(draft: SimpleNamespace, problems: Problems) -> None:
                 f"Table {indicator.table} has a period column already."
             )
         for name in ("exposure", "observed_units"):
-            if isinstance(columns := getattr(indicator, name), dict):
+            if isinstance(columns := getattr(indicator, name), dict) and indicator.observed is not None:
                 _check_same_periods(indicator.observed, columns, f"{at}.{name}", problems)
 
 
 def _check_same_periods(
-    observed: str | dict[str, str], columns: dict[str, str], at: str, problems: Problems
+    observed: str | dict[str, str] | None, columns: dict[str, str], at: str, problems: Problems
 ) -> None:
     odd = sorted(set(observed if isinstance(observed, dict) else ()) ^ set(columns))
     if odd:
@@ -249,6 +269,8 @@ def _check_same_periods(
 
 def _check_exposure(draft: SimpleNamespace, problems: Problems) -> None:
     for at, indicator in _numbered("indicators", draft):
+        if record_checks.from_records(indicator):
+            continue
         if indicator.exposure is None and indicator.family != "gaussian":
             problems.add(f"{at}.exposure needs to be a column for family {indicator.family}; got nothing.")
         if indicator.observed_units is not None and indicator.family == "gaussian":
@@ -400,6 +422,12 @@ def _repeated(names: Iterable[str]) -> list[str]:
 _CHECKS: tuple[tuple[tuple[str, ...], _Check], ...] = (
     (("study", "areas"), _check_areas_path),
     (("study", "tables"), _check_table_paths),
+    (("study", "sources"), _check_source_paths),
+    (("microdata", "sources"), record_checks.check_key),
+    (("sources",), record_checks.check_source_names),
+    (("study", "indicators"), record_checks.read_query_files),
+    (("indicators", "sources"), record_checks.check_queries),
+    (("indicators",), record_checks.check_choices),
     (("study", "features"), _check_features_path),
     (("study", "changes"), _check_changes_path),
     (("study", "truth"), _check_truth_path),

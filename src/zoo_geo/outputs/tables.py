@@ -12,6 +12,7 @@ import geopandas as gpd
 import pandas as pd
 import pyogrio
 
+from zoo_geo.leaks import check_leaks
 from zoo_geo.outputs.folder import MARK, marked
 from zoo_geo.schema import COLUMNS
 
@@ -57,6 +58,11 @@ def write_table(
     -------
     list of Path
         The files written.
+
+    Raises
+    ------
+    DisclosureError
+        The table holds direct identifiers of persons.
     """
     writers: dict[str, Callable[..., None]] = {
         "geoparquet": _write_parquet,
@@ -65,6 +71,7 @@ def write_table(
         "csv": partial(_write_csv, bom=csv_bom, dialect=csv_dialect),
     }
     spatial = isinstance(table, gpd.GeoDataFrame)
+    check_leaks(pd.DataFrame(table), stem)
     plain = _plain(table)
     paths = []
     for name in formats:

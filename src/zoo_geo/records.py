@@ -1,0 +1,437 @@
+"""A private DuckDB that holds the records of one run, and is locked before a query of a study file runs."""
+
+# ruff: noqa: RUF009  (`key` returns a dataclass field)
+from __future__ import annotations
+
+import json
+import os
+import re
+import tempfile
+from collections.abc import Collection, Iterator
+from concurrent.futures import Future
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from threading import Thread
+from typing import Any
+
+import duckdb
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+
+from zoo_geo.checks import nearest_name
+from zoo_geo.errors import InputError, Problems, examples
+from zoo_geo.pseudonyms import Key, text_sql, undeclared
+from zoo_geo.strict import key
+
+SUFFIXES = (".csv", ".parquet", ".geoparquet", ".gpkg", ".duckdb", ".db")
+DATABASES = (".duckdb", ".db")
+_SAMPLE = 20_000
+"""Rows of a csv file by which a check tells what is a number."""
+
+_ID = {"pattern": re.compile(r"[A-Za-z_][A-Za-z0-9_]*"), "form": "of letters, digits and _"}
+_FILLED = {"pattern": re.compile(r"(?s).*\S.*"), "form": "that is not empty"}
+MEMORY = {"pattern": re.compile(r"[1-9]\d*(?:\.\d+)? ?[MG]B"), "form": "such as '4GB'"}
+_WHOLE = r"-?(?:0|[1-9][0-9]{0,17})"
+_CODE = "zoo_geo_code"
+_WRAPPED = re.compile(r"Binder|Catalog|Parser|Syntax")
+
+
+@dataclass(frozen=True)
+class Source:
+    """Records: one row per person, address, company or event.
+
+    Parameters
+    ----------
+    frame
+        A DataFrame in the place of a path; only from Python.
+    """
+
+    id: str = key("Name by which queries call it.", **_ID)
+    path: Path | None = key(
+        "A .csv, .parquet, .geoparquet, .gpkg, .duckdb or .db file, relative to the study file.", None
+    )
+    layer: str | None = key("Layer of a GeoPackage that holds several.", None, **_FILLED)
+    table: str | None = key("Table of a database, as 'table' or 'schema.table'.", None, **_FILLED)
+    dsn_env: str | None = key(
+        "Variable of the environment that says how to reach a PostgreSQL database.", None, **_FILLED
+    )
+    identifiers: tuple[str, ...] = key(
+        "Columns replaced while reading by a keyed code, the same in all sources.", (), **_FILLED
+    )
+    drop: tuple[str, ...] = key("Columns that are never read.", (), **_FILLED)
+    frame: pd.DataFrame | None = key("A table in memory.", None, hidden=True)
+
+    def __post_init__(self) -> None:
+        if isinstance(self.path, str):
+            object.__setattr__(self, "path", Path(self.path))
+        given = [self.path is not None, self.dsn_env is not None, self.frame is not None]
+        if sum(given) != 1:
+            raise InputError(f"source {self.id} needs to have one of path and dsn_env; got {sum(given)}.")
+        if self.table is None and (self.dsn_env or (self.path and self.path.suffix.lower() in DATABASES)):
+            raise InputError(f"source {self.id} needs to name a table of the database (table); got none.")
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What reading and queries may take."""
+
+    memory: str = key("Memory of the database, such as '4GB'.", "4GB", **MEMORY)
+    threads: int = key("Threads of the database.", 2, least=1)
+    seconds: float = key("Seconds that one query may take.", 600.0, above=0)
+
+
+class Records:
+    """Sources as tables of a private database; see `open_records`."""
+
+    def __init__(self, db: duckdb.DuckDBPyConnection) -> None:
+        self.db = db
+
+    def run(self, sql: str, what: str = "query") -> duckdb.DuckDBPyConnection:
+        """Run a statement; an error is about `what`, and names no value of the records.
+
+        Raises
+        ------
+        InputError
+            The statement is wrong, or takes more time or memory than it may.
+        """
+        done = Future[duckdb.DuckDBPyConnection]()
+        worker = Thread(target=_execute, args=(self.db, sql, done), daemon=True)
+        worker.start()
+        try:
+            worker.join()
+        except BaseException:  # an interrupt reaches this thread, and DuckDB only through it
+            self.db.interrupt()
+            worker.join()
+            raise
+        try:
+            return done.result()
+        except duckdb.Error as error:
+            raise InputError(f"{what} {_told(error)}") from None
+
+
+def _execute(db: duckdb.DuckDBPyConnection, sql: str, done: Future[duckdb.DuckDBPyConnection]) -> None:
+    try:
+        done.set_result(db.execute(sql))
+    except BaseException as error:
+        done.set_exception(error)
+
+
+def _told(error: duckdb.Error) -> str:
+    """Say what went wrong without a value of the records in it."""
+    kind, text = type(error).__name__.removesuffix("Exception"), str(error)
+    if kind == "Interrupt":
+        return "needs to end within the time that it may take; it did not. Raise seconds, or ask less."
+    if kind == "OutOfMemory":
+        return "needs to stay within the memory that it may take; it did not. Raise memory, or ask less."
+    if _WRAPPED.search(kind):
+        return f"needs to fit the sources; got: {text.partition(chr(10) + chr(10))[0].replace(chr(10), ' ')}"
+    hint = " Use TRY_CAST for what is not always a number or date." if "onver" in kind else ""
+    return f"needs to run on all records; got an error of kind {kind} (what it says may hold records).{hint}"
+
+
+@contextmanager
+def open_records(
+    sources: Collection[Source],
+    columns: Collection[str] | None,
+    secret: Key | None,
+    limits: Limits,
+    *,
+    sample: bool = False,
+) -> Iterator[Records]:
+    """Read sources into a private database, lock it, and remove it at the end.
+
+    The files lie in a folder that only this user can enter. Once locked, DuckDB opens no file, loads no
+    extension, and changes no setting.
+
+    Parameters
+    ----------
+    sources
+        What to read.
+    columns
+        Names of the columns that are used, in lower case; None for all.
+    secret
+        Key of the codes; needed where a source has identifiers.
+    limits
+        Memory, threads, and seconds per statement.
+    sample
+        Read names and types of columns and next to no rows.
+
+    Raises
+    ------
+    InputError
+        A source cannot be read, holds identifiers that are not declared, or declares columns that it
+        lacks: one line per problem, of all sources.
+    """
+    with (
+        tempfile.TemporaryDirectory(prefix="zoo-geo-", ignore_cleanup_errors=True) as folder,
+        duckdb.connect(str(Path(folder) / "records.db"), config=_config(folder, limits)) as db,
+    ):
+        if secret is not None:
+            words = duckdb.struct_type({"a": "UBIGINT", "b": "UBIGINT"})
+            call = lambda texts: secret.codes(texts)  # noqa: E731  (DuckDB evaluates the hints of methods)
+            db.create_function(  # type: ignore[call-overload]
+                _CODE, call, [duckdb.type("VARCHAR")], words, type="arrow", null_handling="special"
+            )
+        records, problems = Records(db), Problems()
+        for source in sources:
+            try:
+                _load(records, source, columns, secret, sample=sample)
+            except InputError as error:
+                problems.extend(error.within(f"source {source.id}"))
+        problems.raise_if_any()
+        if secret is not None:
+            db.remove_function(_CODE)
+        for setting in ("enable_external_access = false", "lock_configuration = true"):
+            db.execute(f"SET {setting}")
+        yield records
+
+
+def _config(folder: str, limits: Limits) -> dict[str, Any]:
+    return {
+        "memory_limit": limits.memory,
+        "threads": limits.threads,
+        "max_execution_time": max(1, round(limits.seconds * 1000)),
+        "temp_directory": str(Path(folder) / "spill"),
+        "autoinstall_known_extensions": "false",
+        "autoload_known_extensions": "false",
+        "allow_community_extensions": "false",
+        "python_enable_replacements": "false",
+        "preserve_insertion_order": "false",
+    }
+
+
+def _load(
+    records: Records, source: Source, columns: Collection[str] | None, secret: Key | None, *, sample: bool
+) -> None:
+    """Make one table of the columns that are used, with codes in the place of identifiers."""
+    with _relation(records, source) as relation:
+        described = records.run(f"DESCRIBE SELECT * FROM {relation}", "reading").fetchall()
+        types = {str(row[0]): str(row[1]) for row in described}
+        _check_columns(source, types, secret)
+        dropped = {name.lower() for name in source.drop}
+        kept = [name for name in types if name.lower() not in dropped]
+        used = [name for name in kept if columns is None or name.lower() in columns] or kept[:1]
+        coded = {name.lower() for name in source.identifiers}
+        plain = [name for name in used if name.lower() not in coded]
+        rows = f" LIMIT {_SAMPLE}" if sample else ""
+        numbers = _numbers(records, relation, plain, rows) if _is_csv(source) else {}
+        inner = {
+            name: _code_call(name, types[name]) if name.lower() in coded else numbers.get(name, _quoted(name))
+            for name in used
+        }
+        outer = [_as_uuid(name) if name.lower() in coded else _quoted(name) for name in used]
+        listed = ", ".join(f"{sql} AS {_quoted(name)}" for name, sql in inner.items())
+        records.run(
+            f"CREATE TABLE {_quoted(source.id)} AS SELECT {', '.join(outer)} "
+            f"FROM (SELECT {listed} FROM {relation}{rows})",
+            "reading",
+        )
+
+
+def _code_call(name: str, dtype: str) -> str:
+    return f"{_CODE}({text_sql(_quoted(name), dtype)})"
+
+
+def _as_uuid(name: str) -> str:
+    """Return SQL for a code of two words as a UUID, which nobody adds up by mistake."""
+    word = _quoted(name)
+    return f"CAST(({word}.a::UHUGEINT << 64) | {word}.b::UHUGEINT AS UUID) AS {word}"
+
+
+def _check_columns(source: Source, types: Collection[str], secret: Key | None) -> None:
+    """Refuse columns that are named and absent, and identifiers that are not named."""
+    problems, known = Problems(), {name.lower() for name in types}
+    for option in ("identifiers", "drop"):
+        for name in getattr(source, option):
+            if name.lower() not in known:
+                hint = nearest_name(name, types)
+                problems.add(f"{option} needs to name columns of it; got {name!r}, which is none.{hint}")
+    if bare := undeclared(types, [*source.identifiers, *source.drop]):
+        problems.add(
+            f"columns that are direct identifiers need to be named in identifiers or drop; got others "
+            f"({examples(bare, len(types))})."
+        )
+    if source.identifiers and secret is None:
+        problems.add("identifiers need to have a key (key_file or key_env under [microdata]); got none.")
+    problems.raise_if_any()
+
+
+def _quoted(name: str) -> str:
+    return '"' + name.replace('"', '""') + '"'
+
+
+def _text(value: object) -> str:
+    return "'" + str(value).replace("'", "''") + "'"
+
+
+def _is_csv(source: Source) -> bool:
+    return source.path is not None and source.path.suffix.lower() == ".csv"
+
+
+@contextmanager
+def _relation(records: Records, source: Source) -> Iterator[str]:
+    """Yield the name under which SQL reads a source."""
+    if source.frame is not None:
+        yield from _registered(records, _in_arrow(source.frame))
+    elif source.dsn_env is not None:
+        yield from _attached(records, source, _postgres(records, source))
+    else:
+        assert source.path is not None
+        suffix, path = source.path.suffix.lower(), source.path
+        if suffix in DATABASES:
+            yield from _attached(records, source, f"{_text(path)} AS zoo_geo_source (READ_ONLY)")
+        elif suffix == ".gpkg":
+            yield from _registered(records, _features(path, source.layer))
+        elif suffix == ".csv":
+            yield _csv_sql(path)
+        elif place := _geometry_of(path):
+            yield from _registered(records, _points(path, place))
+        else:
+            yield f"read_parquet({_text(_plain_path(path))})"
+
+
+def _in_arrow(frame: pd.DataFrame) -> pa.Table:
+    try:
+        return pa.Table.from_pandas(frame, preserve_index=False)
+    except pa.ArrowException:  # which quotes what does not fit
+        mixed = [str(name) for name in frame if len({type(each) for each in frame[name].dropna()}) > 1]
+        raise InputError(f"columns need to be of one type; got mixed ones ({examples(mixed)}).") from None
+
+
+def _plain_path(path: Path) -> Path:
+    """Return a path that DuckDB takes as one file."""
+    if set("*?[]{}") & set(str(path)):
+        raise InputError(f"path needs to be without * ? [ ] {{ and }}; got {path.name}.")
+    return path
+
+
+def _csv_sql(path: Path) -> str:
+    """Return SQL that reads csv as text, with the separator that the header has most of."""
+    with path.open(encoding="utf-8-sig") as file:
+        try:
+            header = file.readline()
+        except UnicodeDecodeError:
+            raise InputError("file needs to be UTF-8; got other bytes. Save it as 'CSV UTF-8'.") from None
+    separator = max(",;\t", key=header.count)
+    return (
+        f"read_csv({_text(_plain_path(path))}, delim = {_text(separator)}, header = true, "
+        "all_varchar = true, quote = '\"', escape = '\"')"
+    )
+
+
+def _numbers(records: Records, relation: str, names: list[str], rows: str) -> dict[str, str]:
+    """Return SQL for the columns of a csv file that hold numbers; what has leading zeros stays text."""
+    if not names:
+        return {}
+    comma = "delim = ';'" in relation or "delim = '\t'" in relation
+    mark = "[.,]" if comma else "[.]"
+    broken = rf"-?(?:0|[1-9][0-9]*)?{mark}?[0-9]+(?:[eE][-+]?[0-9]+)?"
+    tests = []
+    for name in names:
+        cell = f"trim({_quoted(name)})"
+        for form in (_WHOLE, broken):
+            tests.append(f"bool_and(regexp_full_match({cell}, {_text(form)}) OR {cell} = '')")
+        tests.append(f"bool_or(regexp_full_match({cell}, '-?0[0-9].*'))")
+        tests.append(f"bool_or(contains({cell}, '.')) AND {str(comma).lower()}")
+    found = records.run(
+        f"SELECT {', '.join(tests)} FROM (SELECT * FROM {relation}{rows})", "reading"
+    ).fetchone()
+    assert found is not None
+    made = {}
+    for at, name in enumerate(names):
+        whole, number, zeros, dotted = found[4 * at : 4 * at + 4]
+        cell = f"nullif(trim({_quoted(name)}), '')"
+        if whole:
+            made[name] = f"CAST({cell} AS BIGINT)"
+        elif number and not zeros and not dotted:
+            made[name] = f"CAST(replace({cell}, ',', '.') AS DOUBLE)"
+        else:
+            made[name] = f"nullif({_quoted(name)}, '')"
+    return made
+
+
+def _registered(records: Records, data: Any) -> Iterator[str]:  # noqa: ANN401
+    """Yield the name of a table or stream of Arrow that lives as long as it is read."""
+    records.db.register("zoo_geo_source", data)
+    try:
+        yield "zoo_geo_source"
+    finally:
+        records.db.unregister("zoo_geo_source")
+
+
+def _attached(records: Records, source: Source, what: str) -> Iterator[str]:
+    """Yield the name of a table of another database."""
+    records.run(f"ATTACH {what}", "opening")
+    try:
+        yield ".".join(["zoo_geo_source", *map(_quoted, str(source.table).split("."))])
+    finally:
+        records.db.execute("DETACH zoo_geo_source")
+
+
+def _postgres(records: Records, source: Source) -> str:
+    """Load what speaks PostgreSQL and return what to attach; the address shows in no message."""
+    address = os.environ.get(str(source.dsn_env))
+    if address is None:
+        raise InputError(f"environment variable {source.dsn_env} needs to say how to reach it; got none.")
+    try:
+        records.db.execute("LOAD postgres")
+    except duckdb.Error:
+        raise InputError(
+            "PostgreSQL needs to have DuckDB's extension postgres installed; got none. "
+            "Run INSTALL postgres in DuckDB once, where there is a network, or copy the extension."
+        ) from None
+    return f"{_text(address)} AS zoo_geo_source (TYPE postgres, READ_ONLY)"
+
+
+def _geometry_of(path: Path) -> str | None:
+    """Return the column of points or shapes of a GeoParquet file; None where there is none."""
+    import pyarrow.parquet as pq
+
+    try:
+        described = (pq.read_schema(path).metadata or {}).get(b"geo")
+    except (OSError, pa.ArrowException):
+        raise InputError(f"file needs to be Parquet; got something else ({path.name}).") from None
+    return json.loads(described)["primary_column"] if described else None
+
+
+def _points(path: Path, place: str) -> pa.RecordBatchReader:
+    """Stream a GeoParquet file with the geometry as columns x and y."""
+    import pyarrow.parquet as pq
+
+    file = pq.ParquetFile(path)
+    return _located(file.schema_arrow, file.iter_batches(), place)
+
+
+def _features(path: Path, layer: str | None) -> pa.RecordBatchReader:
+    """Return the features of a GeoPackage with the geometry as columns x and y."""
+    import pyogrio
+
+    try:
+        described, table = pyogrio.read_arrow(path, layer=layer)
+    except (ValueError, OSError, pyogrio.errors.DataSourceError) as error:
+        raise InputError(f"file needs to be a readable GeoPackage; got an error: {error}") from None
+    return _located(table.schema, table.to_batches(), described.get("geometry_name") or "wkb_geometry")
+
+
+def _located(schema: pa.Schema, batches: Any, place: str) -> pa.RecordBatchReader:  # noqa: ANN401
+    """Put x and y of points in the place of a geometry; of other shapes they are empty."""
+    if place not in schema.names:
+        return pa.RecordBatchReader.from_batches(schema, batches)
+    fields = [each for each in schema if each.name != place]
+    outer = pa.schema([*fields, ("x", pa.float64()), ("y", pa.float64())])
+
+    def made() -> Iterator[pa.RecordBatch]:
+        import shapely
+
+        for batch in batches:
+            shapes = shapely.from_wkb(batch.column(place).to_numpy(zero_copy_only=False))
+            point = shapely.get_type_id(shapes) == 0
+            both = [np.where(point, part(shapes), np.nan) for part in (shapely.get_x, shapely.get_y)]
+            kept = [batch.column(each.name) for each in fields]
+            yield pa.RecordBatch.from_arrays(
+                [*kept, *(pa.array(each, from_pandas=True) for each in both)], schema=outer
+            )
+
+    return pa.RecordBatchReader.from_batches(outer, made())

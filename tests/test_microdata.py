@@ -1,0 +1,582 @@
+"""Records into indicators: aggregates beside a naive twin, what is left out, exposures, sources, limits."""
+
+import itertools
+import os
+import pickle
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import geopandas as gpd
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from shapely import Point, box
+
+import maps
+import zoo_geo as zg
+from naive import records as naive
+from zoo_geo.errors import InputError
+from zoo_geo.microdata import RecordIndicator, check_microdata, read_microdata
+from zoo_geo.records import Limits, Source
+
+KEY = zg.Key(b"a key of this test, and of no other one")
+QUERY = "SELECT area, period, unit, value FROM r"
+FITTING = {"count_units": "poisson", "sum": "gaussian", "mean": "gaussian", "share": "binomial"}
+
+
+def indicator(aggregate="count_units", query=QUERY, **options):
+    options.setdefault("family", FITTING[aggregate])
+    if options["family"] == "poisson" and not {"exposure", "exposure_query"} & set(options):
+        options["exposure_query"] = "SELECT area, period, unit FROM r"
+    return RecordIndicator("i", query, aggregate, **options)
+
+
+def frame_of(rows):
+    table = pd.DataFrame(rows, columns=["area", "period", "unit", "value"])
+    return table.astype({"period": "Int64", "unit": "string", "area": "string", "value": "Float64"})
+
+
+def observed(table):
+    columns = ["observed", "contributors", "largest", "second_largest"]
+    return {
+        (a, int(p)): tuple(row) for a, p, *row in table[["area", "period", *columns]].itertuples(index=False)
+    }
+
+
+_ROWS = {
+    "area": st.sampled_from(["BU01", "BU02", " BU02", "", None]),
+    "period": st.sampled_from([2022, 2023, None]),
+    "unit": st.sampled_from(["a", "b ", "b", "c", "d", "", None]),
+}
+_VALUES = {
+    "count_units": st.sampled_from([1.0, None]),
+    "share": st.sampled_from([0.0, 1.0, None]),
+    "sum": st.one_of(st.none(), st.integers(-1000, 1000).map(float), st.sampled_from([0.1, -2.5, 1e6 / 3])),
+    "mean": st.one_of(st.none(), st.floats(-1e6, 1e6, width=32)),
+}
+
+
+@pytest.mark.parametrize("aggregate", FITTING)
+@settings(max_examples=25)
+@given(data=st.data())
+def test_aggregates_are_those_of_a_loop(aggregate, data):
+    row = st.tuples(*_ROWS.values(), _VALUES[aggregate])
+    rows = data.draw(st.lists(row, min_size=1, max_size=40))
+    expected = naive.cells(rows, aggregate)
+    exposure = pd.DataFrame({"area": ["BU01"], "period": ["2023"], "exposure": [9.0]})
+    options = {"exposure": exposure} if aggregate == "count_units" else {}
+    if not expected and not options:
+        with pytest.raises(InputError, match="query needs to give records"):
+            read_microdata({"r": frame_of(rows)}, [indicator(aggregate)])
+        return
+    figures = read_microdata({"r": frame_of(rows)}, [indicator(aggregate, **options)])
+    found = observed(figures.frame[figures.frame["contributors"] > 0])
+    assert found.keys() == expected.keys()
+    for cell, row in expected.items():
+        assert found[cell] == pytest.approx(row, rel=1e-11, abs=1e-11)
+    shuffled = data.draw(st.permutations(rows))
+    again = read_microdata({"r": frame_of(shuffled)}, [indicator(aggregate, **options)])
+    pd.testing.assert_frame_equal(again.frame, figures.frame, check_exact=True)
+
+
+def test_totals_do_not_depend_on_threads_or_order():
+    draws = np.random.default_rng(5)
+    n = 60_000
+    table = pd.DataFrame(
+        {"area": draws.choice(["BU01", "BU02"], n), "period": 2023, "unit": draws.integers(0, 9000, n)}
+    )
+    table["value"] = draws.lognormal(3, 3, n)
+    one = read_microdata({"r": table}, [indicator("sum")], limits=Limits(threads=1)).frame
+    for threads, rows in itertools.product((2, 4), (table, table.sample(frac=1, random_state=1))):
+        frame = read_microdata({"r": rows}, [indicator("sum")], limits=Limits(threads=threads)).frame
+        pd.testing.assert_frame_equal(frame, one, check_exact=True)
+    np.testing.assert_allclose(one["observed"], table.groupby("area")["value"].sum(), rtol=1e-12)
+
+
+def test_a_unit_counts_once_in_a_cell_and_in_every_cell_it_is_in():
+    rows = [("BU01", 2023, "a", 1), ("BU01", 2023, "a", 1), ("BU02", 2023, "a", 1), ("BU01", 2022, "a", 1)]
+    assert read_microdata({"r": frame_of(rows)}, [indicator()]).frame["observed"].tolist() == [1, 1, 1]
+
+
+def test_a_mean_is_over_units_and_not_over_records():
+    rows = [("BU01", 2023, "a", 10), ("BU01", 2023, "a", 20), ("BU01", 2023, "b", 45)]
+    figures = read_microdata({"r": frame_of(rows)}, [indicator("mean")])
+    assert figures.frame.loc[0, ["observed", "exposure", "contributors"]].tolist() == [30, 2, 2]
+    assert figures.frame.loc[0, ["largest", "second_largest"]].tolist() == [45, 15]
+    assert figures.panel.exposure.item() == 2
+
+
+def test_what_is_left_out_is_counted_and_said():
+    rows = [(None, 2023, "a", 1), ("  ", 2023, "b", 1), ("BU01", None, "a", 1), ("BU01", 2023, "", 1),
+            ("BU01", 2023, "c", None), ("BU01", 2023, "d", 1)]  # fmt: skip
+    figures = read_microdata({"r": frame_of(rows)}, [indicator("sum")])
+    assert figures.notices == (
+        "indicator i: 2 of 6 records have no area and were left out.",
+        "indicator i: 1 of 6 records have no period and were left out.",
+        "indicator i: 1 of 6 records have no unit and were left out.",
+        "indicator i: 1 of 6 records have no value and were left out.",
+    )
+    assert figures.frame["observed"].tolist() == [1]
+
+
+def test_areas_without_records_have_a_zero_where_the_exposure_is_known():
+    rows = [("BU01", 2022, "a", 1), ("BU01", 2023, "a", 1)]
+    people = pd.DataFrame({"area": ["BU01", "BU02", "BU03", "BU04"], "exposure": [10.0, 20.0, np.nan, 0.0]})
+    figures = read_microdata({"r": frame_of(rows)}, [indicator(exposure=people)])
+    panel = figures.panel.frame.set_index(["area", "period"])
+    assert panel["observed"].to_dict() == {
+        ("BU01", "2022"): 1, ("BU01", "2023"): 1, ("BU02", "2022"): 0, ("BU02", "2023"): 0,
+        ("BU04", "2022"): 0, ("BU04", "2023"): 0,
+    }  # fmt: skip
+    assert panel.loc["BU04", "status"].tolist() == ["no_exposure", "no_exposure"]
+    empty = figures.frame.set_index("area").loc["BU02", ["contributors", "largest", "second_largest"]]
+    assert (empty == 0).all(axis=None)
+
+
+def test_an_exposure_of_a_period_holds_for_that_period():
+    rows = [("BU01", 2022, "a", 1), ("BU01", 2023, "a", 1), ("BU01", 2024, "a", 1)]
+    people = pd.DataFrame(
+        {"area": "BU01", "period": ["2022", "2023", "2030"], "exposure": [10.0, 20.0, 30.0]}
+    )
+    panel = read_microdata({"r": frame_of(rows)}, [indicator(exposure=people)]).panel
+    assert panel.periods == ("2022", "2023", "2024")
+    assert panel.frame["status"].tolist() == ["ok", "ok", "missing"]
+
+
+def test_a_secret_exposure_stays_secret():
+    people = pd.DataFrame({"code": ["BU01", "BU02"], "n": ["100", "-99997"]})
+    exposure = zg.microdata.read_exposure(people, "code", None, {"": "n"})
+    rows = [("BU01", 2022, "a", 1), ("BU02", 2022, "a", 1)]
+    for options in ({}, {"aggregate": "sum", "family": "gaussian"}):
+        figures = read_microdata({"r": frame_of(rows)}, [indicator(**options, exposure=exposure)])
+        assert figures.panel.frame["status"].tolist() == ["ok", "secret"]
+        assert figures.frame["exposure"].isna().tolist() == [False, True]
+
+
+def test_exposure_from_records():
+    rows = [("BU01", 2023, "a", 1), ("BU01", 2023, "b", 0), ("BU02", 2023, "c", 0)]
+    figures = read_microdata(
+        {"r": frame_of(rows)},
+        [indicator(query="SELECT area, period, unit FROM r WHERE value = 1",
+                   exposure_query="SELECT area, unit, value FROM r", exposure_aggregate="sum")],
+    )  # fmt: skip
+    assert figures.panel.frame[["observed", "exposure"]].values.tolist() == [[1, 1], [0, 0]]
+
+
+def test_a_total_per_exposure_is_a_value_with_that_weight():
+    rows = [("BU01", 2023, "a", 100.5), ("BU01", 2023, "b", 49.5), ("BU02", 2023, "c", 8)]
+    people = pd.DataFrame({"area": ["BU01", "BU02", "BU03"], "exposure": [300.0, 0.0, 5.0]})
+    figures = read_microdata({"r": frame_of(rows)}, [indicator("sum", exposure=people, per=1000.0)])
+    assert figures.frame["observed"].tolist() == [150, 8, 0]
+    assert figures.panel.observed.ravel().tolist() == [500, 0, 0]
+    assert figures.panel.frame["status"].tolist() == ["ok", "no_exposure", "ok"]
+
+
+def test_branches_have_cells_of_their_own_and_a_unit_counts_once_in_the_whole():
+    table = pd.DataFrame({
+        "area": "BU01", "unit": ["a", "a", "b", "c"], "branch": ["96.02", "47.1", "96.02", None],
+        "value": [5, 1, 2, 4],
+    })  # fmt: skip
+    figures = read_microdata({"r": table}, [indicator("sum", "SELECT area, unit, value, branch FROM r")])
+    assert figures.frame.loc[0, ["observed", "contributors", "largest", "second_largest"]].tolist() == [
+        12,
+        3,
+        6,
+        4,
+    ]
+    assert figures.branches[["branch", "observed", "contributors", "largest"]].values.tolist() == [
+        ["47.1", 1, 1, 1],
+        ["96.02", 7, 2, 5],
+    ]
+    assert "1 of 4 records have no branch" in figures.notices[0]
+
+
+def test_types_of_periods():
+    table = pd.DataFrame({"day": pd.to_datetime(["2023-01-05", None]), "unit": [1, 2]})
+    query = "SELECT 'BU01' AS area, CAST(day AS DATE) AS period, unit FROM r"
+    assert read_microdata({"r": table}, [indicator("sum", query)]).panel.periods == ("2023-01-05",)
+    query = "SELECT 'BU01' AS area, extract(year FROM day) AS period, unit FROM r"
+    assert read_microdata({"r": table}, [indicator("sum", query)]).panel.periods == ("2023",)
+    assert read_microdata(
+        {"r": table}, [indicator("sum", "SELECT 'BU01' AS area, unit FROM r")]
+    ).panel.periods == ("all",)
+
+
+@pytest.mark.parametrize(
+    ("query", "words"),
+    [
+        ("SELECT unit FROM r", "query needs to return a column area; got none."),
+        ("SELECT area FROM r", "query needs to return a column unit; got none."),
+        ("SELECT area, unit, 1 AS valeu FROM r", 'only; got valeu. Did you mean "value"?'),
+        (
+            "SELECT 12 AS area, unit FROM r",
+            "column area needs to be text, as numbers lose leading zeros; got INTEGER.",
+        ),
+        (
+            "SELECT area, unit, 2.5 AS period FROM r",
+            "column period needs to be a whole number, a date or text",
+        ),
+        (
+            "SELECT area, value AS unit FROM r",
+            "column unit needs to be text, a whole number or a keyed code; got DOUBLE",
+        ),
+        (
+            "SELECT area, unit, area AS value FROM r",
+            "column value needs to be a number, or true and false; got VARCHAR",
+        ),
+        ("SELECT area, unit, oeps AS value FROM r", 'Referenced column "oeps" not found'),
+    ],
+)
+@pytest.mark.parametrize("run", [check_microdata, read_microdata])
+def test_columns_of_a_query_are_checked(query, words, run):
+    table = frame_of([("BU01", 2023, "a", 1)]).astype({"value": float})
+    with pytest.raises(InputError) as caught:
+        run([Source("r", frame=table)], [indicator("sum", query)])
+    assert words in str(caught.value)
+    assert str(caught.value).startswith("indicator i: ")
+
+
+def test_values_of_counts_and_shares_are_checked():
+    rows = [("BU01", 2023, "a", 1), ("BU01", 2023, "b", 0), ("BU01", 2023, "c", 3)]
+    with pytest.raises(
+        InputError, match=r"1 \(or left out\) for aggregate count_units; got others \(2 of 3 records\)"
+    ):
+        read_microdata({"r": frame_of(rows)}, [indicator()])
+    with pytest.raises(InputError, match=r"0 or 1 for aggregate share; got others \(1 of 3 records\)"):
+        read_microdata({"r": frame_of(rows)}, [indicator("share")])
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (
+            {"aggregate": "mean", "family": "poisson"},
+            "family needs to be gaussian for aggregate mean; got poisson.",
+        ),
+        ({"aggregate": "share", "family": "gaussian"}, "family needs to be binomial for aggregate share"),
+        ({"aggregate": "count_units", "family": "gaussian"}, "family needs to be poisson or binomial for"),
+        ({"aggregate": "mean", "exposure_query": QUERY}, "exposure needs to be left out for aggregate mean"),
+        (
+            {"aggregate": "sum", "exposure_query": QUERY, "exposure": pd.DataFrame()},
+            "a column or a query; got both.",
+        ),
+    ],
+)
+def test_what_does_not_go_together(options, words):
+    with pytest.raises(InputError) as caught:
+        read_microdata({"r": frame_of([("BU01", 2023, "a", 1)])}, [indicator(**options)])
+    assert words in str(caught.value)
+
+
+def test_counts_need_an_exposure():
+    with pytest.raises(
+        InputError, match="exposure needs to be a column or exposure_query for family poisson"
+    ):
+        read_microdata({"r": frame_of([("BU01", 2023, "a", 1)])}, [RecordIndicator("i", QUERY)])
+
+
+def test_areas_that_are_not_on_the_map():
+    areas = maps.grid_map()
+    areas = zg.read_areas(areas, id=next(name for name in areas if "code" in name))
+    rows = [(areas.codes[0], 2023, "a", 1), ("BU99", 2023, "b", 1), ("BU99", 2023, "b", 1)]
+    table = frame_of(rows)
+    with pytest.raises(
+        InputError,
+        match=r"areas need to be on the map; got others: 1 units in areas \(1 of 2; first: BU99\)",
+    ):
+        read_microdata({"r": table}, [indicator("sum")], areas=areas)
+    figures = read_microdata({"r": table}, [indicator("sum")], areas=areas, unknown_areas="drop")
+    assert figures.frame["area"].tolist() == [areas.codes[0]]
+    assert "left out: 1 units in areas (1 of 2; first: BU99)" in figures.notices[0]
+
+
+def test_input_is_not_modified():
+    table = frame_of([(" BU01", 2023, "a ", 1)])
+    before = table.copy()
+    read_microdata({"r": table}, [indicator("sum")])
+    pd.testing.assert_frame_equal(table, before)
+
+
+# Sources
+
+
+def write(table, path):
+    if path.suffix == ".csv":
+        table.to_csv(path, index=False)
+    elif path.suffix == ".parquet":
+        table.to_parquet(path)
+    elif path.suffix == ".duckdb":
+        import duckdb
+
+        with duckdb.connect(str(path)) as db:
+            db.register("t", table)
+            db.execute('CREATE SCHEMA "s t"; CREATE TABLE "s t".people AS SELECT * FROM t')
+    else:
+        points = gpd.GeoDataFrame(table, geometry=[Point(7, 8)] * len(table), crs=28992)
+        points.to_file(path) if path.suffix == ".gpkg" else points.to_parquet(path)
+    return path
+
+
+PEOPLE = pd.DataFrame({"area": ["0014", "0014", "0020"], "unit": [1, 2, 3], "value": [1.5, 2.0, -3.0]})
+
+
+@pytest.mark.parametrize("name", ["p.csv", "p.parquet", "p.geoparquet", "p.gpkg", "p.duckdb"])
+@pytest.mark.parametrize("run", [check_microdata, read_microdata])
+def test_every_kind_of_file_gives_the_same(name, run, tmp_path):
+    path = write(PEOPLE, tmp_path / name)
+    source = Source("r", path, table="s t.people" if name.endswith("duckdb") else None)
+    figures = run([source], [indicator("sum", "SELECT area, unit, value FROM r")])
+    if run is read_microdata:
+        assert figures.frame[["area", "observed"]].values.tolist() == [["0014", 3.5], ["0020", -3.0]]
+
+
+@pytest.mark.parametrize("name", ["p.geoparquet", "p.gpkg"])
+def test_points_have_coordinates(name, tmp_path):
+    path = write(PEOPLE, tmp_path / name)
+    figures = read_microdata(
+        [Source("r", path)], [indicator("sum", "SELECT area, unit, x * 10 + y AS value FROM r")]
+    )
+    assert figures.frame["observed"].tolist() == [156, 78]
+
+
+def test_shapes_have_no_coordinates(tmp_path):
+    gpd.GeoDataFrame(PEOPLE, geometry=[box(0, 0, 1, 1)] * 3, crs=28992).to_file(tmp_path / "p.gpkg")
+    figures = read_microdata(
+        [Source("r", tmp_path / "p.gpkg")],
+        [indicator("sum", "SELECT area, unit, coalesce(x, 5) AS value FROM r")],
+    )
+    assert figures.frame["observed"].tolist() == [10, 5]
+
+
+def test_dutch_csv(tmp_path):
+    (tmp_path / "p.csv").write_text(
+        'area;unit;value;text\n"0014";1;1,5;01\n0020; 2 ;-3;2\n;3;;\n', encoding="utf-8-sig"
+    )
+    query = "SELECT area, unit, value + CASE WHEN text = '01' THEN 100 ELSE 0 END AS value FROM r"
+    figures = read_microdata([Source("r", tmp_path / "p.csv")], [indicator("sum", query)])
+    assert figures.frame[["area", "observed"]].values.tolist() == [["0014", 101.5], ["0020", -3.0]]
+    assert "1 of 3 records have no area" in figures.notices[0]
+
+
+def test_thousands_dots_in_csv_are_no_numbers(tmp_path):
+    (tmp_path / "p.csv").write_text("area;unit;value\nBU01;1;1.445\n")
+    with pytest.raises(InputError, match="column value needs to be a number"):
+        read_microdata(
+            [Source("r", tmp_path / "p.csv")], [indicator("sum", "SELECT area, unit, value FROM r")]
+        )
+
+
+def test_postgresql_says_what_it_needs(monkeypatch):
+    source = Source("r", dsn_env="ZOO_GEO_TEST_DSN", table="people")
+    query = indicator("sum", "SELECT area, unit FROM r")
+    with pytest.raises(InputError, match="source r: environment variable ZOO_GEO_TEST_DSN needs to say"):
+        read_microdata([source], [query])
+    monkeypatch.setenv("ZOO_GEO_TEST_DSN", "host=nowhere.invalid password=hunter2")
+    with pytest.raises(InputError) as caught:
+        read_microdata([source], [query])
+    assert "hunter2" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({}, "needs to have one of path and dsn_env; got 0."),
+        ({"path": Path("a.csv"), "dsn_env": "X"}, "needs to have one of path and dsn_env; got 2."),
+        ({"path": Path("a.duckdb")}, "needs to name a table of the database"),
+    ],
+)
+def test_sources_are_put_together_well(options, words):
+    with pytest.raises(InputError, match=words):
+        Source("r", **options)
+
+
+def test_names_of_sources_are_unique_whatever_the_capitals():
+    with pytest.raises(InputError, match=r"sources need to have ids of their own.*2 of 2; first: r, r"):
+        read_microdata({"r": PEOPLE, "R": PEOPLE}, [indicator()])
+
+
+def test_mixed_types_in_a_frame_are_told_without_values():
+    table = pd.DataFrame({"area": ["BU01", "BU02"], "unit": pd.Series([1, "123456782"], dtype=object)})
+    with pytest.raises(
+        InputError, match=r"columns need to be of one type; got mixed ones \(1; first: unit\)"
+    ) as caught:
+        read_microdata({"r": table}, [indicator("sum", "SELECT area, unit FROM r")])
+    assert "123456782" not in str(caught.value)
+
+
+def test_a_file_that_is_not_what_it_says(tmp_path):
+    (tmp_path / "p.parquet").write_text("123456782")
+    with pytest.raises(InputError, match="source r: file needs to be Parquet") as caught:
+        read_microdata([Source("r", tmp_path / "p.parquet")], [indicator("sum")])
+    assert "123456782" not in str(caught.value)
+
+
+def test_nothing_stays_behind(tmp_path, monkeypatch):
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    read_microdata({"r": PEOPLE}, [indicator("sum", "SELECT area, unit FROM r")])
+    with pytest.raises(InputError):
+        read_microdata({"r": PEOPLE}, [indicator("sum", "SELECT area, oeps AS unit FROM r")])
+    assert not list(tmp_path.iterdir())
+
+
+_ENDLESS = """
+import sys, tempfile
+import pandas as pd
+import zoo_geo as zg
+tempfile.tempdir = sys.argv[1]
+endless = "WITH RECURSIVE t AS (SELECT 1 AS n UNION ALL SELECT (n + 1) % 9 FROM t)"
+query = endless + " SELECT 'B' AS area, n AS unit FROM t"
+print("begun", flush=True)
+zg.read_microdata({"r": pd.DataFrame({"a": [1]})}, [zg.RecordIndicator("i", query, "sum", "gaussian")])
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="signals")
+def test_an_interrupt_ends_a_query_and_leaves_nothing(tmp_path):
+    words = [sys.executable, "-W", "ignore", "-c", _ENDLESS, str(tmp_path)]
+    allow = lambda: signal.signal(signal.SIGINT, signal.default_int_handler)  # noqa: E731
+    with subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, preexec_fn=allow) as process:
+        process.stdout.readline()
+        until = time.monotonic() + 60
+        while not list(tmp_path.glob("*/records.db")) and time.monotonic() < until:
+            time.sleep(0.1)
+        time.sleep(0.5)
+        process.send_signal(signal.SIGINT)
+        _, said = process.communicate(timeout=60)
+    assert b"KeyboardInterrupt" in said
+    assert not list(tmp_path.iterdir())
+
+
+def test_errors_name_no_values():
+    table = pd.DataFrame({"area": ["BU01"], "unit": [1], "nummer": ["123456782x"]})
+    with pytest.raises(InputError, match="TRY_CAST") as caught:
+        read_microdata(
+            {"r": table}, [indicator("sum", "SELECT area, unit, CAST(nummer AS INT) AS value FROM r")]
+        )
+    assert "123456782" not in str(caught.value)
+
+
+# Keys and codes
+
+
+@given(
+    st.lists(st.one_of(st.none(), st.text(max_size=300), st.integers(0, 10**9).map(str)), min_size=1),
+    st.binary(min_size=16, max_size=90),
+)
+def test_codes_are_keyed_blake2b(texts, secret):
+    import pyarrow as pa
+
+    texts = [text if text is None else text.replace("\0", "") for text in texts]
+    found = zg.Key(secret).codes(pa.array(texts, pa.string())).to_pylist()
+    for text, got in zip(texts, found, strict=True):
+        hexadecimal = got and f"{got['a']:016x}{got['b']:016x}"
+        assert hexadecimal == naive.code(text, secret)
+
+
+def test_the_same_person_has_the_same_code_in_every_source():
+    persons = pd.DataFrame({"bsn": [12345678, 987654321, None], "area": ["BU01", "BU02", "BU02"]})  # floats
+    debts = pd.DataFrame({"BSN": [" 012345678", "111222333", "", "000"], "debt": [3, 4, 5, 6]})
+    owners = pd.DataFrame({"owner_bsn": [12345678], "n": [2]})
+    sources = [
+        Source("persons", frame=persons, identifiers=("bsn",)),
+        Source("debts", frame=debts, identifiers=("bsn",)),
+        Source("owners", frame=owners, identifiers=("owner_bsn",)),
+    ]
+    query = (
+        "SELECT area, p.bsn AS unit, debt * n AS value FROM persons p JOIN debts d USING (bsn) "
+        "JOIN owners o ON o.owner_bsn = p.bsn"
+    )
+    figures = read_microdata(sources, [indicator("sum", query)], key=KEY)
+    assert figures.frame[["area", "observed"]].values.tolist() == [["BU01", 6]]
+    nobody = indicator("sum", "SELECT 'BU01' AS area, bsn AS unit FROM debts")
+    assert "2 of 4 records have no unit" in read_microdata(sources, [nobody], key=KEY).notices[0]
+
+
+def test_another_key_gives_other_codes():
+    import pyarrow as pa
+
+    one, two = (zg.Key(each * 16).codes(pa.array(["123456782"])).to_pylist() for each in (b"a", b"b"))
+    assert one != two
+
+
+def test_identifiers_need_to_be_declared_and_to_have_a_key():
+    table = PEOPLE.assign(BSN=1, achternaam="x", partner_bsn=2)
+    query = indicator("sum", "SELECT area, unit FROM r")
+    with pytest.raises(
+        InputError,
+        match=r"named in identifiers or drop; got others \(3 of 6; first: BSN, achternaam, partner_bsn\)",
+    ):
+        read_microdata([Source("r", frame=table)], [query])
+    declared = Source("r", frame=table, identifiers=("bsn", "partner_bsn"), drop=("achternaam",))
+    with pytest.raises(InputError, match="identifiers need to have a key"):
+        read_microdata([declared], [query])
+    assert len(read_microdata([declared], [query], key=KEY).frame) == 2
+    with pytest.raises(InputError, match='Referenced column "achternaam" not found'):
+        read_microdata([declared], [indicator("sum", "SELECT area, achternaam AS unit FROM r")], key=KEY)
+    with pytest.raises(InputError, match="got 'bns', which is none"):
+        read_microdata([Source("r", frame=PEOPLE, identifiers=("bns",))], [query], key=KEY)
+
+
+def test_a_key_shows_nowhere(tmp_path, monkeypatch):
+    secret = "a-very-secret-key-of-this-test"
+    (tmp_path / "key").write_text(secret + "\n")
+    monkeypatch.setenv("ZOO_GEO_TEST_KEY", secret)
+    for key in (
+        zg.Key.from_file(tmp_path / "key"),
+        zg.Key.from_env("ZOO_GEO_TEST_KEY"),
+        zg.Key(secret.encode()),
+    ):
+        assert repr(key) == str(key) == f"{key}" == "<Key>"
+        with pytest.raises(TypeError):
+            pickle.dumps(key)
+        with pytest.raises(InputError) as caught:
+            read_microdata(
+                [Source("r", frame=PEOPLE, identifiers=("unit",))],
+                [indicator("sum", "SELECT area, oeps AS unit FROM r")],
+                key=key,
+            )
+        assert secret not in str(caught.value)
+    with pytest.raises(InputError, match="key needs to be at least 16 bytes; got 5"):
+        zg.Key(b"short")
+    with pytest.raises(InputError, match="no such variable"):
+        zg.Key.from_env("ZOO_GEO_NO_SUCH_KEY")
+    with pytest.raises(InputError, match="key file needs to be readable"):
+        zg.Key.from_file(tmp_path / "none")
+    (tmp_path / "short").write_text("abc")
+    with pytest.raises(InputError, match="key file: key needs to be at least 16 bytes; got 3"):
+        zg.Key.from_file(tmp_path / "short")
+
+
+def test_codes_do_not_leave_as_areas_or_branches():
+    table = pd.DataFrame({"bsn": ["123456782"], "area": ["BU01"]})
+    source = Source("r", frame=table, identifiers=("bsn",))
+    branch = "SELECT area, bsn AS unit, CAST(bsn AS VARCHAR) AS branch FROM r"
+    with pytest.raises(
+        InputError, match="column 'branch' needs to hold no keyed codes of persons; got some in 1 of 1 rows"
+    ):
+        read_microdata([source], [indicator("sum", branch)], key=KEY)
+    with pytest.raises(InputError, match="column area needs to be text"):
+        read_microdata([source], [indicator("sum", "SELECT bsn AS area, bsn AS unit FROM r")], key=KEY)
+
+
+def test_identifiers_that_were_not_known_as_such_do_not_leave():
+    numbers = [str(n) for n in (111222333, 123456782, 999999990, 100000009)]
+    table = pd.DataFrame({"nummer": numbers, "area": numbers})
+    with pytest.raises(
+        InputError, match="column 'area' needs to hold no numbers that pass the eleven test"
+    ) as caught:
+        read_microdata({"r": table}, [indicator("sum", "SELECT area, nummer AS unit FROM r")])
+    assert not any(number in str(caught.value) for number in numbers)
+
+
+def test_aggregates_show_no_records():
+    assert repr(read_microdata({"r": PEOPLE}, [indicator("sum", "SELECT area, unit FROM r")])) == (
+        "<Aggregates: 2 cells of 1 indicators>"
+    )
+    assert os.environ.get("ZOO_GEO_TEST_KEY") is None
