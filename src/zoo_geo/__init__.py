@@ -32,6 +32,10 @@ if TYPE_CHECKING:
     from zoo_geo.peers import Peers as Peers
     from zoo_geo.peers import build_peers as build_peers
     from zoo_geo.pipeline import run as run
+    from zoo_geo.places import Located as Located
+    from zoo_geo.places import locate as locate
+    from zoo_geo.places import locate_addresses as locate_addresses
+    from zoo_geo.places import locate_codes as locate_codes
     from zoo_geo.priorities import Priority as Priority
     from zoo_geo.priorities import priority as priority
     from zoo_geo.rates import smoothed_rates as smoothed_rates
@@ -55,6 +59,7 @@ _HOME = {
     "panel": ("Indicator", "Panel"),
     "peers": ("Peers", "build_peers"),
     "pipeline": ("run",),
+    "places": ("Located", "locate", "locate_addresses", "locate_codes"),
     "priorities": ("Priority", "priority"),
     "rates": ("smoothed_rates",),
     "structure": ("global_statistics",),
