@@ -10,6 +10,8 @@ from zoo_geo._version import __version__
 if TYPE_CHECKING:
     from zoo_geo.areas import Areas as Areas
     from zoo_geo.areas import read_areas as read_areas
+    from zoo_geo.cbs_tables import CbsTable as CbsTable
+    from zoo_geo.cbs_tables import read_cbs as read_cbs
     from zoo_geo.detectors.base import Detection as Detection
     from zoo_geo.detectors.bivariate_local_moran import BivariateLocalMoran as BivariateLocalMoran
     from zoo_geo.detectors.deviation import Deviation as Deviation
@@ -45,6 +47,7 @@ if TYPE_CHECKING:
 
 _HOME = {
     "areas": ("Areas", "read_areas"),
+    "cbs_tables": ("CbsTable", "read_cbs"),
     "detectors.base": ("Detection",),
     "detectors.bivariate_local_moran": ("BivariateLocalMoran",),
     "detectors.deviation": ("Deviation",),

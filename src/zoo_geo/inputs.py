@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from zoo_geo.areas import Areas, read_areas
+from zoo_geo.cbs_tables import read_cbs
 from zoo_geo.checks import check_columns
 from zoo_geo.errors import InputError, Problems, examples
 from zoo_geo.features import read_features, tidied
@@ -115,7 +116,12 @@ def _read_panel(study: Study, source: TableSource, areas: Areas | None, notices:
     if not chosen:
         return None
     text = [source.area, *([source.period] if source.period else [])]
-    table = read_table(source.path, text, _figure_columns(chosen))
+    if source.dialect == "cbs":
+        read = read_cbs(source.path, level=source.level)
+        table = read.coded
+        notices += [f"{source.path.name}: {notice}" for notice in read.notices]
+    else:
+        table = read_table(source.path, text, _figure_columns(chosen))
     try:
         if areas is not None and source.area in table:
             table = _on_the_map(table, source, areas, notices)

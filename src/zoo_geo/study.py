@@ -31,6 +31,7 @@ from zoo_geo.sections import (
 from zoo_geo.strict import INVALID, Kind, Listing, Table, Tagged, key, nearest
 
 TABLE_SUFFIXES = (".csv", ".parquet")
+CBS_SUFFIXES = (".gpkg", ".shp")
 _RESERVED = {*COLUMNS, "name", "water", "geometry", "geom", "fid"}
 
 
@@ -165,7 +166,8 @@ def _check_features_path(draft: SimpleNamespace, problems: Problems) -> None:
 
 def _check_table_paths(draft: SimpleNamespace, problems: Problems) -> None:
     draft.tables = tuple(
-        _located(table, at, draft, problems, TABLE_SUFFIXES) for at, table in _numbered("tables", draft)
+        _located(table, at, draft, problems, TABLE_SUFFIXES + CBS_SUFFIXES * (table.dialect == "cbs"))
+        for at, table in _numbered("tables", draft)
     )
 
 
