@@ -10,6 +10,8 @@ from zoo_geo._version import __version__
 if TYPE_CHECKING:
     from zoo_geo.areas import Areas as Areas
     from zoo_geo.areas import read_areas as read_areas
+    from zoo_geo.branches import BranchGroup as BranchGroup
+    from zoo_geo.branches import branch_table as branch_table
     from zoo_geo.cbs_tables import CbsTable as CbsTable
     from zoo_geo.cbs_tables import read_cbs as read_cbs
     from zoo_geo.detectors.base import Detection as Detection
@@ -47,6 +49,7 @@ if TYPE_CHECKING:
 
 _HOME = {
     "areas": ("Areas", "read_areas"),
+    "branches": ("BranchGroup", "branch_table"),
     "cbs_tables": ("CbsTable", "read_cbs"),
     "detectors.base": ("Detection",),
     "detectors.bivariate_local_moran": ("BivariateLocalMoran",),

@@ -80,7 +80,8 @@ def _squashed(name: str) -> str:
 _KNOWN = {_squashed(each): name for name, others in SPELLINGS.items() for each in (name, *others)}
 _TEXT = (
     "buurtcode", "buurtnaam", "wijkcode", "wijknaam", "gemeentecode", "gemeentenaam", "code", "regio",
-    "soort_regio", "water", "meest_voorkomende_postcode", "jrstatcode", "indelingswijziging_wijken_en_buurten",
+    "soort_regio", "water", "meest_voorkomende_postcode", "jrstatcode",
+    "indelingswijziging_wijken_en_buurten",
 )  # fmt: skip
 _ADDITIVE = (
     "aantal_inwoners",

@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from zoo_geo.areas import Areas, read_areas
+from zoo_geo.branches import branch_notices
 from zoo_geo.cbs_tables import read_cbs
 from zoo_geo.checks import check_columns
 from zoo_geo.errors import InputError, Problems, examples
@@ -72,7 +73,7 @@ def read_inputs(study: Study, begin: Callable[[str], None] = lambda _: None) -> 
     panel = _joined([panel for panel in panels if panel is not None], study)
     begin("neighbours")
     graph = _build_weights(study, areas)
-    notices += [*_isolated(graph, len(areas)), *_empty(panel)]
+    notices += [*_isolated(graph, len(areas)), *_empty(panel), *branch_notices(study.branches)]
     peers = None
     if study.peers:
         begin("peers")

@@ -11,7 +11,8 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, TypeVar, cast
 
-from zoo_geo.errors import Problems, StudyError, examples
+from zoo_geo.branches import BranchGroup, branch_table
+from zoo_geo.errors import InputError, Problems, StudyError, examples
 from zoo_geo.schema import COLUMNS
 from zoo_geo.sections import (
     About,
@@ -58,6 +59,7 @@ class Study:
     weights: Weights = key("Neighbours.", Weights())
     tables: tuple[TableSource, ...] = key("Tables of figures.", at_least=1)
     indicators: tuple[IndicatorChoice, ...] = key("Indicators.", at_least=1)
+    branches: tuple[BranchGroup, ...] = key("Groups of SBI codes.", ())
     features: FeaturesSource | None = key("Features of the areas.", None)
     peers: PeerRules | None = key("Areas that are alike.", None)
     detectors: tuple[Any, ...] = key("Detectors, each with its options.", kind=_detectors)
@@ -209,6 +211,13 @@ def _check_unique_ids(section: str) -> _Check:
     return check
 
 
+def _check_branches(draft: SimpleNamespace, problems: Problems) -> None:
+    try:
+        branch_table(draft.branches)
+    except InputError as error:
+        problems.extend(error)
+
+
 def _check_table_names(draft: SimpleNamespace, problems: Problems) -> None:
     known = list(dict.fromkeys(table.id for table in draft.tables))
     for at, indicator in _numbered("indicators", draft):
@@ -348,6 +357,7 @@ _CHECKS: tuple[tuple[tuple[str, ...], _Check], ...] = (
     (("study", "truth"), _check_truth_path),
     (("areas",), _check_parents),
     (("tables",), _check_unique_ids("tables")),
+    (("branches",), _check_branches),
     (("indicators",), _check_unique_ids("indicators")),
     (("tables", "indicators"), _check_table_names),
     (("tables", "indicators"), _check_periods),
