@@ -193,7 +193,8 @@ def branch_table(groups: Iterable[BranchGroup]) -> pd.DataFrame:
     if named.has_duplicates:
         twice = named[named.duplicated()].unique()
         raise InputError(
-            f"branches need to have one entry per id and version; got several ({examples(twice, len(named))})."
+            "branches need to have one entry per id and version; got several "
+            f"({examples(twice, len(named))})."
         )
     rows = [(group.id, group.sbi, prefix, group.title) for group in listed for prefix in group.prefixes]
     return pd.DataFrame(rows, columns=["branch", "sbi", "prefix", "title"], dtype=object)
