@@ -21,6 +21,7 @@ from benchmarks import (
     local_statistics,
     million,
     peers,
+    places,
     whole,
 )
 
@@ -55,6 +56,7 @@ little use; it counts all neighbours equally, whatever their weights.""",
         "Contiguity by shared vertices",
         lambda: contiguity.table([pace for name in contiguity.MAPS for pace in contiguity.compare(name)]),
     ),
+    "places": Section("Points into areas", places.table),
     "deviations": Section(
         "Wide panels",
         deviations.table,

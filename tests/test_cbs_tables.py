@@ -253,3 +253,52 @@ def test_a_panel_knows_secret_from_missing():
     wide = zg.Panel.from_frame(table, area="area", observed="gemiddelde_woningwaarde", family="gaussian")
     assert set(wide.frame["status"]) == {"missing"}
     np.testing.assert_array_equal(table["aantal_inwoners"], [4_505, -99997, 0])
+
+
+# --------------------------------------------------------------------------------------------- study
+
+STUDY = """
+[study]
+id = "kwb"
+[areas]
+path = "wijkenbuurten_2023_v1.gpkg"
+layer = "buurten"
+id = "buurtcode"
+[weights]
+method = "knn"
+k = 2
+[[tables]]
+id = "kwb"
+path = "wijkenbuurten_2023_v1.gpkg"
+dialect = "cbs"
+area = "area"
+period = "jaar"
+[[indicators]]
+id = "inwoners"
+observed = "aantal_inwoners"
+exposure = "woningvoorraad"
+[[detectors]]
+type = "deviation"
+reference = "national"
+"""
+
+
+def test_a_study_reads_the_geopackage_of_its_map(tmp_path):
+    from zoo_geo.inputs import read_inputs
+
+    table = GEOPACKAGE.assign(woningvoorraad=[2_000, 10, 5])
+    shapes = [shapely.box(k, 0, k + 1, 1) for k in range(3)]
+    path = tmp_path / "wijkenbuurten_2023_v1.gpkg"
+    gpd.GeoDataFrame(table, geometry=shapes, crs=28992).to_file(path, layer="buurten")
+    study = tmp_path / "study.toml"
+    study.write_text(STUDY, encoding="utf-8")
+    inputs = read_inputs(zg.load_study(study))
+    assert inputs.panel.frame["status"].tolist() == ["ok", "secret", "ok"]
+    assert inputs.panel.periods == ("2023",)
+    assert any("published in a later release than 1" in notice for notice in inputs.notices)
+    study.write_text(STUDY.replace('dialect = "cbs"', ""), encoding="utf-8")
+    with pytest.raises(InputError, match=r"needs to end in \.csv or \.parquet"):
+        zg.load_study(study)
+    study.write_text(STUDY.replace('dialect = "cbs"', 'dialect = "cbs"\nlevel = "wijk"'), encoding="utf-8")
+    with pytest.raises(InputError, match="name the level that the rows are of"):
+        read_inputs(zg.load_study(study))

@@ -352,7 +352,7 @@ def _check_unique(codes: pd.Index, problems: Problems) -> None:
     if len(repeated):
         problems.add(
             f"area codes need to be unique; got repeated ones ({examples(repeated, len(codes))}). "
-            "An area of several polygons is one record: keep one of its rows."
+            "Keep one row of an area of several polygons; name the level that the rows are of."
         )
 
 
