@@ -185,6 +185,12 @@ def test_wrong_tables_are_told(tmp_path):
         zg.read_cbs(tmp_path / "none.gpkg")
 
 
+def test_a_column_called_area_does_not_hide_the_codes():
+    table = zg.read_cbs(GEOPACKAGE.assign(area=[1.5, 2.5, 3.5])).coded
+    assert table["area"].tolist() == GEOPACKAGE["buurtcode"].tolist()
+    assert table["area_given"].tolist() == [1.5, 2.5, 3.5]
+
+
 def test_input_is_not_changed():
     before = STATLINE.copy(deep=True)
     zg.read_cbs(STATLINE)
@@ -302,3 +308,18 @@ def test_a_study_reads_the_geopackage_of_its_map(tmp_path):
     study.write_text(STUDY.replace('dialect = "cbs"', 'dialect = "cbs"\nlevel = "wijk"'), encoding="utf-8")
     with pytest.raises(InputError, match="name the level that the rows are of"):
         read_inputs(zg.load_study(study))
+
+
+@pytest.mark.shared_data
+@pytest.mark.parametrize(("name", "level", "n"), [("wijken", "wijk", 3_340), ("gemeenten", "gemeente", 345)])
+def test_real_layers(shared_data, name, level, n):
+    read = zg.read_cbs(shared_data / "nl_wijken_2022" / f"{name}_2022.gpkg", level=level)
+    assert len(read.frame) == n
+    assert (read.frame["population"].dropna() % 1 == 0).all()
+
+
+@pytest.mark.shared_data
+def test_a_real_table_of_neighbourhoods(shared_data):
+    read = zg.read_cbs(shared_data / "nl_buurten_2024" / "buurten_2024.csv")
+    assert len(read.frame) == 14_574
+    assert 17e6 < read.frame["aantal_inwoners"].sum() < 18.5e6

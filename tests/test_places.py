@@ -203,6 +203,29 @@ def test_wrong_points_are_told(points, areas, said):
         zg.locate(points, areas)
 
 
+@pytest.mark.shared_data
+def test_real_borders_with_slivers(shared_data):
+    """Points anywhere and on vertices of the real map, whose borders overlap, against GEOS."""
+    table = gpd.read_file(shared_data / "nl_buurten_2024" / "buurten_2024.gpkg").sort_values("code")
+    areas = zg.read_areas(table, id="code")
+    shapes = areas.frame.geometry.to_numpy()
+    rng = np.random.default_rng(11)
+    boxes = shapely.bounds(shapes)[rng.integers(0, len(shapes), 60_000)]
+    corners = shapely.get_coordinates(shapes)
+    points = np.vstack([
+        boxes[:, :2] + rng.random((60_000, 2)) * (boxes[:, 2:] - boxes[:, :2]),
+        corners[rng.integers(0, len(corners), 20_000)],
+    ])  # fmt: skip
+    which, area = shapely.STRtree(shapes).query(shapely.points(points), predicate="intersects")
+    first = np.full(len(points), len(shapes))
+    np.minimum.at(first, which, area)
+    located = zg.locate(points, areas)
+    found = located.frame["area"].cat.codes.to_numpy()
+    np.testing.assert_array_equal(np.where(found < 0, len(shapes), found), first)
+    assert located.counts["border"] >= 20_000
+    assert located.counts["overlap"] > 200
+
+
 # ----------------------------------------------------------------------------------------- addresses
 
 TWO = read(

@@ -275,8 +275,9 @@ def _read(table: pd.DataFrame, level: Level, year: int | None, release: int | No
 
 
 def _named(table: pd.DataFrame, problems: Problems) -> pd.DataFrame:
-    """Return the table under the names of the vocabulary."""
+    """Return the table under the names of the vocabulary; ``area`` stays free for the codes."""
     names = [plain_name(name) for name in table.columns]
+    names = ["area_given" if name == "area" else name for name in names]
     twice = sorted({name for name in names if names.count(name) > 1})
     for name in twice:
         same = [str(old) for old, new in zip(table.columns, names, strict=True) if new == name]
