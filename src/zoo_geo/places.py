@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from os import cpu_count
 from typing import Literal
 
 import geopandas as gpd
@@ -32,7 +34,8 @@ _SAID = {
     "missing": "carry no place",
 }
 _PAIRS = 200_000
-_MOST_CELLS = 2**22
+_MOST_CELLS = 2**23
+_PART = 500_000
 
 
 @dataclass(frozen=True, eq=False)
@@ -413,20 +416,20 @@ def _by_grid(xy: np.ndarray, shapes: np.ndarray) -> tuple[np.ndarray, np.ndarray
 
     coordinates, starts, owners = _rings(shapes)
     left, bottom, right, top = shapely.total_bounds(shapes)
-    cells = min(_MOST_CELLS, 1_000 + 4 * len(coordinates) + xy.shape[1] // 4)
+    cells = min(_MOST_CELLS, 1_000 + 4 * len(coordinates) + xy.shape[1])
     side = max(np.sqrt((right - left) * (top - bottom) / cells), max(right - left, top - bottom) / cells)
     left, bottom = left - side / 2, bottom - side / 2
     n_columns, n_rows = (int(np.ceil(reach / side + 1)) for reach in (right - left, top - bottom))
     x, y = np.ascontiguousarray(((coordinates - (left, bottom)) / side).T)
-    pieces = placement.enter_pieces(x, y, starts, n_rows, n_columns)
+    borders = placement.enter_pieces(x, y, starts, n_rows, n_columns)
     interiors = placement.enter_interiors(x, y, starts, owners, n_rows, n_columns)
-    doubtful = placement.find_doubtful(x, y, *pieces, n_columns)
-    owner = np.repeat(owners, np.diff(starts))
-    true_x, true_y = np.ascontiguousarray(coordinates.T)
-    return placement.find_polygons(
-        xy[0], xy[1], (left, bottom, side, n_rows, n_columns), (*pieces, *interiors, doubtful),
-        (true_x, true_y, owner),
-    )  # fmt: skip
+    answer = placement.settle(x, y, borders, interiors, n_columns)
+    frame, tables = (left, bottom, side, n_rows, n_columns), (answer, *borders, *interiors)
+    rings = (*np.ascontiguousarray(coordinates.T), np.repeat(owners, np.diff(starts)))
+    with ThreadPoolExecutor(cpu_count()) as pool:  # every point is a matter of its own
+        parts = np.array_split(xy, max(1, xy.shape[1] // _PART), axis=1)
+        found = list(pool.map(lambda part: placement.find_polygons(*part, frame, tables, rings), parts))
+    return np.concatenate([at for at, _ in found]), np.concatenate([number for _, number in found])
 
 
 def _rings(shapes: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

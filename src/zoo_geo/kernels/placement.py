@@ -12,7 +12,7 @@ import math
 import numpy as np
 from numba import njit
 
-OUTSIDE, UNSURE = -1, -2
+OUTSIDE, UNSURE, MIXED = -1, -2, -3
 
 _MARGIN = 1e-5
 _DOUBT = 2e-3
@@ -124,10 +124,20 @@ def enter_interiors(x, y, starts, owners, n_rows, n_columns):
 
 
 @njit(cache=True, nogil=True)
-def find_doubtful(x, y, indptr, pieces, n_columns):
-    """Mark cells of which a border comes so near to the reference point that its place is in doubt."""
-    doubtful = np.zeros(indptr.size - 1, np.bool_)
-    for cell in range(indptr.size - 1):
+def settle(x, y, borders, interiors, n_columns):
+    """Answer for whole cells: a polygon, `OUTSIDE`, or `MIXED` where points need a look of their own.
+
+    `UNSURE` where a border comes so near to the reference point that its place is in doubt.
+    """
+    indptr, pieces = borders
+    inside_ptr, polygons = interiors
+    answer = np.full(indptr.size - 1, OUTSIDE, np.int32)
+    for cell in range(answer.size):
+        known = inside_ptr[cell + 1] - inside_ptr[cell]
+        if known > 1 or indptr[cell + 1] > indptr[cell]:
+            answer[cell] = MIXED
+        elif known == 1:
+            answer[cell] = polygons[inside_ptr[cell]]
         px, py = cell % n_columns + _ACROSS, cell // n_columns + _UP
         for at in range(indptr[cell], indptr[cell + 1]):
             i = pieces[at]
@@ -136,8 +146,9 @@ def find_doubtful(x, y, indptr, pieces, n_columns):
             share = 0.0 if length == 0 else ((px - x[i]) * dx + (py - y[i]) * dy) / length
             share = min(max(share, 0.0), 1.0)
             away = math.hypot(x[i] + share * dx - px, y[i] + share * dy - py)
-            doubtful[cell] = doubtful[cell] or away < _DOUBT
-    return doubtful
+            if away < _DOUBT:
+                answer[cell] = UNSURE
+    return answer
 
 
 @njit(cache=True, nogil=True)
@@ -163,7 +174,7 @@ def find_polygons(points_x, points_y, frame, tables, rings):
     frame
         ``(left, bottom, side, n_rows, n_columns)`` of the grid.
     tables
-        ``(indptr, pieces, indptr, polygons, doubtful)`` from the functions above.
+        ``(answer, indptr, pieces, indptr, polygons)`` from the functions above.
     rings
         ``(x, y, owner)`` of every vertex, coordinates as they are.
 
@@ -174,7 +185,7 @@ def find_polygons(points_x, points_y, frame, tables, rings):
         of polygons, shape (n_points,).
     """
     left, bottom, side, n_rows, n_columns = frame
-    piece_ptr, pieces, inside_ptr, polygons, doubtful = tables
+    answer, piece_ptr, pieces, inside_ptr, polygons = tables
     x, y, owner = rings
     found = np.full(points_x.size, OUTSIDE, np.int32)
     number = np.zeros(points_x.size, np.int8)
@@ -185,11 +196,12 @@ def find_polygons(points_x, points_y, frame, tables, rings):
             continue
         column, row = int(across), int(up)
         cell = row * n_columns + column
+        if answer[cell] != MIXED:
+            found[k] = answer[cell]
+            number[k] = found[k] >= 0
+            continue
         here, last_here = inside_ptr[cell], inside_ptr[cell + 1]
         at, last = piece_ptr[cell], piece_ptr[cell + 1]
-        if doubtful[cell]:
-            found[k] = UNSURE
-            continue
         rx, ry = left + (column + _ACROSS) * side, bottom + (row + _UP) * side
         while here < last_here or at < last:
             polygon = polygons[here] if here < last_here else owner[pieces[at]]
