@@ -209,6 +209,17 @@ def test_addresses_lie_inside_their_area(folder, register):
     assert by_address.counts["inside"] == len(register("transacties"))
 
 
+def test_the_study_names_every_register_and_its_identifiers(folder, study):
+    written = {path.stem for path in folder.glob("*.parquet")}
+    assert {source["id"] for source in study["sources"]} == written
+    assert (folder / study["microdata"]["key_file"]).stat().st_size >= 16
+    for source in study["sources"]:
+        columns = set(pd.read_parquet(folder / source["path"]).columns)
+        identifying = columns & {"bsn", "kvk", "koper", "eigenaar"}
+        assert set(source.get("identifiers", [])) == identifying
+        assert ("naam" in columns) == (source.get("drop") == ["naam"])
+
+
 def test_some_companies_are_almost_studios(register):
     codes = register("bedrijven")["sbi"]
     assert {"9604", "9609", "96031"} <= set(codes)

@@ -104,7 +104,7 @@ def _make(folder: Path, seed: int, microdata: bool) -> list[Path]:
         _write_table(figures.truth, folder / "truth.csv"),
         *(_copy(name, folder / name) for name in ("study.toml", "README.md")),
         *(_write_register(table, folder / f"{name}.parquet") for name, table in registers.items()),
-        *(_copy(name, folder / name) for name in ("study_microdata.toml",) if microdata),
+        *(_copy(name, folder / name) for name in ("study_microdata.toml", "sample.key") if microdata),
     ]
 
 
