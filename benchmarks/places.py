@@ -70,7 +70,7 @@ def table(n: int = 10_000_000) -> str:
     counts = found[ours[0]].counts
     said = ", ".join(f"{counts[key]:,} {key}" for key in ("inside", "border", "overlap", "outside"))
     return "\n".join([
-        f"{n:,} points into {len(areas):,} areas ({name}), one core; {said}:",
+        f"{n:,} points into {len(areas):,} areas ({name}), all cores; {said}:",
         "",
         "| how | seconds | times as fast | memory added at the peak, MB | same area as sjoin |",
         "|---|---|---|---|---|",

@@ -263,6 +263,15 @@ def test_addresses_by_area():
     assert located.frame["area"].astype(object).fillna("").tolist()[-2:] == ["BU00010001", "BU00010000"]
 
 
+def test_a_record_without_a_key_is_not_at_the_address_without_one():
+    nameless = pd.concat(
+        [ADDRESSES, pd.DataFrame({"adres": [None], "x": 1.0, "y": 1.0, "buurt": "BU00010000"})]
+    )
+    located = zg.locate_addresses(KEYS, nameless, TWO, key="adres", area="buurt")
+    assert located.frame["position"].iloc[4] == "missing"
+    assert pd.isna(located.frame["area"].iloc[4])
+
+
 def test_an_empty_table_of_addresses_places_nobody():
     located = zg.locate_addresses(KEYS, ADDRESSES.iloc[:0], TWO, key="adres", area="buurt")
     assert located.counts["not_found"] == 7

@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import zoo_geo as zg
+from zoo_geo import cli
 from zoo_geo.branches import BranchGroup, branch_table
 from zoo_geo.sample import write_sample
 from zoo_geo.sample.registers import passing_numbers
@@ -36,7 +37,7 @@ OBSERVED = {
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
     folder = tmp_path_factory.mktemp("registers")
-    write_sample(folder, microdata=True)
+    assert cli.main(["sample", str(folder), "--microdata"]) == 0
     return folder
 
 
