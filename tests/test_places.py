@@ -264,10 +264,11 @@ def test_addresses_by_area():
 
 
 def test_a_record_without_a_key_is_not_at_the_address_without_one():
-    nameless = pd.concat(
-        [ADDRESSES, pd.DataFrame({"adres": [None], "x": 1.0, "y": 1.0, "buurt": "BU00010000"})]
+    keys = KEYS.astype("str")
+    nameless = ADDRESSES.assign(
+        adres=pd.Series(["a", "b", "c", None, "e"], dtype=keys.dtype), buurt="BU00010000"
     )
-    located = zg.locate_addresses(KEYS, nameless, TWO, key="adres", area="buurt")
+    located = zg.locate_addresses(keys, nameless, TWO, key="adres", area="buurt")
     assert located.frame["position"].iloc[4] == "missing"
     assert pd.isna(located.frame["area"].iloc[4])
 
