@@ -315,3 +315,39 @@ def test_codes_of_areas_and_of_what_lies_above():
 def test_lost_zeros_are_told(lost):
     with pytest.raises(InputError, match=r"leading zeros|as text"):
         zg.locate_codes(pd.Series(["BU00010001", lost], dtype=object), TWO)
+
+
+# ------------------------------------------------------------------------------------------- the grid
+
+
+def test_borders_through_reference_points_are_doubted_and_no_others_turn_a_cell():
+    """Corners on the very lines and points by which the kernel judges its cells, and a hair beside them."""
+    from zoo_geo import places
+    from zoo_geo.kernels import placement as kernel
+
+    rng = np.random.default_rng(7)
+    doubted = 0
+    for _ in range(60):
+        whole = rng.integers(1, 11, (7, 2))
+        corners = whole + np.where(rng.random((7, 1)) < 0.7, [kernel._ACROSS, kernel._UP], 0.25)
+        corners += np.where(rng.random((7, 2)) < 0.3, 1e-9, 0.0)
+        shape = shapely.make_valid(shapely.Polygon(corners))
+        parts = [part for part in shapely.get_parts(shape) if part.geom_type == "Polygon"]
+        if not parts:
+            continue
+        area = np.array([shapely.multipolygons(parts)])
+        xy, starts, owners = places._rings(area)
+        x, y = np.ascontiguousarray(xy.T)
+        borders = kernel.enter_pieces(x, y, starts, 13, 13)
+        interiors = kernel.enter_interiors(x, y, starts, owners, 13, 13)
+        answer = kernel.settle(x, y, borders, interiors, 13)
+        sure = answer != kernel.UNSURE
+        row, column = np.divmod(np.arange(169), 13)
+        expected = shapely.contains_xy(area[0], column + kernel._ACROSS, row + kernel._UP)
+        np.testing.assert_array_equal((np.diff(interiors[0]) > 0)[sure], expected[sure])
+        on_border = shapely.distance(
+            area[0].boundary, shapely.points(column + kernel._ACROSS, row + kernel._UP)
+        )
+        assert not sure[on_border < 1e-6].any()
+        doubted += int((~sure).sum())
+    assert doubted > 100
