@@ -93,11 +93,11 @@ def locate(
 
     Examples
     --------
-    >>> import geopandas as gpd, numpy as np
+    >>> import geopandas as gpd, numpy as np, zoo_geo as zg
     >>> from shapely import box
     >>> squares = [box(0, 0, 9, 9), box(9, 0, 18, 9)]
     >>> table = gpd.GeoDataFrame({"code": ["BU01", "BU02"]}, geometry=squares, crs=28992)
-    >>> areas = read_areas(table, id="code")
+    >>> areas = zg.read_areas(table, id="code")
     >>> locate(np.array([[2.0, 2.0], [9.0, 3.0], [50.0, 50.0]]), areas).frame["area"].tolist()
     ['BU01', 'BU01', nan]
     """
@@ -145,10 +145,10 @@ def locate_addresses(
 
     Examples
     --------
-    >>> import geopandas as gpd
+    >>> import geopandas as gpd, zoo_geo as zg
     >>> from shapely import box
     >>> table = gpd.GeoDataFrame({"code": ["BU01"]}, geometry=[box(0, 0, 9, 9)], crs=28992)
-    >>> areas = read_areas(table, id="code")
+    >>> areas = zg.read_areas(table, id="code")
     >>> addresses = pd.DataFrame({"adres": ["A1"], "buurt": ["BU01"]})
     >>> located = locate_addresses(pd.Series(["A1", "A7"]), addresses, areas, key="adres", area="buurt")
     >>> located.frame["position"].tolist()
@@ -214,10 +214,10 @@ def locate_codes(codes: pd.Series, areas: Areas) -> Located:
 
     Examples
     --------
-    >>> import geopandas as gpd
+    >>> import geopandas as gpd, zoo_geo as zg
     >>> from shapely import box
     >>> table = gpd.GeoDataFrame({"code": ["BU01"]}, geometry=[box(0, 0, 9, 9)], crs=28992)
-    >>> areas = read_areas(table, id="code")
+    >>> areas = zg.read_areas(table, id="code")
     >>> locate_codes(pd.Series(["BU01 ", "BU77", None]), areas).frame["position"].tolist()
     ['inside', 'outside', 'missing']
     """
