@@ -10,6 +10,10 @@ from zoo_geo._version import __version__
 if TYPE_CHECKING:
     from zoo_geo.areas import Areas as Areas
     from zoo_geo.areas import read_areas as read_areas
+    from zoo_geo.branches import BranchGroup as BranchGroup
+    from zoo_geo.branches import branch_table as branch_table
+    from zoo_geo.cbs_tables import CbsTable as CbsTable
+    from zoo_geo.cbs_tables import read_cbs as read_cbs
     from zoo_geo.co_occurrences import co_occurrence as co_occurrence
     from zoo_geo.detectors.base import Detection as Detection
     from zoo_geo.detectors.bivariate_local_moran import BivariateLocalMoran as BivariateLocalMoran
@@ -44,6 +48,10 @@ if TYPE_CHECKING:
     from zoo_geo.peers import Peers as Peers
     from zoo_geo.peers import build_peers as build_peers
     from zoo_geo.pipeline import run as run
+    from zoo_geo.places import Located as Located
+    from zoo_geo.places import locate as locate
+    from zoo_geo.places import locate_addresses as locate_addresses
+    from zoo_geo.places import locate_codes as locate_codes
     from zoo_geo.priorities import Priority as Priority
     from zoo_geo.priorities import priority as priority
     from zoo_geo.pseudonyms import Key as Key
@@ -56,6 +64,8 @@ if TYPE_CHECKING:
 
 _HOME = {
     "areas": ("Areas", "read_areas"),
+    "branches": ("BranchGroup", "branch_table"),
+    "cbs_tables": ("CbsTable", "read_cbs"),
     "co_occurrences": ("co_occurrence",),
     "detectors.base": ("Detection",),
     "detectors.bivariate_local_moran": ("BivariateLocalMoran",),
@@ -80,6 +90,7 @@ _HOME = {
     "panel": ("Indicator", "Panel"),
     "peers": ("Peers", "build_peers"),
     "pipeline": ("run",),
+    "places": ("Located", "locate", "locate_addresses", "locate_codes"),
     "priorities": ("Priority", "priority"),
     "pseudonyms": ("Key",),
     "rates": ("smoothed_rates",),

@@ -18,6 +18,20 @@ MISSING_CODES: dict[float, str] = {
 }
 """Code to status: secret or not present, in a later version, no longer published, no data."""
 
+REASONS = ("ok", "secret", "later", "discontinued", "missing")
+"""What a cell of a table of CBS is: a figure, or why there is none."""
+
+MISSING_REASONS: dict[float, str] = {
+    -99997.0: "secret",
+    -99995.0: "later",
+    -99991.0: "discontinued",
+    -99999999.0: "missing",
+}
+"""Code to reason: secret or not present, published in a later release, no longer published, no data."""
+
+LEAST_FIGURE = -99990.0
+"""No figure lies below it: what does is a code, known or not."""
+
 MISSING_TEXT = ("", ".")
 """What stands for no figure in text columns."""
 
@@ -38,6 +52,21 @@ def is_code(codes: pd.Series | pd.Index) -> np.ndarray:
 def is_water_code(codes: pd.Series | pd.Index) -> np.ndarray:
     """Say which codes are those of the buurten that stand for inland water and sea, shape (n_codes,)."""
     return np.asarray(codes.str.match(_WATER_CODE), dtype=bool)
+
+
+def missing_reason(values: np.ndarray) -> np.ndarray:
+    """Say what each figure is: the index of its reason in `REASONS`.
+
+    Parameters
+    ----------
+    values
+        Figures as read, shape (n,); NaN and codes that nobody knows count as missing.
+    """
+    none = np.isnan(values) | (values < LEAST_FIGURE)
+    reason = np.where(none, REASONS.index("missing"), 0).astype(np.int8)
+    for code, name in MISSING_REASONS.items():
+        reason[values == code] = REASONS.index(name)
+    return reason
 
 
 def missing_status(values: np.ndarray) -> np.ndarray:

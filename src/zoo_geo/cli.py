@@ -104,6 +104,7 @@ def _parser() -> argparse.ArgumentParser:
     command("detectors", _detectors, "list the detectors and their options")
     sample = command("sample", _sample, "write a synthetic study to try things on")
     sample.add_argument("directory", metavar="DIR", help="where to; made where it is missing")
+    sample.add_argument("--microdata", action="store_true", help="also the registers behind the figures")
     command("schema", _schema, "print the JSON Schema of the study file")
     return parser
 
@@ -153,9 +154,10 @@ def _detectors(options: argparse.Namespace) -> None:
 def _sample(options: argparse.Namespace) -> None:
     from zoo_geo.sample import write_sample
 
-    for path in write_sample(options.directory):
+    for path in write_sample(options.directory, microdata=options.microdata):
         print(path)
-    print(f"Now run: zoo-geo run {options.directory}/study.toml -o out/")
+    study = "study_microdata.toml" if options.microdata else "study.toml"
+    print(f"Now run: zoo-geo run {options.directory}/{study} -o out/")
 
 
 def _schema(options: argparse.Namespace) -> None:

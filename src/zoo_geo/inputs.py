@@ -10,6 +10,8 @@ import numpy as np
 import pandas as pd
 
 from zoo_geo.areas import Areas, read_areas
+from zoo_geo.branches import branch_notices
+from zoo_geo.cbs_tables import read_cbs
 from zoo_geo.checks import check_columns
 from zoo_geo.errors import InputError, Problems, examples
 from zoo_geo.features import read_features, tidied
@@ -85,7 +87,7 @@ def read_inputs(
     panel = joined([panel for panel in panels if panel is not None] or [_no_figures(areas)], study)
     begin("neighbours")
     graph = _build_weights(study, areas)
-    notices += [*_isolated(graph, len(areas)), *_empty(panel)]
+    notices += [*_isolated(graph, len(areas)), *_empty(panel), *branch_notices(study.branches)]
     peers = None
     if study.peers:
         begin("peers")
@@ -135,7 +137,12 @@ def _read_panel(
     if not chosen:
         return None
     text = [source.area, *([source.period] if source.period else [])]
-    table = read_table(source.path, text, _figure_columns(chosen))
+    if source.dialect == "cbs":
+        read = read_cbs(source.path, level=source.level)
+        table = read.coded
+        notices += [f"{source.path.name}: {notice}" for notice in read.notices]
+    else:
+        table = read_table(source.path, text, _figure_columns(chosen))
     if changes is not None:
         return _linked(study, source, table, chosen, changes, areas)
     try:

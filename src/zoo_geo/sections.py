@@ -87,6 +87,10 @@ class TableSource:
     unknown_areas: Literal["error", "drop"] = key(
         "What to do with rows of areas that are not on the map.", "error"
     )
+    dialect: Literal["plain", "cbs"] = key(
+        "cbs: as Statistics Netherlands writes it, see `read_cbs`; area is then 'area'.", "plain"
+    )
+    level: Literal["gemeente", "wijk", "buurt"] = key("Which rows of a table of CBS.", "buurt")
 
 
 @dataclass(frozen=True)

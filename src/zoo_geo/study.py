@@ -12,7 +12,8 @@ from types import SimpleNamespace
 from typing import Any, TypeVar, cast
 
 from zoo_geo import record_checks
-from zoo_geo.errors import Problems, StudyError, examples
+from zoo_geo.branches import BranchGroup, branch_table
+from zoo_geo.errors import InputError, Problems, StudyError, examples
 from zoo_geo.records import SUFFIXES, Source
 from zoo_geo.schema import COLUMNS
 from zoo_geo.sections import (
@@ -36,6 +37,7 @@ from zoo_geo.sections import (
 from zoo_geo.strict import INVALID, Kind, Listing, Table, Tagged, key, nearest
 
 TABLE_SUFFIXES = (".csv", ".parquet")
+CBS_SUFFIXES = (".gpkg", ".shp")
 _RESERVED = {*COLUMNS, "name", "water", "geometry", "geom", "fid"}
 
 
@@ -65,6 +67,7 @@ class Study:
     sources: tuple[Source, ...] = key("Records that queries read.", ())
     changes: ChangesSource | None = key("Areas that changed between periods.", None)
     indicators: tuple[IndicatorChoice, ...] = key("Indicators.", at_least=1)
+    branches: tuple[BranchGroup, ...] = key("Groups of SBI codes.", ())
     features: FeaturesSource | None = key("Features of the areas.", None)
     peers: PeerRules | None = key("Areas that are alike.", None)
     detectors: tuple[Any, ...] = key("Detectors, each with its options.", kind=_detectors)
@@ -186,7 +189,8 @@ def _check_source_paths(draft: SimpleNamespace, problems: Problems) -> None:
 
 def _check_table_paths(draft: SimpleNamespace, problems: Problems) -> None:
     draft.tables = tuple(
-        _located(table, at, draft, problems, TABLE_SUFFIXES) for at, table in _numbered("tables", draft)
+        _located(table, at, draft, problems, TABLE_SUFFIXES + CBS_SUFFIXES * (table.dialect == "cbs"))
+        for at, table in _numbered("tables", draft)
     )
 
 
@@ -226,6 +230,17 @@ def _check_unique_ids(section: str) -> _Check:
             )
 
     return check
+
+
+def _check_branches(draft: SimpleNamespace, problems: Problems) -> None:
+    """Note wrong codes; right ones are a source of their own for queries."""
+    try:
+        table = branch_table(draft.branches)
+    except InputError as error:
+        problems.extend(error)
+        return
+    if draft.branches:
+        draft.sources = (*draft.sources, Source("branches", frame=table))
 
 
 def _check_table_names(draft: SimpleNamespace, problems: Problems) -> None:
@@ -424,6 +439,7 @@ _CHECKS: tuple[tuple[tuple[str, ...], _Check], ...] = (
     (("study", "tables"), _check_table_paths),
     (("study", "sources"), _check_source_paths),
     (("microdata", "sources"), record_checks.check_key),
+    (("branches", "sources"), _check_branches),
     (("sources",), record_checks.check_source_names),
     (("study", "indicators"), record_checks.read_query_files),
     (("indicators", "sources"), record_checks.check_queries),

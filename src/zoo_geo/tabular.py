@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import re
 import warnings
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import numpy as np
@@ -14,14 +14,16 @@ import pandas as pd
 from zoo_geo.errors import InputError, Problems, examples
 
 _SEPARATORS = (",", ";", "\t")
-_DECIMAL_COMMA = re.compile(r"[-+]?\d*,\d+")
+DECIMAL_COMMA = re.compile(r"[-+]?\d*,\d+")
 _DOTTED = re.compile(r"[-+]?\d*(?:\.\d+)+")
 _THOUSANDS = re.compile(r"[-+]?[1-9]\d{0,2}(?:\.\d{3})+")
 _NO_VALUE = ("", "NA", "N/A", "NaN", "nan", "NULL", "null")
 
 
 def read_table(
-    path: str | Path, text: Iterable[str] = (), figures: Iterable[str] | None = None
+    path: str | Path,
+    text: Iterable[str] | Callable[[str], bool] = (),
+    figures: Iterable[str] | None = None,
 ) -> pd.DataFrame:
     """Read a table of figures.
 
@@ -34,7 +36,8 @@ def read_table(
     path
         A .csv (UTF-8) or .parquet file.
     text
-        Columns that stay text as they are written, such as codes and periods: 0014 is not 14.
+        Columns that stay text as they are written, such as codes and periods: 0014 is not 14. Or what says
+        of a name whether it is one of them.
     figures
         Columns of numbers that will be used; all when not given.
 
@@ -47,7 +50,8 @@ def read_table(
     try:
         if path.suffix.lower() == ".parquet":
             return pd.read_parquet(path)
-        return _read_csv(path, set(text), None if figures is None else set(figures))
+        is_text = text if callable(text) else set(text).__contains__
+        return _read_csv(path, is_text, None if figures is None else set(figures))
     except UnicodeDecodeError:
         raise InputError(f"{path.name} needs to be UTF-8; got other bytes. Save it as 'CSV UTF-8'.") from None
     except (OSError, ValueError, ImportError, pd.errors.ParserWarning) as error:
@@ -55,7 +59,7 @@ def read_table(
         raise InputError(f"{path.name} needs to be a readable table; got an error: {reason}") from error
 
 
-def _read_csv(path: Path, text: set[str], figures: set[str] | None) -> pd.DataFrame:
+def _read_csv(path: Path, is_text: Callable[[str], bool], figures: set[str] | None) -> pd.DataFrame:
     """Read cells as text, then make numbers of the columns that hold nothing else."""
     separator, problems = _separator(path), Problems()
     with warnings.catch_warnings():
@@ -64,18 +68,18 @@ def _read_csv(path: Path, text: set[str], figures: set[str] | None) -> pd.DataFr
             path, sep=separator, dtype="str", encoding="utf-8-sig", keep_default_na=False, index_col=False
         )
     for name in table.columns:
-        if name in text:
+        if is_text(name):
             table[name] = table[name].mask(table[name] == "")
         else:
             cells = table[name].str.strip()
             if separator != "," and (figures is None or name in figures):
-                _check_thousands(cells, f"{path.name}: column {name!r}", problems)
+                check_thousands(cells, f"{path.name}: column {name!r}", problems)
             table[name] = _numbers(cells.mask(cells.isin(_NO_VALUE)), decimal_comma=separator != ",")
     problems.raise_if_any()
     return table
 
 
-def _check_thousands(cells: pd.Series, what: str, problems: Problems) -> None:
+def check_thousands(cells: pd.Series, what: str, problems: Problems) -> None:
     """Note dots that may mark thousands; they are decimals where some have no three digits behind them."""
     dotted, marked = (cells.str.fullmatch(form).to_numpy(bool) for form in (_DOTTED, _THOUSANDS))
     where = np.flatnonzero(marked)
@@ -104,7 +108,7 @@ def _separator(path: Path) -> str:
 
 def _numbers(cells: pd.Series, *, decimal_comma: bool) -> pd.Series:
     if decimal_comma:
-        with_comma = cells.str.fullmatch(_DECIMAL_COMMA).fillna(False).astype(bool)
+        with_comma = cells.str.fullmatch(DECIMAL_COMMA).fillna(False).astype(bool)
         cells = cells.mask(with_comma, cells.str.replace(",", "."))
     numbers = pd.to_numeric(cells, errors="coerce")
     return cells if (numbers.isna() & cells.notna()).any() else numbers

@@ -15,6 +15,7 @@ from zoo_geo.outputs.folder import check_named, refusing
 from zoo_geo.sample.draws import Draws
 from zoo_geo.sample.figures import make_figures, urbanity
 from zoo_geo.sample.province import border_lengths, make_province
+from zoo_geo.sample.registers import make_registers
 
 __all__ = ["write_sample"]
 
@@ -25,8 +26,11 @@ _COLUMNS = (
 _DATE = "2024-01-01T00:00:00Z"  # instead of the clock, so that the same sample is the same file
 
 
-def write_sample(directory: str | Path, seed: int = 2024) -> list[Path]:
+def write_sample(directory: str | Path, seed: int = 2024, *, microdata: bool = False) -> list[Path]:
     """Write the made-up province: areas, figures, features, planted anomalies and a study file.
+
+    With ``microdata`` also the registers behind the figures (half a million persons, their addresses,
+    companies, property, transactions) and a study that counts them, ``study_microdata.toml``.
 
     Parameters
     ----------
@@ -34,6 +38,8 @@ def write_sample(directory: str | Path, seed: int = 2024) -> list[Path]:
         Where to; made if it is not there.
     seed
         Another seed makes another province.
+    microdata
+        Whether registers are written too, about 15 MB of Parquet files.
 
     Returns
     -------
@@ -64,7 +70,7 @@ def write_sample(directory: str | Path, seed: int = 2024) -> list[Path]:
         folder.mkdir(parents=True, exist_ok=True)
         scratch = TemporaryDirectory(prefix=".sample-", dir=folder, ignore_cleanup_errors=True)
     with scratch:
-        made = _make(Path(scratch.name), seed)
+        made = _make(Path(scratch.name), seed, microdata)
         _check_no_others(made, folder)
         return [path.replace(folder / path.name) for path in made]
 
@@ -84,18 +90,21 @@ def _check_no_others(made: list[Path], folder: Path) -> None:
         )
 
 
-def _make(folder: Path, seed: int) -> list[Path]:
+def _make(folder: Path, seed: int, microdata: bool) -> list[Path]:
     """Write the sample in an empty folder."""
     draws = Draws(seed)
     areas = make_province(draws)
     figures = make_figures(draws, areas, border_lengths(areas.geometry))
     areas["stedelijkheid"] = urbanity(figures.features["omgevingsadressendichtheid"].to_numpy())
+    registers = make_registers(draws, areas, figures.cells) if microdata else {}
     return [
         _write_areas(areas[list(_COLUMNS)], folder / "buurten.gpkg"),
         _write_table(figures.counts, folder / "cijfers.csv"),
         _write_table(figures.features, folder / "kenmerken.csv"),
         _write_table(figures.truth, folder / "truth.csv"),
         *(_copy(name, folder / name) for name in ("study.toml", "README.md")),
+        *(_write_register(table, folder / f"{name}.parquet") for name, table in registers.items()),
+        *(_copy(name, folder / name) for name in ("study_microdata.toml", "sample.key") if microdata),
     ]
 
 
@@ -113,6 +122,12 @@ def _write_areas(areas: gpd.GeoDataFrame, path: Path) -> Path:
 def _write_table(table: pd.DataFrame, path: Path) -> Path:
     """Write a CSV file that is the same on every system."""
     table.to_csv(path, index=False, lineterminator="\n", encoding="utf-8", float_format="%.12g")
+    return path
+
+
+def _write_register(table: pd.DataFrame, path: Path) -> Path:
+    """Write a Parquet file."""
+    table.to_parquet(path, index=False, compression="zstd")
     return path
 
 

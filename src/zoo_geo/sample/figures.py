@@ -66,12 +66,27 @@ _CLUSTER = (1.8, 2.3)
 
 
 @dataclass(frozen=True)
+class Cells:
+    """What the tables count, before anything is withheld; shape ``(n_areas, n_years)``.
+
+    `holiday_homes` has shape ``(n_areas,)``; `seen` holds a table per indicator.
+    """
+
+    residents: np.ndarray
+    dwellings: np.ndarray
+    holiday_homes: np.ndarray
+    bought: np.ndarray
+    seen: dict[str, np.ndarray]
+
+
+@dataclass(frozen=True)
 class Figures:
     """What the sample's tables hold."""
 
     counts: pd.DataFrame
     features: pd.DataFrame
     truth: pd.DataFrame
+    cells: Cells
 
 
 def make_figures(draws: Draws, areas: gpd.GeoDataFrame, shared: csr_array) -> Figures:
@@ -104,6 +119,7 @@ def make_figures(draws: Draws, areas: gpd.GeoDataFrame, shared: csr_array) -> Fi
         counts=_counts_table(areas, ground, seen, bought, withheld),
         features=_features_table(areas, ground),
         truth=_truth_table(areas, garden.rows),
+        cells=Cells(ground["residents"], ground["dwellings"], ground["holiday_homes"], bought, seen),
     )
 
 
