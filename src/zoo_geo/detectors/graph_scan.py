@@ -64,7 +64,8 @@ class GraphScan(Detector):
     top
         Most clusters told, the strongest first; none shares an area with one before it.
     time
-        ``each`` period of its own, or ``pooled`` over all periods.
+        ``each`` period of its own, or ``pooled`` over all periods; what makes an area deviate is then taken
+        to last over all of them.
     dispersion
         ``auto``: the spread of ``expected=``, and none without it; ``estimate``: without it, the spread about
         the rate of all areas; ``none``.
@@ -161,7 +162,8 @@ class GraphScan(Detector):
         -------
         Detection
             With `Detection.clusters`: ``statistic`` is the score, ``log_likelihood_ratio`` what it is without
-            the cost of the border. Cells outside every cluster have p = 1.
+            the cost of the border. Cells outside every cluster have p = 1; of a cluster of several periods
+            those of the last one carry its p, and those before are ``not_tested``.
 
         Raises
         ------
