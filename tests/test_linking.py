@@ -247,6 +247,12 @@ def test_counts_go_by_their_largest_remainders():
     assert [figures(linked, area, "exposure")[0] for area in "XYZ"] == pytest.approx([48, 51, 51])
 
 
+def test_weights_that_are_rounded_keep_large_totals():
+    rows = [("A", 2021, 10_000, 90_000), *((area, 2022, 1, 9) for area in "XYZ")]
+    linked = zg.link_periods(panel_of(rows), weights_of(*((2022, "A", area, 0.333) for area in "XYZ")))
+    assert [figures(linked, area)[0] for area in "XYZ"] == [3334, 3333, 3333]
+
+
 def test_parts_of_shares_keep_events_and_others():
     draws = np.random.default_rng(3)
     size = draws.integers(1, 9, (40, 3))

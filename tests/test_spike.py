@@ -335,18 +335,19 @@ def shares(course, planted=None, spread=0.0):
     )
 
 
-def test_shares_that_rise_everywhere_are_expected_where_they_are():
-    _, found = shares(np.linspace(0.0, 2.2, 10))
+@pytest.mark.parametrize("count", [3, 10])
+def test_shares_that_rise_everywhere_are_expected_where_they_are(count):
+    _, found = shares(np.linspace(0.0, 2.2, count))
     frame = found.frame
     sums = frame.groupby("period", observed=True)[["observed", "expected"]].sum()
     np.testing.assert_allclose(sums["observed"] / sums["expected"], 1.0, atol=0.005)
     assert np.sqrt(frame["spread"].median()) < 0.05
-    assert stats.kstest(frame["p_value"], "uniform").statistic < 0.03
+    assert stats.kstest(frame["p_value"], "uniform").statistic < 0.04
     # history and change belong together: odds of the other periods, times the change, are those expected
     share = frame["expected"] / frame["exposure"]
     pooled = frame["history_value"] / frame["reference_value"] * share
     led_to = pooled / (1 - pooled) * frame["surroundings_change"]
-    np.testing.assert_allclose(led_to, share / (1 - share), rtol=0.01)
+    np.testing.assert_allclose(led_to, share / (1 - share), rtol=0.02)
 
 
 @pytest.mark.parametrize("period", [0, 4, 9])

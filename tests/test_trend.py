@@ -191,6 +191,17 @@ def test_a_share_that_rises_beyond_others_is_expected_through_its_odds():
     assert flat["statistic"].tolist() == [0.0, 0.0]
 
 
+def test_a_line_of_shares_begins_below_all():
+    world = lattice(11, 10)
+    table = np.tile([8.0, 8.0, 8.0, 6.0, 3.0, 1.0, 0.0], (110, 1))
+    table[0] = 4.0
+    panel = panel_of(world, table, np.full(110, 8.0), "binomial")
+    frame = zg.Trend(value="rate").detect(panel, world.graph()).frame
+    last = frame[(frame["period"] == "2007") & (frame["area"] != world.codes[0])]
+    np.testing.assert_allclose(last["expected"], 7.5)
+    assert set(last["label"]) == {"falling"}
+
+
 def test_values_are_measured_by_differences():
     world = lattice(11, 10)
     draws = np.random.default_rng(6)
