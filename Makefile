@@ -4,6 +4,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 SOURCES := pyproject.toml
+WORKERS ?= 2
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test lint bench clean
@@ -15,7 +16,7 @@ demo: $(VENV)/.installed  ## run the sample study; results in out/
 	$(BIN)/zoo-geo run data_samples/study.toml -o out/
 
 test: $(VENV)/.installed-dev  ## run the tests
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile
 
 lint: $(VENV)/.installed-dev  ## check style and types
 	$(BIN)/ruff check .

@@ -165,8 +165,9 @@ def check_rows(detections: Sequence[Detection]) -> None:
     names = [detection.name for detection in detections]
     if len(set(names)) < len(names):
         raise InputError(
-            f"detections need different names; got {', '.join(names)}. Say which graph is which: "
-            "Deviation(reference='peers') for areas that are alike."
+            f"detections need different names; got {', '.join(names)}. Two of one detector and reference "
+            "need a call of flag each; of graphs say which is which: Deviation(reference='peers') for areas "
+            "that are alike."
         )
     base = detections[0].frame
     for detection in detections[1:]:
