@@ -309,6 +309,8 @@ def test_shares_and_values(world):
     frame = detected(world, table, size, family="binomial").frame
     assert frame.loc[frame["p_value"].idxmin(), ["area", "period"]].tolist() == [world.codes[40], "2003"]
     assert ((frame["p_value"] <= 0.05).mean() / 0.05) == pytest.approx(1.0, abs=0.25)
+    flags = zg.flag(detected(world, table, size, family="binomial"), 0.05).frame
+    assert "meanwhile the odds of its neighbours went times" in zg.sentence(flags.iloc[0].to_dict(), "en")
     values = draws.normal(50, 10, 900)[:, None] + draws.normal(0, 3, 5) + draws.standard_t(6, (900, 5))
     values[40, 2] += 15
     frame = detected(world, values, None, family="gaussian").frame

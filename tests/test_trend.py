@@ -136,7 +136,8 @@ def test_a_rise_of_one_area_is_found_and_said_in_both_languages():
     assert world.codes[40] in set(flags.frame["area"])
     told = flags.frame[flags.frame["area"] == world.codes[40]].iloc[0].to_dict()
     assert "It rises by" in zg.sentence(told, "en")
-    assert "the course of its neighbours taken out" in zg.sentence(told, "en")
+    assert "a year over 12 periods, the course of its neighbours taken out" in zg.sentence(told, "en")
+    assert "a period over 12 periods" in zg.sentence(told | {"period": "2012Q4"}, "en")
     assert "Het stijgt met" in zg.sentence(told, "nl")
     assert "so steady a trend" in zg.sentence(told, "en")
 

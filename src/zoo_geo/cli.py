@@ -147,6 +147,8 @@ def _detectors(options: argparse.Namespace) -> None:
     for name, kind in registry().items():
         print(f"{name}: {(kind.__doc__ or '').strip().partition(chr(10))[0]}")
         for item in fields(kind):  # type: ignore[arg-type]
+            if not item.init:
+                continue
             default = "required" if item.default is MISSING else json.dumps(item.default)
             print(f"    {item.name} = {default}")
 

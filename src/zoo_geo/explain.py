@@ -129,6 +129,7 @@ def _over_time(facts: Facts) -> str:
         return facts.say(
             words,
             slope=_amount(abs(slope), facts),
+            each=facts.say("a_year" if _YEAR.fullmatch(str(facts.get("period"))) else "a_period"),
             n=int(facts.get("n_periods")),
             beside=facts.say("beside", reference=_reference(str(facts.get("reference")), facts))
             if beside
@@ -144,6 +145,10 @@ def _over_time(facts: Facts) -> str:
     return ""
 
 
+_YEAR = re.compile(r"1[5-9]\d\d|2[01]\d\d")
+"""Periods that are years: slopes are by the year then, see `detectors.over_time.are_years`."""
+
+
 def _history(facts: Facts) -> str:
     """Say what the area's other periods had, and what happened around it meanwhile."""
     if not facts.has("history_value", "surroundings_change"):
@@ -153,7 +158,8 @@ def _history(facts: Facts) -> str:
     if facts.family == "gaussian":
         words = "around_low" if change < 0 else "around_high"
         return own + facts.say(words, change=facts.number(abs(change), 2), reference=reference)
-    return own + facts.say("around", change=facts.number(change, 2), reference=reference)
+    words = "around_odds" if facts.family == "binomial" else "around"
+    return own + facts.say(words, change=facts.number(change, 2), reference=reference)
 
 
 def _amount(value: float, facts: Facts) -> str:
