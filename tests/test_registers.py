@@ -13,9 +13,11 @@ from hypothesis import strategies as st
 import zoo_geo as zg
 from zoo_geo import cli
 from zoo_geo.branches import BranchGroup, branch_table
+from zoo_geo.inputs import read_inputs
 from zoo_geo.sample import write_sample
 from zoo_geo.sample.registers import passing_numbers
 from zoo_geo.sample.slots import divide, make_slots, spells
+from zoo_geo.study import load_study
 
 SECRET = -99997
 EXPOSURES = {
@@ -113,6 +115,23 @@ def test_turnover_per_resident_is_that_of_the_studios(base, indicators, figures)
     shown = figures["omzet_per_studio"].notna() & (figures["omzet_per_studio"] != SECRET)
     expected = (figures["omzet_per_studio"] * 1_000 * figures["kappers_nagelstudios"])[shown]
     np.testing.assert_allclose(total[shown], expected, rtol=1e-12)
+
+
+def test_the_engine_counts_the_panel_of_the_tables(folder):
+    """The queries of the one study and the tables of the other: the same figures wherever both have one."""
+    records, tables = (
+        read_inputs(load_study(folder / name)).panel for name in ("study_microdata.toml", "study.toml")
+    )
+    assert records.periods == tables.periods
+    rows = pd.Index(records.areas).get_indexer(pd.Index(tables.areas))
+    ids = [each.id for each in records.indicators]
+    columns = [ids.index(each.id) for each in tables.indicators]
+    assert len(columns) == 6
+    both = (tables.status == 0) & (records.status[np.ix_(rows, columns)] == 0)
+    assert both.sum() > 0.9 * (tables.status == 0).sum()
+    for name in ("observed", "exposure"):
+        counted, told = getattr(records, name)[np.ix_(rows, columns)], getattr(tables, name)
+        np.testing.assert_allclose(counted[both], told[both], rtol=1e-9)
 
 
 @pytest.mark.parametrize(
