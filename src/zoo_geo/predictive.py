@@ -12,6 +12,8 @@ from collections.abc import Callable, Iterator
 import numpy as np
 from scipy import special
 
+from zoo_geo.quantiles import ratio_quantiles
+
 SMALLEST_SPREAD, LARGEST_SPREAD = 1e-5, 50.0
 OUTER, CENTRAL = 0.05, 0.25
 """Tails that the pace of an error leaves out: it is there for the outer ones; the central half is robust."""
@@ -56,7 +58,7 @@ class Poisson:
         mean = rate * size
         weight = (mean / (1.0 + (start + error) * mean)) ** 2
         times = _solved(SPREAD, 1.0, observed, mean, start, error, mean, weight)
-        if np.ptp(start) == 0.0 and (times * start[0] > _DOUBTFUL_SPREAD or _middling(mean, weight) < RARE):
+        if np.ptp(start) == 0.0 and (times * start[0] > _DOUBTFUL_SPREAD or _rare(mean, weight)):
             times = self.likeliest(observed, size, rate, error, _DOUBTFUL_SPREAD) / start[0]
         return times, np.inf
 
@@ -82,6 +84,7 @@ class Poisson:
         phi: np.ndarray,
         freedom: float,
         tail: float,
+        start: float = 0.3,
     ) -> float:
         """Estimate how much the error grows with steepness, from how many counts lie between the tails."""
         from zoo_geo.kernels.estimation import PACE, ROBUST_PACE
@@ -89,7 +92,7 @@ class Poisson:
         mean = rate * size
         weight = (mean / (1.0 + (phi + error) * mean)) ** 2
         what = PACE if tail == OUTER else ROBUST_PACE
-        return _solved(what, 0.3, observed, mean, phi, error, slope, weight)
+        return _solved(what, start, observed, mean, phi, error, slope, weight)
 
     def log_likelihood(
         self, observed: np.ndarray, size: np.ndarray, rate: np.ndarray, phi: np.ndarray
@@ -140,8 +143,8 @@ class Poisson:
         """Return the 95 % interval of observed / expected (F quantiles of two Poisson counts)."""
         mean = rate * size
         with np.errstate(divide="ignore", invalid="ignore"):
-            low = observed / mean * special.fdtri(2 * np.maximum(observed, 0.5), 2 * strength, 0.025)
-            high = (observed + 1) / mean * special.fdtri(2 * (observed + 1), 2 * strength, 0.975)
+            low = observed / mean * ratio_quantiles(np.maximum(observed, 1.0), strength, 0.025)
+            high = (observed + 1) / mean * ratio_quantiles(observed + 1, strength, 0.975)
         return np.where(observed > 0, low, 0.0), high
 
 
@@ -169,7 +172,7 @@ class Binomial(Poisson):
         weight = ((size - 1.0) / (1.0 + (size - 1.0) * start)) ** 2 + 1e-9
         mean = rate * size
         found = _match(lambda rho: bb_coverage(observed, mean, size, rho, error, weight, 0.25), start[0], 0.9)
-        if found > 0.5 or _middling(mean, weight) < RARE:
+        if found > 0.5 or _rare(mean, weight):
             found = self.likeliest(observed, size, rate, error * rate / (1.0 - rate), 0.5)
         return found / start[0], np.inf
 
@@ -183,6 +186,7 @@ class Binomial(Poisson):
         phi: np.ndarray,
         freedom: float,
         tail: float,
+        start: float = 0.3,
     ) -> float:
         """Estimate how much the error grows with steepness, by matching the central coverage."""
         from zoo_geo.kernels.tails import bb_coverage
@@ -193,7 +197,7 @@ class Binomial(Poisson):
         def coverage(pace: float) -> float:
             return bb_coverage(observed, mean, size, phi[0], error + pace * slope, weight, tail)
 
-        return _match(coverage, 0.3, wanted=1.0 - 2.0 * tail)
+        return _match(coverage, start, wanted=1.0 - 2.0 * tail)
 
     def log_likelihood(
         self, observed: np.ndarray, size: np.ndarray, rate: np.ndarray, phi: np.ndarray
@@ -325,6 +329,7 @@ class Gaussian:
         phi: np.ndarray,
         freedom: float,
         tail: float,
+        start: float = 0.3,
     ) -> float:
         """Estimate how much the error grows with steepness, by matching the central coverage."""
         outer = float(special.stdtrit(freedom, 1.0 - tail))
@@ -333,7 +338,7 @@ class Gaussian:
             reach = outer * np.sqrt(phi) * self._scale(size, error + pace * slope)
             return float(np.mean(np.abs(observed - rate) <= reach))
 
-        return _match(coverage, 0.3, wanted=1.0 - 2.0 * tail)
+        return _match(coverage, start, wanted=1.0 - 2.0 * tail)
 
     def log_likelihood(
         self, observed: np.ndarray, size: np.ndarray, rate: np.ndarray, phi: np.ndarray
@@ -399,11 +404,9 @@ RARE = 0.7
 _DOUBTFUL_SPREAD = 5.0
 
 
-def _middling(mean: np.ndarray, weight: np.ndarray) -> float:
-    """Weighted median."""
-    order = np.argsort(mean, kind="stable")
-    reach = np.cumsum(weight[order])
-    return float(mean[order][np.searchsorted(reach, reach[-1] / 2.0)])
+def _rare(mean: np.ndarray, weight: np.ndarray) -> bool:
+    """Say whether most of the weight is on counts of which more than half are 0."""
+    return bool(2.0 * weight[mean < RARE].sum() > weight.sum())
 
 
 def _solved(

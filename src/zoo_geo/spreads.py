@@ -56,20 +56,37 @@ def distance(reference: Reference, points: np.ndarray) -> np.ndarray:
 
 
 def steepened(
-    block: Block, keep: np.ndarray, fit: Expectation, steep: list[np.ndarray], always: bool
-) -> Expectation:
+    block: Block,
+    keep: np.ndarray,
+    fit: Expectation,
+    steep: list[np.ndarray],
+    always: bool,
+    before: np.ndarray | None = None,
+) -> tuple[Expectation, np.ndarray]:
     """Let the error grow with what says most about it: itself, distance, steps of the surroundings' rate.
 
-    ``always`` takes the likelier of the two at least, and the pace that the central half asks for.
+    ``always`` takes the likelier of the two at least, and the pace that the central half asks for. Also
+    returns the paces, shape (n_steep, n_columns), 0 where the error does not grow; those found ``before``
+    are estimated anew without asking again which of them predict better.
     """
     tail = CENTRAL if always else OUTER
+    paces = np.zeros((len(steep), fit.freedom.size))
+    if before is not None:
+        for k, each in enumerate(steep):
+            fit, paces[k] = _with_steepness(block, keep, fit, each, tail, before[k])
+        return fit, paces
     if always:
-        first = [_with_steepness(block, keep, fit, each, tail) for each in steep]
-        fit = first[0] if len(first) == 1 else _where_better(block, keep, first[1], first[0], 0.0)
-        steep = steep if len(first) > 1 else []
-    for each in steep:
-        fit = _where_better(block, keep, fit, _with_steepness(block, keep, fit, each, tail))
-    return fit
+        grown = [_with_steepness(block, keep, fit, each, tail) for each in steep]
+        fit, paces[0] = grown[0]
+        if len(grown) == 1:
+            return fit, paces
+        fit, better = _where_better(block, keep, grown[1][0], fit, 0.0)
+        paces[:2] = np.where(better, paces[0], 0.0), np.where(better, 0.0, grown[1][1])
+    for k, each in enumerate(steep):
+        richer, pace = _with_steepness(block, keep, fit, each, tail)
+        fit, better = _where_better(block, keep, fit, richer)
+        paces[k] += np.where(better, pace, 0.0)
+    return fit, paces
 
 
 def steepness(
@@ -102,47 +119,57 @@ def steepness(
 
 
 def _with_steepness(
-    block: Block, keep: np.ndarray, fit: Expectation, steep: np.ndarray, tail: float
-) -> Expectation:
-    """Let the error of the expectation grow with steepness, by as much as the steepest quarter asks for."""
+    block: Block,
+    keep: np.ndarray,
+    fit: Expectation,
+    steep: np.ndarray,
+    tail: float,
+    before: np.ndarray | None = None,
+) -> tuple[Expectation, np.ndarray]:
+    """Let the error of the expectation grow with steepness, by as much as the steepest quarter asks for.
+
+    Also returns the pace of each column; of those found ``before`` only what was above 0 is looked for.
+    """
     strength, spread, freedom = fit.strength.copy(), fit.spread.copy(), fit.freedom.copy()
-    for c in range(freedom.size):
+    paces = np.zeros(freedom.size)
+    for c in range(freedom.size) if before is None else np.flatnonzero(before):
         rows = np.flatnonzero(_usual(block, keep, c) & usable(block.family, fit.rate[:, c], block.size[:, c]))
         if rows.size < 100:
             continue
         rows = _telling(block, fit, rows, c)
         seen, size, rate = block.observed[rows, c], block.size[rows, c], fit.rate[rows, c]
-        error, slope = 1.0 / fit.strength[rows, c], steep[rows, c]
-        top = slope >= np.quantile(slope, 0.75)
-        pace = 0.0
-        for _ in range(_ROUNDS):
-            pace = block.family.pace(
-                seen[top],
-                size[top],
-                rate[top],
-                error[top],
-                slope[top],
-                spread[rows, c][top],
-                freedom[c],
-                tail,
-            )
-            times, freedom[c] = block.family.spread(seen, size, rate, error + pace * slope, spread[rows, c])
+        error, slope, phi = 1.0 / fit.strength[rows, c], steep[rows, c], spread[rows, c]
+        top = np.flatnonzero(slope >= np.quantile(slope, 0.75))
+        steepest = seen[top], size[top], rate[top], error[top], slope[top]
+        pace = _FIRST_PACE if before is None else max(before[c], _SLOWEST)
+        for _ in range(_ROUNDS if before is None else 1):
+            pace = block.family.pace(*steepest, phi[top], freedom[c], tail, max(pace, _SLOWEST))
+            times, freedom[c] = block.family.spread(seen, size, rate, error + pace * slope, phi)
+            phi = phi * times
             spread[:, c] *= times
+        paces[c] = pace
         with np.errstate(divide="ignore"):
             strength[:, c] = 1.0 / (1.0 / fit.strength[:, c] + pace * steep[:, c])
-    return replace(fit, strength=strength, spread=spread, freedom=freedom)
+    return replace(fit, strength=strength, spread=spread, freedom=freedom), paces
+
+
+_FIRST_PACE, _SLOWEST = 0.3, 0.003
+"""Where the search for a pace begins, at first and at least."""
 
 
 def _where_better(
     block: Block, keep: np.ndarray, simple: Expectation, richer: Expectation, margin: float = _MARGIN
-) -> Expectation:
-    """Take the richer expectation in the columns where it predicts better by more than its extra number."""
+) -> tuple[Expectation, np.ndarray]:
+    """Take the richer expectation in the columns where it predicts better by more than its extra number.
+
+    Also says which columns these are.
+    """
     rows = (keep > 0) & usable(block.family, simple.rate, block.size)
     better = _score(block, rows, richer) > _score(block, rows, simple) + margin
     strength = np.where(better, richer.strength, simple.strength)
     spread = np.where(better, richer.spread, simple.spread)
     freedom = np.where(better, richer.freedom, simple.freedom)
-    return replace(simple, strength=strength, spread=spread, freedom=freedom)
+    return replace(simple, strength=strength, spread=spread, freedom=freedom), better
 
 
 def _telling(block: Block, fit: Expectation, rows: np.ndarray, c: int) -> np.ndarray:

@@ -162,23 +162,29 @@ def _miss(what, value, observed, mean, phi, heavy, error, slope, weight):
     return at[1] - at[0] - (edges[1] - edges[0])
 
 
+_CLOSE, _EAGER = 1e-3, 7.0
+"""A share that is close enough; how far to go for a miss of one, so that the root lies behind mostly."""
+
+
 @njit(cache=True, nogil=True)
 def nb_solve(what, start, step, low, high, observed, mean, phi, heavy, error, slope, weight):
     """Log of a factor on ``phi`` (SPREAD), on the mean (SHIFT) or on ``slope`` (PACE) that fits a share.
 
     Half of the counts are to lie in the central half, half below the middle, nine in ten between the outer
     twentieths (ROBUST_PACE: half in the central half). The search walks outward from the start (a spread far
-    too large makes the distribution so skewed that the share falls again) and closes in by regula falsi
-    (Illinois).
+    too large makes the distribution so skewed that the share falls again), by what the miss asks for and by
+    ``step`` at most, and closes in by regula falsi (Illinois).
     """
     here, miss = start, _miss(what, start, observed, mean, phi, heavy, error, slope, weight)
-    step = step if miss < 0.0 else -step
+    if abs(miss) < _CLOSE:
+        return start
+    side, reach = (1.0 if miss < 0.0 else -1.0), min(max(_EAGER * abs(miss), 0.03), step)
     while low < here < high:
-        there = min(max(here + step, low), high)
+        there = min(max(here + side * reach, low), high)
         far = _miss(what, there, observed, mean, phi, heavy, error, slope, weight)
         if (far < 0.0) != (miss < 0.0):
             break
-        here, miss = there, far
+        here, miss, reach = there, far, min(4.0 * reach, step)
     else:
         return here
     for _ in range(20):
@@ -189,7 +195,7 @@ def nb_solve(what, start, step, low, high, observed, mean, phi, heavy, error, sl
         else:
             miss *= 0.5
         there, far = at, new
-        if abs(new) < 1e-3 or abs(there - here) < 0.005:
+        if abs(new) < _CLOSE or abs(there - here) < 0.005:
             break
     return there
 

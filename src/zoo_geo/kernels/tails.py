@@ -43,47 +43,63 @@ _HALF_NODES, _HALF_WEIGHTS = (
 
 @njit(cache=True, nogil=True)
 def _beta_fraction(a, b, x):
-    """Continued fraction of the incomplete beta function (modified Lentz)."""
-    c = 1.0
-    d = 1.0 - (a + b) * x / (a + 1.0)
-    d = 1.0 / (d if abs(d) > _TINY else _TINY)
-    h = d
+    """Continued fraction of the incomplete beta function, by its recurrence from the front (DLMF 3.10.6)."""
+    over, under, over_before, under_before = 1.0, 1.0 - (a + b) * x / (a + 1.0), 1.0, 1.0
+    h = last = 0.0
     for step in range(1, 20_000):
-        even = step * (b - step) * x / ((a + 2.0 * step - 1.0) * (a + 2.0 * step))
-        d = 1.0 + even * d
-        d = 1.0 / (d if abs(d) > _TINY else _TINY)
-        c = 1.0 + even / c
-        c = c if abs(c) > _TINY else _TINY
-        h *= d * c
-        odd = -(a + step) * (a + b + step) * x / ((a + 2.0 * step) * (a + 2.0 * step + 1.0))
-        d = 1.0 + odd * d
-        d = 1.0 / (d if abs(d) > _TINY else _TINY)
-        c = 1.0 + odd / c
-        c = c if abs(c) > _TINY else _TINY
-        change = d * c
-        h *= change
-        if abs(change - 1.0) < 1e-14:
+        there = a + 2.0 * step
+        even = step * (b - step) * x / ((there - 1.0) * there)
+        over_before, under_before = over + even * over_before, under + even * under_before
+        odd = -(a + step) * (a + b + step) * x / (there * (there + 1.0))
+        over, under = over_before + odd * over, under_before + odd * under
+        h = over / under
+        if abs(h - last) < 1e-14 * abs(h):
             break
+        last = h
+        if abs(under) > 1e100 or abs(under) < 1e-100:
+            scale = 1.0 / under
+            over, under, over_before, under_before = h, 1.0, over_before * scale, under_before * scale
     return h
+
+
+_SHORT_LOGS = np.array([math.lgamma(k + 1.0) for k in range(int(_SHORT) + 1)])
+
+
+@njit(cache=True, nogil=True)
+def _log_fixed(o, r):
+    """Part of the log probability of a negative binomial count that does not depend on the mean."""
+    if o > _SHORT or r > 1e6:
+        return math.lgamma(o + r) - math.lgamma(r) - math.lgamma(o + 1.0)
+    product = 1.0
+    for k in range(int(o)):
+        product *= r + k
+    return math.log(product) - _SHORT_LOGS[int(o)]
 
 
 @njit(cache=True, nogil=True)
 def nb_log_mid(o, mean, phi, upper):
     """Log of the upper (or lower) mid tail of a negative binomial."""
     r = 1.0 / phi
-    fixed = math.lgamma(o + r) - math.lgamma(r) - math.lgamma(o + 1.0)
-    return _nb_log_mid(o, mean, r, fixed, upper)
+    return _nb_log_mid(o, mean, r, _log_fixed(o, r), upper)
 
 
 @njit(cache=True, nogil=True)
 def _nb_log_mid(o, mean, r, fixed, upper):
     """As `nb_log_mid`, with r = 1 / phi and the part of the probability that does not depend on the mean."""
-    log_pmf = fixed - r * math.log1p(mean / r) - o * math.log1p(r / mean)
+    beyond = math.log1p(mean / r)
+    log_pmf = fixed - r * beyond - o * (beyond - math.log(mean / r))
     away = o > mean
+    if away and o <= _SHORT:  # few terms below say what lies above, unless next to nothing does
+        below = math.exp(log_pmf) * (_nb_beyond(o, mean, r, False) - 0.5)
+        if below < _NEARLY_ALL:
+            return math.log1p(-below) if upper else math.log(max(below, _TINY))
     log_tail = log_pmf + math.log(max(_nb_beyond(o, mean, r, away) - 0.5, 0.5))
     if away == upper:
         return log_tail
     return math.log(max(1.0 - math.exp(log_tail), _TINY))
+
+
+_NEARLY_ALL = 0.99
 
 
 @njit(cache=True, nogil=True)
@@ -205,54 +221,62 @@ def _nb_nearly_sure(o, mean, r, fixed, strength, upper, quick):
     )
 
 
-_PANEL, _panel = np.polynomial.legendre.leggauss(28)
-_LOG_PANEL = np.log(_panel)
-_NEAR, _FAR, _NEGLIGIBLE, _GOLDEN = -7.0, 45.0, 18.0, 0.6180339887498949
-
-
-@njit(cache=True, nogil=True)
-def _log_beyond(t):
-    """Log of P(Z > t) of a standard normal Z."""
-    if t < 30.0:
-        return math.log(0.5 * math.erfc(t / math.sqrt(2.0)))
-    return -0.5 * t * t - math.log(t) - _LOG_ROOT
+_PANEL, _PANEL_WEIGHTS = np.polynomial.legendre.leggauss(12)
+_NEAR, _FAR, _NEGLIGIBLE = -7.0, 45.0, 14.0
 
 
 @njit(cache=True, nogil=True)
 def _log_slope(t, o, mean, r, fixed, centre, step):
     """Log of how fast the mid tail grows with the error of the mean at ``t``, times P(Z > t)."""
     root = centre - step * t
-    at = mean / (root * root * root)
-    log_pmf = fixed - o * math.log1p(r / at) - r * math.log1p(at / r)
-    return log_pmf + math.log(1.5 * abs(step) / root * (o + (o + r) * at / (r + at))) + _log_beyond(t)
+    ratio = mean / (r * root * root * root)
+    log_pmf = fixed + o * math.log(ratio) - (o + r) * math.log1p(ratio)
+    slope = 1.5 * abs(step) / root * (o + (o + r) * ratio / (1.0 + ratio))
+    if t < 30.0:
+        return log_pmf + math.log(slope * 0.5 * math.erfc(t / math.sqrt(2.0)))
+    return log_pmf + math.log(slope / t) - 0.5 * t * t - _LOG_ROOT
 
 
 @njit(cache=True, nogil=True)
-def _peak(low, high, width, given):
-    """Where the slope is largest, to a part of a width, by golden section."""
-    near, far = high - _GOLDEN * (high - low), low + _GOLDEN * (high - low)
-    at_near, at_far = _log_slope(near, *given), _log_slope(far, *given)
+def _climb(t, o, mean, r, centre, step):
+    """How steeply `_log_slope` rises at ``t``, but for its slowest parts.
+
+    The hazard of a normal variable is Sampford's bound (1953, doi:10.1214/aoms/1177729093), never below 0.
+    """
+    root = centre - step * t
+    at = mean / (root * root * root)
+    return 3.0 * step / root * r * (o - at) / (r + at) - max(0.75 * t + 0.25 * math.sqrt(t * t + 8.0), 0.0)
+
+
+@njit(cache=True, nogil=True)
+def _peak(low, high, width, o, mean, r, centre, step):
+    """Where the slope is largest, to a part of a width."""
     while high - low > 0.3 * width:
-        if at_near > at_far:
-            high, far, at_far = far, near, at_near
-            near = high - _GOLDEN * (high - low)
-            at_near = _log_slope(near, *given)
+        middle = 0.5 * (low + high)
+        if _climb(middle, o, mean, r, centre, step) > 0.0:
+            low = middle
         else:
-            low, near, at_near = near, far, at_far
-            far = low + _GOLDEN * (high - low)
-            at_far = _log_slope(far, *given)
+            high = middle
     return 0.5 * (low + high)
 
 
 @njit(cache=True, nogil=True)
-def _reach(peak, end, width, given):
-    """How far towards an end the slope matters."""
-    top, side, far = _log_slope(peak, *given), 1.0 if end > peak else -1.0, 4.0 * width
-    while side * (end - peak) > far:
-        if top - _log_slope(peak + side * far, *given) > _NEGLIGIBLE:
-            return peak + side * far
+def _beside(peak, end, width, top, given):
+    """Log of the integral of the slope from its peak towards an end, as far as it matters, and where that is.
+
+    ``top`` is the slope at the peak, and ``width`` how far it takes at least to become negligible.
+    """
+    side, far = 1.0 if end > peak else -1.0, width
+    while side * (end - peak) > far and top - _log_slope(peak + side * far, *given) < _NEGLIGIBLE:
         far *= 1.3
-    return end
+    half = 0.5 * min(far, side * (end - peak))
+    if half <= 0.0:
+        return -math.inf, peak
+    total = 0.0
+    for k in range(_PANEL.size):
+        slope = _log_slope(peak + side * half * (1.0 + _PANEL[k]), *given)
+        total += _PANEL_WEIGHTS[k] * math.exp(slope - top)
+    return top + math.log(total * half), peak + side * 2.0 * half
 
 
 @njit(cache=True, nogil=True)
@@ -265,21 +289,23 @@ def _nb_unsure(o, mean, r, fixed, strength, upper):
     centre, step = 1.0 - 1.0 / (9.0 * strength), 1.0 / (3.0 * math.sqrt(strength))
     most = (centre - 0.2) / step  # the mean is at most 125 times as large, see `_error_factor`
     first, last = (_NEAR, min(most, _FAR)) if upper else (max(_NEAR, -most), _FAR)
-    given = (o, mean, r, fixed, centre, step if upper else -step)
+    step = step if upper else -step
+    given = (o, mean, r, fixed, centre, step)
     width = 1.0 / math.sqrt(1.0 + 1.0 / (strength * (1.0 / r + 1.0 / max(o, 1.0))))
-    peak = _peak(first, last, width, given)
-    low, high = _reach(peak, first, width, given), _reach(peak, last, width, given)
-    root = centre - given[5] * low
-    top, total = _nb_log_mid(o, mean / (root * root * root), r, fixed, upper), 1.0
-    top += _log_beyond(low) if low > first else 0.0  # below the first one the tail is the same
-    half = 0.5 * (high - low)
-    for k in range(_PANEL.size):
-        slope = _log_slope(low + half * (1.0 + _PANEL[k]), *given)
-        top, total = _added(top, total, slope + _LOG_PANEL[k] + math.log(half))
-    return top + math.log(total)
+    peak = _peak(first, last, width, o, mean, r, centre, step)
+    width = min(5.3 * width, _NEGLIGIBLE / max(abs(_climb(peak, o, mean, r, centre, step)), 1e-9))
+    top = _log_slope(peak, *given)
+    before, low = _beside(peak, first, width, top, given)
+    after, _ = _beside(peak, last, width, top, given)
+    root = centre - step * low
+    rest = _nb_log_mid(o, mean / (root * root * root), r, fixed, upper)
+    if low > first:  # below the first one the tail is the same
+        rest += math.log(max(0.5 * math.erfc(low / math.sqrt(2.0)), _TINY))
+    most = max(before, after, rest)
+    return most + math.log(math.exp(before - most) + math.exp(after - most) + math.exp(rest - most))
 
 
-_UNSURE, _SURE, _SMALL_ERROR, _SMALL_TILT = 5.0, 10.0, 0.5, 1.0
+_SURE, _SMALL_ERROR, _SMALL_TILT = 10.0, 0.5, 1.0
 
 
 @njit(cache=True, nogil=True)
@@ -291,22 +317,14 @@ def nb_tails(observed, mean, phi, strength, log_p, upper):
         away = abs(observed[i] / mean[i] - 1.0) / own
         error = 1.0 / (math.sqrt(strength[i]) * own)
         r = 1.0 / phi[i]
-        fixed = math.lgamma(observed[i] + r) - math.lgamma(r) - math.lgamma(observed[i] + 1.0)
+        fixed = _log_fixed(observed[i], r)
         quick = error < 0.15 and away * error < 0.25
         if strength[i] > _SURE and error < _SMALL_ERROR and away * error < _SMALL_TILT:
             log_p[i], upper[i] = _smaller(
                 _nb_nearly_sure(observed[i], mean[i], r, fixed, strength[i], side, quick), side
             )
             continue
-        if strength[i] < _UNSURE or away * error > 2.5 or error > 1.2:
-            log_p[i], upper[i] = _smaller(_nb_unsure(observed[i], mean[i], r, fixed, strength[i], side), side)
-            continue
-        top, total = -math.inf, 0.0
-        for j in range(_NODES.size):
-            there = mean[i] * _error_factor(strength[i], _NODES[j])
-            log_tail = _nb_log_mid(observed[i], there, r, fixed, side)
-            top, total = _added(top, total, _LOG_WEIGHTS[j] + log_tail)
-        log_p[i], upper[i] = _smaller(top + math.log(total), side)
+        log_p[i], upper[i] = _smaller(_nb_unsure(observed[i], mean[i], r, fixed, strength[i], side), side)
 
 
 @njit(cache=True, nogil=True)
@@ -318,7 +336,7 @@ def nb_hidden_tails(observed, mean, share, sigma, phi, strength, log_p, upper):
     for i in range(observed.size):
         side = observed[i] > mean[i]
         r = 1.0 / (phi[i] + 1.0 / strength[i])
-        fixed = math.lgamma(observed[i] + r) - math.lgamma(r) - math.lgamma(observed[i] + 1.0)
+        fixed = _log_fixed(observed[i], r)
         count = max(observed[i], mean[i])
         slope = sigma * (1.0 - (1.0 - share[i]) * mean[i] / count)  # of the log mean, where it is the count
         step = min(0.4, 0.7 * math.sqrt(1.0 / r + 1.0 / count) / max(slope, 1e-9))

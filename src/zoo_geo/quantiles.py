@@ -1,0 +1,67 @@
+"""Quantiles of the ratio of two counts, many times as fast as by inverting the incomplete beta function.
+
+The log of an F quantile with 2k and 2s degrees of freedom is about a normal quantile times
+r = sqrt(1/k + 1/s). Over r it is smooth enough for Chebyshev series to reach ten digits: for each whole count
+k in v = log(1 + k/s), for large counts in r and in the part of r that is the count's. What has no series
+(counts that are not whole, expectations that rest on less than one event) is inverted.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+
+import numpy as np
+from numpy.polynomial import chebyshev
+from scipy import special
+
+_DEGREE, _FAR_DEGREE = 22, 7
+
+
+def ratio_quantiles(count: np.ndarray, strength: np.ndarray, level: float) -> np.ndarray:
+    """F quantiles with 2 ``count`` and 2 ``strength`` degrees of freedom.
+
+    Parameters
+    ----------
+    count, strength
+        Numbers of events, shape (n,).
+    level
+        Probability below the quantile.
+
+    Returns
+    -------
+    Quantiles to ten digits, shape (n,).
+    """
+    from zoo_geo.kernels import quantiles
+
+    found = np.empty(count.size)
+    quantiles.ratio_quantiles(
+        np.ascontiguousarray(count), np.ascontiguousarray(strength), *_tables(level), found
+    )
+    rest = np.isnan(found)
+    if rest.any():
+        found[rest] = special.fdtri(2.0 * count[rest], 2.0 * strength[rest], level)
+    return found
+
+
+@cache
+def _tables(level: float) -> tuple[np.ndarray, np.ndarray]:
+    """Series of every count up to the largest, shape (n_counts + 1, degree + 1), and that of larger ones."""
+    from zoo_geo.kernels.quantiles import COUNTS, FAR_REACH
+
+    x = _nodes(_DEGREE)
+    k = np.arange(1.0, COUNTS + 1.0)[:, None]
+    v = 0.5 * (x + 1.0) * np.log1p(k)
+    scaled = np.log(special.fdtri(2.0 * k, 2.0 * k / np.expm1(v), level)) * np.sqrt(k) * np.exp(-0.5 * v)
+    near = np.zeros((COUNTS + 1, _DEGREE + 1))
+    near[1:] = chebyshev.chebfit(x, scaled.T, _DEGREE).T
+
+    x = _nodes(_FAR_DEGREE)
+    reach, part = 0.5 * (x + 1.0)[:, None] * FAR_REACH, 0.5 * (x + 1.0)
+    scaled = np.log(special.fdtri(2.0 / (part * reach**2), 2.0 / ((1.0 - part) * reach**2), level)) / reach
+    rows = chebyshev.chebfit(x, scaled, _FAR_DEGREE)
+    return near, np.ascontiguousarray(chebyshev.chebfit(x, rows.T, _FAR_DEGREE).T)
+
+
+def _nodes(degree: int) -> np.ndarray:
+    """Chebyshev points of the first kind."""
+    return np.cos(np.pi * (np.arange(degree + 1) + 0.5) / (degree + 1))
