@@ -26,6 +26,8 @@ from zoo_geo.spreads import best, distance, steepened, steepness, with_spread
 
 ODD = 2.6
 """Absolute z above which an area leaves the expectation of others (1 % of a calm map)."""
+_ROUGH = 1_200
+"""Areas that spread is estimated from before what is odd has left."""
 ODD_GROUP = 3.0
 """The same for a group: an area with its neighbours."""
 
@@ -68,7 +70,7 @@ def expect(
     far = None if points is None else [distance(reference, points) for reference in near]
     chosen = last = paces = None
     for step in range(options.clean + 1):
-        block = replace(whole, size=whole.size * ratio)
+        block = replace(whole, size=whole.size * ratio, sample=whole.sample if step == options.clean else _ROUGH)
         damped = keep * damping(block, keep, chosen, phi, options)
         centre, loose = wider_rate(block, damped, phi, wider)
         if chosen is not None and step > 1:  # without what is odd, widths are settled

@@ -17,6 +17,7 @@ def rings(weights: sparse.csr_array, most: int) -> list[sparse.csr_array]:
         reach.setdiag(0.0)
         reach.eliminate_zeros()
         reach.data[:] = 1.0
+        reach.sort_indices()
         found.append(reach.copy())
     return found
 

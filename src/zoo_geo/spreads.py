@@ -12,7 +12,6 @@ from zoo_geo.estimates import Block, Expectation, total_spread, usable
 from zoo_geo.predictive import CENTRAL, OUTER, Gaussian
 from zoo_geo.references import Reference
 
-_SPREAD_SAMPLE = 3_000
 _MARGIN = 2.0
 """Log likelihood that one more number has to bring."""
 _ROUNDS = 3
@@ -108,13 +107,14 @@ def steepness(
     for width in np.unique(fit.width):
         columns, reference = np.flatnonzero(fit.width == width), near[width]
         holds = np.asarray(reference[touching.indices, rows], float).ravel()
-        for c in columns:
-            mine = np.ascontiguousarray(events[:, c]), np.ascontiguousarray(size[:, c])
+        mine = np.ascontiguousarray(events[:, columns]), np.ascontiguousarray(size[:, columns])
+        pooled = reference @ mine[0], reference @ mine[1]
+        for k, c in enumerate(columns):
+            own = (np.ascontiguousarray(each[:, k]) for each in (*mine, *pooled))
             phi = np.ascontiguousarray(fit.spread[:, c])
             steep[:, c] = steepness(
-                touching.indptr, touching.indices, holds, *mine, reference @ mine[0], reference @ mine[1],
-                phi, not isinstance(family, Gaussian),
-            )  # fmt: skip
+                touching.indptr, touching.indices, holds, *own, phi, not isinstance(family, Gaussian)
+            )
     return steep
 
 
@@ -174,10 +174,10 @@ def _where_better(
 
 def _telling(block: Block, fit: Expectation, rows: np.ndarray, c: int) -> np.ndarray:
     """Return the rows that tell most about the spread, which decide it anyway."""
-    if rows.size <= _SPREAD_SAMPLE:
+    if rows.size <= block.sample:
         return rows
     information = block.size[rows, c] * block.family.information(fit.rate[rows, c])
-    least = np.partition(information, rows.size - _SPREAD_SAMPLE)[rows.size - _SPREAD_SAMPLE]
+    least = np.partition(information, rows.size - block.sample)[rows.size - block.sample]
     return rows[information >= least]
 
 

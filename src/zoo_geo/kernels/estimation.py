@@ -11,6 +11,7 @@ import numpy as np
 from numba import njit
 
 _SHORT = 24
+_INVERSE = 1.0 / np.arange(1.0, _SHORT + 1.0)
 _SMALLEST, _WIDEST = 1e-5, 1.5
 _NODES, _weights = np.polynomial.hermite_e.hermegauss(7)
 _WEIGHTS = _weights / _weights.sum()
@@ -27,15 +28,32 @@ def _deviance_ratio(x):
 
 
 @njit(cache=True, nogil=True)
-def _cdf(o, mean, r):
-    """P(X <= o) of a negative binomial by Peizer and Pratt, for r of 1 or more."""
+def _z(o, mean, r):
+    """Normal quantile of P(X <= o) of a negative binomial by Peizer and Pratt, for r of 1 or more."""
     n, share = o + r, mean / (r + mean)
     rest = 1.0 - share
     d = o + 2.0 / 3.0 - (n + 1.0 / 3.0) * share
     d += 0.02 * (rest / (o + 1.0) - share / (n - o) + (rest - 0.5) / (n + 1.0))
     inside = 1.0 + rest * _deviance_ratio((o + 0.5) / (n * share))
     inside += share * _deviance_ratio((n - o - 0.5) / (n * rest))
-    return 0.5 * math.erfc(-d * math.sqrt(inside / ((n + 1.0 / 6.0) * share * rest) / 2.0))
+    return d * math.sqrt(inside / ((n + 1.0 / 6.0) * share * rest))
+
+
+@njit(cache=True, nogil=True)
+def _normal(z):
+    """P(Z <= z) of a standard normal Z."""
+    return 0.5 * math.erfc(-z / math.sqrt(2.0))
+
+
+@njit(cache=True, nogil=True)
+def _quantiles(levels):
+    """Normal quantiles, by Newton's method."""
+    found = np.zeros(levels.size)
+    for k in range(levels.size):
+        for _ in range(20):
+            miss = _normal(found[k]) - levels[k]
+            found[k] -= miss * math.sqrt(2.0 * math.pi) * math.exp(0.5 * found[k] * found[k])
+    return found
 
 
 @njit(cache=True, nogil=True)
@@ -63,10 +81,10 @@ def nb_step(o, mean, phi):
         ratio = mean / (r + mean)
         for k in range(int(o)):
             below += term
-            term *= (r + k) / (k + 1.0) * ratio
+            term *= (r + k) * ratio * _INVERSE[k]
         return below, below + term
     if phi <= _WIDEST * 0.5:
-        return _cdf(o - 1.0, mean, r), _cdf(o, mean, r)
+        return _normal(_z(o - 1.0, mean, r)), _normal(_z(o, mean, r))
     return _gamma_cdf(o - 1.0, mean, phi), _gamma_cdf(o, mean, phi)
 
 
@@ -93,6 +111,23 @@ def _part(low, high, edge):
 
 
 @njit(cache=True, nogil=True)
+def _large_parts(o, mean, r, weight, edges, places, at):
+    """Add a large count's `_part` below each edge, whose normal quantiles are ``places``.
+
+    Few steps hold an edge, so most need no distribution function.
+    """
+    high, low = _z(o, mean, r), math.nan
+    for k in range(edges.size):
+        if high <= places[k]:
+            at[k] += weight
+            continue
+        if math.isnan(low):
+            low = _z(o - 1.0, mean, r)
+        if low < places[k]:
+            at[k] += weight * _part(_normal(low), _normal(high), edges[k])
+
+
+@njit(cache=True, nogil=True)
 def nb_shares(observed, mean, phi, heavy, error, weight, edges, at):
     """Weighted shares of counts below each edge of the predictive distribution function, into ``at``.
 
@@ -101,14 +136,17 @@ def nb_shares(observed, mean, phi, heavy, error, weight, edges, at):
     shape (n,) but ``edges`` and ``at``.
     """
     at[:] = 0.0
-    total = 0.0
+    total, places = 0.0, _quantiles(edges)
     for i in range(observed.size):
+        total += weight[i]
+        if heavy[i] == 0.0 and observed[i] > _SHORT and phi[i] + error[i] <= _WIDEST * 0.5:
+            _large_parts(observed[i], mean[i], 1.0 / (phi[i] + error[i]), weight[i], edges, places, at)
+            continue
         if heavy[i] > 0.0:
             rest = max((1.0 - heavy[i]) * phi[i], _SMALLEST)
             low, high = nb_place(observed[i], mean[i], rest, heavy[i] * phi[i] + error[i])
         else:
             low, high = nb_step(observed[i], mean[i], phi[i] + error[i])
-        total += weight[i]
         for k in range(edges.size):
             at[k] += weight[i] * _part(low, high, edges[k])
     at /= max(total, 1e-300)
