@@ -42,6 +42,7 @@ STOREYS = [
     },
     {
         "predictive",
+        "quantiles",
         "references",
         "response",
         "expectation",

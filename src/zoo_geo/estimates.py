@@ -84,16 +84,12 @@ EVERYTHING = Options()
 
 @dataclass(frozen=True, eq=False)
 class Block:
-    """Columns of one family; figures where ``valid`` is False do not count.
-
-    ``sample`` is the number of areas of each column that spread is estimated from, if there are more.
-    """
+    """Columns of one family; figures where ``valid`` is False do not count."""
 
     observed: np.ndarray
     size: np.ndarray
     valid: np.ndarray
     family: Family
-    sample: int = 3_000
 
     def column(self, c: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Figures, exposures and where both are known, of one column."""

@@ -18,7 +18,7 @@ import numpy as np
 from scipy import sparse
 
 from zoo_geo.estimates import EVERYTHING, SURE, Block, Expectation, Options, total_spread, usable
-from zoo_geo.pooling import at_widths, damping, surroundings, wider_rate
+from zoo_geo.pooling import damping, surroundings, wider_rate
 from zoo_geo.predictive import Binomial, Family, Gaussian, Poisson
 from zoo_geo.references import Reference, totals
 from zoo_geo.response import Counts, Hidden, Law, respond
@@ -26,8 +26,6 @@ from zoo_geo.spreads import best, distance, steepened, steepness, with_spread
 
 ODD = 2.6
 """Absolute z above which an area leaves the expectation of others (1 % of a calm map)."""
-_ROUGH = 1_200
-"""Areas that spread is estimated from before what is odd has left."""
 ODD_GROUP = 3.0
 """The same for a group: an area with its neighbours."""
 
@@ -68,24 +66,23 @@ def expect(
     phi = np.broadcast_to(family.first_spread(observed, size, valid), keep.shape)
     ratio = np.ones_like(keep)
     far = None if points is None else [distance(reference, points) for reference in near]
-    chosen = last = paces = None
+    chosen = last = None
     for step in range(options.clean + 1):
-        block = replace(whole, size=whole.size * ratio, sample=whole.sample if step == options.clean else _ROUGH)
+        block = replace(whole, size=whole.size * ratio)
         damped = keep * damping(block, keep, chosen, phi, options)
         centre, loose = wider_rate(block, damped, phi, wider)
-        if chosen is not None and step > 1:  # without what is odd, widths are settled
-            rates = at_widths(block, damped, phi, near, chosen.width, centre, loose, options)
-            chosen = with_spread(block, keep, rates, phi)
-        else:
-            wide = [surroundings(block, damped, phi, reference, centre, loose, options) for reference in near]
-            chosen = best(block, keep, [with_spread(block, keep, fit, phi) for fit in wide])
+        candidates = [
+            surroundings(block, damped, phi, reference, centre, loose, options) for reference in near
+        ]
+        fits = [with_spread(block, keep, fit, phi) for fit in candidates]
+        chosen = best(block, keep, fits)
         if touching is not None and options.steep and (step > 0 or options.groups or options.clean == 0):
             steep = [steepness(block, damped, touching, near, chosen)]
             if far is not None:
                 steep.insert(0, np.stack([far[width] for width in chosen.width], axis=1))
             if not options.groups:
                 steep.insert(0, 1.0 / np.maximum(chosen.strength, 1e-9))
-            chosen, paces = steepened(block, keep, chosen, steep, options.groups, paces if step > 1 else None)
+            chosen = steepened(block, keep, chosen, steep, options.groups)
         chosen = last = _responsive(whole, keep, chosen, last, options, step == options.clean)
         phi, ratio = chosen.spread, chosen.ratio
         if step < options.clean:

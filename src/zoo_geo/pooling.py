@@ -62,28 +62,6 @@ def surroundings(
     return Expectation(rate, strength, phi, np.zeros(columns, int), freedom, np.ones_like(rate), laws)
 
 
-def at_widths(
-    block: Block,
-    damping: np.ndarray,
-    phi: np.ndarray,
-    near: Sequence[Reference],
-    width: np.ndarray,
-    centre: np.ndarray | None,
-    loose: np.ndarray,
-    options: Options,
-) -> Expectation:
-    """As `surroundings`, where each column has its reference: shape (n_columns,), positions in ``near``."""
-    rate, strength = np.empty(phi.shape), np.empty(phi.shape)
-    for each in np.unique(width):
-        at = np.flatnonzero(width == each)
-        part = Block(block.observed[:, at], block.size[:, at], block.valid[:, at], block.family)
-        wider = None if centre is None else centre[:, at]
-        fit = surroundings(part, damping[:, at], phi[:, at], near[each], wider, loose[:, at], options)
-        rate[:, at], strength[:, at] = fit.rate, fit.strength
-    freedom, laws = np.full(width.size, np.inf), (None,) * width.size
-    return Expectation(rate, strength, phi, width, freedom, np.ones_like(rate), laws)
-
-
 def _pool(
     block: Block,
     damping: np.ndarray,

@@ -12,6 +12,7 @@ from zoo_geo.estimates import Block, Expectation, total_spread, usable
 from zoo_geo.predictive import CENTRAL, OUTER, Gaussian
 from zoo_geo.references import Reference
 
+_SPREAD_SAMPLE = 3_000
 _MARGIN = 2.0
 """Log likelihood that one more number has to bring."""
 _ROUNDS = 3
@@ -55,37 +56,20 @@ def distance(reference: Reference, points: np.ndarray) -> np.ndarray:
 
 
 def steepened(
-    block: Block,
-    keep: np.ndarray,
-    fit: Expectation,
-    steep: list[np.ndarray],
-    always: bool,
-    before: np.ndarray | None = None,
-) -> tuple[Expectation, np.ndarray]:
+    block: Block, keep: np.ndarray, fit: Expectation, steep: list[np.ndarray], always: bool
+) -> Expectation:
     """Let the error grow with what says most about it: itself, distance, steps of the surroundings' rate.
 
-    ``always`` takes the likelier of the two at least, and the pace that the central half asks for. Also
-    returns the paces, shape (n_steep, n_columns), 0 where the error does not grow; those found ``before``
-    are estimated anew without asking again which of them predict better.
+    ``always`` takes the likelier of the two at least, and the pace that the central half asks for.
     """
     tail = CENTRAL if always else OUTER
-    paces = np.zeros((len(steep), fit.freedom.size))
-    if before is not None:
-        for k, each in enumerate(steep):
-            fit, paces[k] = _with_steepness(block, keep, fit, each, tail, before[k])
-        return fit, paces
     if always:
-        grown = [_with_steepness(block, keep, fit, each, tail) for each in steep]
-        fit, paces[0] = grown[0]
-        if len(grown) == 1:
-            return fit, paces
-        fit, better = _where_better(block, keep, grown[1][0], fit, 0.0)
-        paces[:2] = np.where(better, paces[0], 0.0), np.where(better, 0.0, grown[1][1])
-    for k, each in enumerate(steep):
-        richer, pace = _with_steepness(block, keep, fit, each, tail)
-        fit, better = _where_better(block, keep, fit, richer)
-        paces[k] += np.where(better, pace, 0.0)
-    return fit, paces
+        first = [_with_steepness(block, keep, fit, each, tail) for each in steep]
+        fit = first[0] if len(first) == 1 else _where_better(block, keep, first[1], first[0], 0.0)
+        steep = steep if len(first) > 1 else []
+    for each in steep:
+        fit = _where_better(block, keep, fit, _with_steepness(block, keep, fit, each, tail))
+    return fit
 
 
 def steepness(
@@ -119,20 +103,11 @@ def steepness(
 
 
 def _with_steepness(
-    block: Block,
-    keep: np.ndarray,
-    fit: Expectation,
-    steep: np.ndarray,
-    tail: float,
-    before: np.ndarray | None = None,
-) -> tuple[Expectation, np.ndarray]:
-    """Let the error of the expectation grow with steepness, by as much as the steepest quarter asks for.
-
-    Also returns the pace of each column; of those found ``before`` only what was above 0 is looked for.
-    """
+    block: Block, keep: np.ndarray, fit: Expectation, steep: np.ndarray, tail: float
+) -> Expectation:
+    """Let the error of the expectation grow with steepness, by as much as the steepest quarter asks for."""
     strength, spread, freedom = fit.strength.copy(), fit.spread.copy(), fit.freedom.copy()
-    paces = np.zeros(freedom.size)
-    for c in range(freedom.size) if before is None else np.flatnonzero(before):
+    for c in range(freedom.size):
         rows = np.flatnonzero(_usual(block, keep, c) & usable(block.family, fit.rate[:, c], block.size[:, c]))
         if rows.size < 100:
             continue
@@ -141,16 +116,15 @@ def _with_steepness(
         error, slope, phi = 1.0 / fit.strength[rows, c], steep[rows, c], spread[rows, c]
         top = np.flatnonzero(slope >= np.quantile(slope, 0.75))
         steepest = seen[top], size[top], rate[top], error[top], slope[top]
-        pace = _FIRST_PACE if before is None else max(before[c], _SLOWEST)
-        for _ in range(_ROUNDS if before is None else 1):
+        pace = _FIRST_PACE
+        for _ in range(_ROUNDS):
             pace = block.family.pace(*steepest, phi[top], freedom[c], tail, max(pace, _SLOWEST))
             times, freedom[c] = block.family.spread(seen, size, rate, error + pace * slope, phi)
             phi = phi * times
             spread[:, c] *= times
-        paces[c] = pace
         with np.errstate(divide="ignore"):
             strength[:, c] = 1.0 / (1.0 / fit.strength[:, c] + pace * steep[:, c])
-    return replace(fit, strength=strength, spread=spread, freedom=freedom), paces
+    return replace(fit, strength=strength, spread=spread, freedom=freedom)
 
 
 _FIRST_PACE, _SLOWEST = 0.3, 0.003
@@ -159,25 +133,22 @@ _FIRST_PACE, _SLOWEST = 0.3, 0.003
 
 def _where_better(
     block: Block, keep: np.ndarray, simple: Expectation, richer: Expectation, margin: float = _MARGIN
-) -> tuple[Expectation, np.ndarray]:
-    """Take the richer expectation in the columns where it predicts better by more than its extra number.
-
-    Also says which columns these are.
-    """
+) -> Expectation:
+    """Take the richer expectation in the columns where it predicts better by more than its extra number."""
     rows = (keep > 0) & usable(block.family, simple.rate, block.size)
     better = _score(block, rows, richer) > _score(block, rows, simple) + margin
     strength = np.where(better, richer.strength, simple.strength)
     spread = np.where(better, richer.spread, simple.spread)
     freedom = np.where(better, richer.freedom, simple.freedom)
-    return replace(simple, strength=strength, spread=spread, freedom=freedom), better
+    return replace(simple, strength=strength, spread=spread, freedom=freedom)
 
 
 def _telling(block: Block, fit: Expectation, rows: np.ndarray, c: int) -> np.ndarray:
     """Return the rows that tell most about the spread, which decide it anyway."""
-    if rows.size <= block.sample:
+    if rows.size <= _SPREAD_SAMPLE:
         return rows
     information = block.size[rows, c] * block.family.information(fit.rate[rows, c])
-    least = np.partition(information, rows.size - block.sample)[rows.size - block.sample]
+    least = np.partition(information, rows.size - _SPREAD_SAMPLE)[rows.size - _SPREAD_SAMPLE]
     return rows[information >= least]
 
 
