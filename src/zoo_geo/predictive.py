@@ -84,7 +84,7 @@ class Poisson:
         phi: np.ndarray,
         freedom: float,
         tail: float,
-        start: float = 0.3,
+        start: float,
     ) -> float:
         """Estimate how much the error grows with steepness, from how many counts lie between the tails."""
         from zoo_geo.kernels.estimation import PACE, ROBUST_PACE
@@ -186,7 +186,7 @@ class Binomial(Poisson):
         phi: np.ndarray,
         freedom: float,
         tail: float,
-        start: float = 0.3,
+        start: float,
     ) -> float:
         """Estimate how much the error grows with steepness, by matching the central coverage."""
         from zoo_geo.kernels.tails import bb_coverage
@@ -329,7 +329,7 @@ class Gaussian:
         phi: np.ndarray,
         freedom: float,
         tail: float,
-        start: float = 0.3,
+        start: float,
     ) -> float:
         """Estimate how much the error grows with steepness, by matching the central coverage."""
         outer = float(special.stdtrit(freedom, 1.0 - tail))

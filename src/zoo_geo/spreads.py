@@ -91,14 +91,11 @@ def steepness(
     for width in np.unique(fit.width):
         columns, reference = np.flatnonzero(fit.width == width), near[width]
         holds = np.asarray(reference[touching.indices, rows], float).ravel()
-        mine = np.ascontiguousarray(events[:, columns]), np.ascontiguousarray(size[:, columns])
-        pooled = reference @ mine[0], reference @ mine[1]
-        for k, c in enumerate(columns):
-            own = (np.ascontiguousarray(each[:, k]) for each in (*mine, *pooled))
-            phi = np.ascontiguousarray(fit.spread[:, c])
-            steep[:, c] = steepness(
-                touching.indptr, touching.indices, holds, *own, phi, not isinstance(family, Gaussian)
-            )
+        pooled = reference @ events[:, columns], reference @ size[:, columns]
+        of_all = events[:, columns], size[:, columns], *pooled, fit.spread[:, columns]
+        for c, *own in zip(columns, *(np.ascontiguousarray(each.T) for each in of_all), strict=True):
+            rest = (*own, not isinstance(family, Gaussian))
+            steep[:, c] = steepness(touching.indptr, touching.indices, holds, *rest)
     return steep
 
 
