@@ -174,11 +174,7 @@ def respond(
         return hide(parts, before, 120)[0]
     settled = before is not None and before.size.size > 1
     if len(parts) > 1 and (settled or any(_unusual(*part) for part in calm)):
-        if isinstance(before, Response) and before.size.size == len(parts):
-            last = zip(calm, np.log(before.ratio), before.spread, strict=True)
-            found = [_fit(part, spread, 0.0, ratio, 1) for (part, _), ratio, spread in last]
-        else:
-            found = [_fit(*part) for part in calm]
+        found = [_fit(*part) for part in calm]
         gain = sum(_gain(*part, *fit) for part, fit in zip(calm, found, strict=True))
         if settled:
             return _smooth(parts, found, heavy)

@@ -200,7 +200,7 @@ def _miss(what, value, observed, mean, phi, heavy, error, slope, weight):
     return at[1] - at[0] - (edges[1] - edges[0])
 
 
-_CLOSE, _EAGER = 1e-3, 7.0
+_CLOSE, _EAGER = 2e-4, 7.0
 """A share that is close enough; how far to go for a miss of one, so that the root lies behind mostly."""
 
 
@@ -233,7 +233,7 @@ def nb_solve(what, start, step, low, high, observed, mean, phi, heavy, error, sl
         else:
             miss *= 0.5
         there, far = at, new
-        if abs(new) < _CLOSE or abs(there - here) < 0.005:
+        if abs(new) < _CLOSE or abs(there - here) < 0.003:
             break
     return there
 

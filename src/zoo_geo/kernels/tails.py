@@ -250,7 +250,11 @@ def _climb(t, o, mean, r, centre, step):
 
 @njit(cache=True, nogil=True)
 def _peak(low, high, width, o, mean, r, centre, step):
-    """Where the slope is largest, to a part of a width."""
+    """Where the slope is largest: at an end, or to a part of a width."""
+    if _climb(high, o, mean, r, centre, step) > 0.0:
+        return high
+    if _climb(low, o, mean, r, centre, step) < 0.0:
+        return low
     while high - low > 0.3 * width:
         middle = 0.5 * (low + high)
         if _climb(middle, o, mean, r, centre, step) > 0.0:
