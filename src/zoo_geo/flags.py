@@ -33,7 +33,8 @@ class Flags:
     evidence
         One row per detector that supports a flag, or stands beside it as context.
     cells
-        Every area, indicator and period with its class.
+        Every area, indicator and period with its class, as the first comparison of the own figure that can
+        raise a flag has it; ``detector``, ``reference`` and ``expected`` say what that is.
     notices
         What the reader has to know.
     """
@@ -261,12 +262,19 @@ def _cells(detections: Sequence[Detection], supports: Sequence[_Support], rules:
         label = _class_of_p(frame)
     small = np.fmax(frame["observed"].to_numpy(), frame["expected"].to_numpy()) < rules.min_count
     label[small & (label == "as_expected") & ~_uncounted(detections[lead])] = "too_few"
-    columns = [*KEYS, "observed", "exposure", "value", "status", "direction", "ratio", "p_value"]
+    columns = [*KEYS, *_CELL_COLUMNS]
     cells = frame[columns].copy()
     cells["q_value"] = supports[lead].q
     cells["class"] = pd.Categorical(label)
     cells["flagged"] = np.logical_or.reduce([s.raises for s in supports])
     return cells
+
+
+_CELL_COLUMNS = (
+    "detector", "reference", "observed", "exposure", "value", "expected", "status", "direction",
+    "ratio", "p_value",
+)  # fmt: skip
+"""What the table of all cells takes from the detection that leads."""
 
 
 def _class_of_p(frame: pd.DataFrame) -> np.ndarray:

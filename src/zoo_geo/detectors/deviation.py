@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from typing import ClassVar, get_args
 
 import numpy as np
@@ -13,8 +13,8 @@ from zoo_geo import references
 from zoo_geo.covariates import Method, explained
 from zoo_geo.detectors import sources
 from zoo_geo.detectors.base import Alternative, Detector, Scores, options, spread_out
-from zoo_geo.detectors.inputs import ISOLATED, OK, TOO_FEW, Inputs, blocks, column_status, matrix
-from zoo_geo.errors import InputError, examples
+from zoo_geo.detectors.inputs import ISOLATED, NOT_TESTED, OK, TOO_FEW, Inputs, blocks, column_status, matrix
+from zoo_geo.errors import InputError
 from zoo_geo.panel import Indicator
 from zoo_geo.predictive import FAMILIES
 from zoo_geo.response import Hidden
@@ -105,16 +105,18 @@ class Deviation(Detector):
             raise InputError(f"clean needs to be between 0 and 5; got {self.clean!r}.")
         if not 1 <= self.rings <= 5:
             raise InputError(f"rings needs to be between 1 and 5; got {self.rings}.")
+        changed = [each.name for each in fields(self) if getattr(self, each.name) != each.default]
+        sources.check_used(self.reference, changed, self.adjust)
 
     def _score(self, inputs: Inputs, seed: int, n_jobs: int) -> Scores:
         reference = "peers" if inputs.peers is not None and self.reference == "neighbours" else self.reference
-        if reference in sources.VALUES_ONLY:
-            _check_values(reference, inputs)
+        fits, unfit = sources.fitting(reference, inputs, self.adjust, self.method)
         parts = {name: getattr(self, name) for name in _PARTS}
         options = ex.Options(**parts)
         source = sources.find(reference, inputs, self.rings, options, self.adjust, self.method)
         shape = inputs.observed.shape
         status = column_status(inputs)
+        status[:, ~fits] = np.where(status[:, ~fits] == OK, NOT_TESTED, status[:, ~fits])
         arrays: dict[str, np.ndarray] = {name: np.full(shape, np.nan) for name in (*_RESULTS, *self.own)}
         told: dict[int, tuple[str, ...]] = {}
 
@@ -133,10 +135,12 @@ class Deviation(Detector):
                 arrays[name][:, columns] = array
             told.update({int(c): _words(fitted, given, k) for k, c in enumerate(columns)})
 
-        spread_out(block, blocks(inputs, n_jobs), n_jobs)
+        wanted = [(family, columns[fits[columns]]) for family, columns in blocks(inputs, n_jobs)]
+        spread_out(block, [work for work in wanted if work[1].size], n_jobs)
         arrays["reference_value"] *= np.where(inputs.is_value(), 1.0, inputs.per())
         arrays |= _next_door(inputs) | ({} if inputs.events is None else {"events": inputs.events})
-        notices = [*_told(told, inputs, reference), *_doubts(inputs, status, arrays["p_value"], reference)]
+        notices = [*unfit, *source.notices, *_told(told, inputs, reference)]
+        notices += [*_doubts(inputs, status, arrays["p_value"], reference)]
         notices += _bursts(inputs, arrays["spread"], arrays["expected"], reference)
         if reference == "peers" and inputs.peers is None:
             notices.append(
@@ -174,13 +178,6 @@ class Deviation(Detector):
             "ratio_before": told.ratio_before,
             "explained": told.share,
         }
-
-
-def _check_values(reference: str, inputs: Inputs) -> None:
-    counts = [indicator.id for indicator in inputs.indicators if indicator.family != "gaussian"]
-    if counts:
-        first = examples(counts, len(inputs.indicators))
-        raise InputError(f"reference={reference!r} needs values (gaussian); got counts ({first}).")
 
 
 def _elsewhere(block: sources.Block) -> np.ndarray:
