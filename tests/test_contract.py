@@ -46,7 +46,7 @@ WHOLE = ("unusual_mix",)
 def make(name, **options):
     """A detector with few permutations, where it takes any."""
     fields = {field.name for field in dataclasses.fields(REGISTRY[name])}
-    draws = {option: 199 for option in ("permutations", "replicates") if option in fields}
+    draws = {option: n for option, n in (("permutations", 199), ("replicates", 39)) if option in fields}
     return REGISTRY[name](**NEEDED.get(name, {}), **draws, **options)
 
 
