@@ -19,6 +19,7 @@ from zoo_geo.detectors.inputs import OK, Inputs, matrix, parents, places
 from zoo_geo.errors import InputError, examples
 from zoo_geo.estimates import Block
 from zoo_geo.features import sensitive
+from zoo_geo.notices import Notice, points, which
 from zoo_geo.predictive import Binomial, Gaussian
 
 GRAPHS = ("neighbours", "peers")
@@ -266,17 +267,31 @@ def fitting(
     InputError
         It can be made of none of them.
     """
-    named, fits, told = np.array([i.id for i, _ in inputs.columns]), np.ones(len(inputs.columns), bool), []
+    named, fits = np.array([i.id for i, _ in inputs.columns]), np.ones(len(inputs.columns), bool)
+    told: list[str] = []
     for suits, need, got, hint in _needs(reference, inputs, adjust, method):
         lacking = examples(dict.fromkeys(named[~suits].tolist()), len(inputs.indicators))
         if suits.size and not suits.any():
             raise InputError(f"{need}; got {got} ({lacking}).{hint}")
         if not suits.all():
-            told.append(f"Not compared with {reference}, as {need}: {lacking}.{hint}")
+            misfit = which(dict.fromkeys(named[~suits].tolist()), len(inputs.indicators))
+            told.append(
+                Notice(
+                    f"Not compared with {reference}, as {need}: {lacking}.{hint}",
+                    f"Niet vergeleken met {reference}: {misfit}. {_NEEDS_NL[need.partition(' needs ')[2]]}",
+                )
+            )
         fits &= suits
     if fits.size and not fits.any():
         raise InputError(told)
     return fits, told
+
+
+_NEEDS_NL = {
+    "values (gaussian)": "Dat kan alleen met waarden (gaussian).",
+    "counts per exposure or values": "adjust kan alleen met aantallen per noemer of waarden.",
+    "counts or values from 0": "method='tweedie' kan alleen met aantallen of waarden vanaf 0.",
+}
 
 
 def _needs(
@@ -305,12 +320,19 @@ def _gaps(covariates: Covariates, inputs: Inputs, reference: str) -> tuple[str, 
     most = ", ".join(f"{name} {-count:,}" for count, name in counts[:3] if count)
     if reference in VALUES_ONLY:
         stands = "they are left out of the autoregression, and have no expectation."
+        nl = "ze doen niet mee in de autoregressie en hebben geen verwachting."
     elif covariates.method == "boosting":
-        stands = "the trees learn what the gap says."
+        stands, nl = "the trees learn what the gap says.", "de bomen leren wat het gat zegt."
     else:
         stands = "the median stands for it, beside a term that learns what the gap says."
-    lacking = examples(inputs.codes[missing.any(axis=1)], len(missing))
-    return (f"Areas with a figure lack a covariate ({lacking}; most often {most}): {stands}",)
+        nl = "de mediaan komt ervoor in de plaats, met een term die leert wat het gat zegt."
+    en, dutch = (tell(inputs.codes[missing.any(axis=1)], len(missing)) for tell in (examples, which))
+    return (
+        Notice(
+            f"Areas with a figure lack a covariate ({en}; most often {most}): {stands}",
+            f"Gebieden met een cijfer missen een kenmerk ({dutch}; meestal {points(most)}): {nl}",
+        ),
+    )
 
 
 def find(
