@@ -343,6 +343,7 @@ def p_of_nothing(draw, detector, family="poisson", maps=60):
     return np.array(p)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("direction", ["high", "both"])
 def test_p_of_maps_without_a_cluster_is_uniform(direction):
     detector = zg.Scan(replicates=99, direction=direction, dispersion="none")
