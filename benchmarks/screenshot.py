@@ -14,7 +14,9 @@ SHOWN = "Gemiddelde omzet per kapper"
 """An indicator of the sample with few flags, so that each is seen; in the period in which the page opens."""
 
 
-def screenshot(page: Path = ROOT / "out" / "map_internal.html", path: Path = ROOT / "docs" / "map.png") -> None:
+def screenshot(
+    page: Path = ROOT / "out" / "map_internal.html", path: Path = ROOT / "docs" / "map.png"
+) -> None:
     """Open a page in a browser and draw what it shows."""
     from playwright.sync_api import sync_playwright
 
