@@ -7,7 +7,7 @@ SOURCES := pyproject.toml
 WORKERS ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint bench clean
+.PHONY: help demo test quick lint bench clean
 
 help:  ## show this list
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 10
@@ -16,7 +16,10 @@ demo: $(VENV)/.installed  ## run the sample study; results in out/
 	$(BIN)/zoo-geo run data_samples/study.toml -o out/
 
 test: $(VENV)/.installed-dev  ## run the tests
-	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder
+
+quick: $(VENV)/.installed-dev  ## run the tests without simulations
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder -m "not slow"
 
 lint: $(VENV)/.installed-dev  ## check style and types
 	$(BIN)/ruff check .

@@ -1,6 +1,13 @@
 """Fixtures that all tests share."""
 
+import os
 from pathlib import Path
+
+# Before numpy is imported: threads of linear algebra and of trees that wait for each other in several test
+# processes at once take most of the time. Our own kernels keep theirs.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 import pytest
 from hypothesis import settings
@@ -10,6 +17,12 @@ import maps
 # The same examples in every run: a failure is never a matter of luck.
 settings.register_profile("repeatable", deadline=None, derandomize=True, max_examples=40)
 settings.load_profile("repeatable")
+
+
+def pytest_collection_modifyitems(items):
+    """Put files with slow tests first, so that no process is alone with one at the end."""
+    slow = {item.path for item in items if item.get_closest_marker("slow")}
+    items.sort(key=lambda item: item.path not in slow)
 
 
 @pytest.fixture(scope="session")

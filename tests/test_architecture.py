@@ -13,7 +13,7 @@ import zoo_geo
 SOURCE = Path(zoo_geo.__file__).parent
 
 STOREYS = [
-    {"errors", "schema", "checks", "_version"},
+    {"errors", "notices", "schema", "checks", "_version"},
     {"kernels"},
     {
         "cbs",

@@ -271,6 +271,7 @@ def test_a_detection_that_is_there_gives_the_same():
         mix.of(LocalMoran(permutations=99, value="rate").detect(table, graph))
 
 
+@pytest.mark.slow
 def test_the_forest_ranks_among_draws_and_finds_the_same_mixes():
     rng = np.random.default_rng(8)
     odd, shift = planted(rng, 1500, 3, "against")
@@ -368,6 +369,7 @@ def test_a_detector_without_an_alternative_is_two_sided(lively):
         )
 
 
+@pytest.mark.slow
 def test_order_of_indicators_does_not_matter_to_the_forest():
     rng = np.random.default_rng(8)
     found = single(simulated(rng, 300, 3, 0.5, 30.0, np.zeros(3)))

@@ -160,6 +160,7 @@ def test_replicates_do_not_depend_on_how_they_are_cut():
         assert not np.array_equal(whole, growing.maxima(given, ground, 5, 0, 12))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("family", "phi", "options"),
     [

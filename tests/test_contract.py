@@ -46,7 +46,7 @@ WHOLE = ("unusual_mix",)
 def make(name, **options):
     """A detector with few permutations, where it takes any."""
     fields = {field.name for field in dataclasses.fields(REGISTRY[name])}
-    draws = {option: 199 for option in ("permutations", "replicates") if option in fields}
+    draws = {option: n for option, n in (("permutations", 199), ("replicates", 39)) if option in fields}
     return REGISTRY[name](**NEEDED.get(name, {}), **draws, **options)
 
 
@@ -72,20 +72,17 @@ def alone(detector, column, more):
 OVER_TIME = {"emerging", "spike", "trend"}
 """Detectors that need several periods; what they promise is in test_contract_over_time."""
 CASES = [(name, {}) for name in REGISTRY if name not in OVER_TIME] + VARIANTS
-DETECTOR = pytest.mark.parametrize(
-    "detector",
-    [
-        pytest.param(make(name, **options), id=" ".join([name, *map(str, options.values())]))
-        for name, options in CASES
-    ],
-)
+
+
+def case(name, options):
+    """A detector, by its name and options; what differs from the defaults belongs to the full run."""
+    marks = [pytest.mark.slow] if options or name == "graph_scan" else []
+    return pytest.param(make(name, **options), id=" ".join([name, *map(str, options.values())]), marks=marks)
+
+
+DETECTOR = pytest.mark.parametrize("detector", [case(*each) for each in CASES])
 ALONE = pytest.mark.parametrize(
-    "detector",
-    [
-        pytest.param(make(name, **options), id=" ".join([name, *map(str, options.values())]))
-        for name, options in CASES
-        if name not in ("bivariate_local_moran", *WHOLE)
-    ],
+    "detector", [case(*each) for each in CASES if each[0] not in ("bivariate_local_moran", *WHOLE)]
 )
 """Detectors that need no second indicator; those of a theme keep these promises in test_combinations."""
 SECRET = -99997

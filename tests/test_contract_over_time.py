@@ -31,7 +31,11 @@ CASES = [
 DETECTOR = pytest.mark.parametrize(
     "detector",
     [
-        pytest.param(REGISTRY[name](**options), id=" ".join([name, *map(str, options.values())]))
+        pytest.param(
+            REGISTRY[name](**options),
+            id=" ".join([name, *map(str, options.values())]),
+            marks=[pytest.mark.slow] if options.keys() - {"permutations"} else [],
+        )
         for name, options in CASES
     ],
 )

@@ -12,6 +12,7 @@ def blocks(name):
     return re.findall(r"^```python\n(.*?)^```", (ROOT / name).read_text(encoding="utf-8"), re.M | re.S)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["README.md", "docs/tutorial.md"])
 def test_code_on_the_page_runs(name, monkeypatch, capsys):
     monkeypatch.chdir(ROOT)

@@ -20,7 +20,7 @@ from zoo_geo.detectors.local_moran import LocalMoran
 from zoo_geo.errors import InputError
 from zoo_geo.flags import flag, flag_id
 from zoo_geo.panel import Indicator
-from zoo_geo.schema import CLASSES
+from zoo_geo.schema import CLASSES, COLUMNS
 
 KINDS = {"deviation": "own figure", "getis_ord": "group of neighbours", "local_moran": "group of neighbours"}
 
@@ -290,6 +290,25 @@ def test_classes_of_cells_are_known_and_silence_is_never_as_expected():
     assert cells.loc["BU0020", "flagged"]
     assert not cells.loc[["BU0003", "BU0009", "BU0011"], "flagged"].any()
     assert result.frame.set_index("area").loc["BU0020", "class"] == "high_998"
+
+
+def test_cells_say_what_they_were_compared_with():
+    """The comparison that leads: the first of the own figure that can raise a flag."""
+    world = lattice(8, 8)
+    size, seen = counts_of(world)
+    panel, graph = world.panel(seen, size), world.graph()
+    found = [GetisOrd(99).detect(panel, graph)]
+    found += [Deviation(reference).detect(panel, graph) for reference in ("national", "neighbours")]
+    for context, lead in (((), 1), (("deviation:national",), 2)):
+        cells = flag(found, context=context).cells
+        frame = found[lead].frame
+        assert (cells["detector"] == "deviation").all()
+        assert (cells["reference"] == frame["reference"].iloc[0]).all()
+        np.testing.assert_array_equal(cells["expected"], frame["expected"])
+        np.testing.assert_allclose(cells["observed"] / cells["expected"], cells["ratio"])
+    alone = flag(found[:1]).cells
+    assert (alone["detector"] == "getis_ord").all()
+    assert set(COLUMNS) >= set(alone)
 
 
 def test_class_comes_from_an_own_figure_wherever_it_stands():

@@ -132,6 +132,7 @@ def test_periods_can_be_pooled(world):
 # --- p ------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_spread_of_true_rates_is_no_cluster(world):
     """Restless counts: a plain scan calls chance a cluster, one that knows the spread does not."""
     rng = np.random.default_rng(4)

@@ -349,3 +349,129 @@ def test_islands_and_missing_values_have_no_autoregression_of_others():
     assert status[5] == "missing"
     assert np.isnan(by_area(frame, "p_value", world)[5])
     assert (np.delete(status, [5, 64]) == "ok").all()
+
+
+# --- what does not fit is said ----------------------------------------------------------------------
+
+
+FAMILIES_OF = {"count": "poisson", "share": "binomial", "value": "gaussian", "loss": "gaussian"}
+MISFITS = [
+    (
+        {"reference": "sar"},
+        ("count", "share"),
+        "reference='sar' needs values (gaussian): 2 of 4; first: count",
+    ),
+    (
+        {"reference": "national", "adjust": "x"},
+        ("share",),
+        "adjust needs counts per exposure or values: 1 of 4",
+    ),
+    ({"reference": "model", "method": "tweedie"}, ("share", "loss"), "needs counts or values from 0: 2 of 4"),
+]
+
+
+def mixed():
+    """A panel of every family, and values below 0."""
+    world, size, seen, x, areas = covaried()
+    rng = np.random.default_rng(1)
+    value = 20 + 2 * x + rng.normal(0, 1, len(world))
+    columns = {"count": seen, "share": np.minimum(seen, size), "value": value, "loss": value - 20}
+    panel = world.panel(columns, size, FAMILIES_OF, seed=3)
+    return world, columns, panel, {"areas": areas, "features": table_of(world, x=x)}
+
+
+@pytest.mark.parametrize(("options", "unfit", "words"), MISFITS, ids=["sar", "adjust", "tweedie"])
+def test_an_indicator_that_does_not_fit_stops_no_other(options, unfit, words):
+    world, columns, panel, given = mixed()
+    detector = zg.Deviation(**options)
+    found = detector.detect(panel, world.graph(), **given)
+    for name in columns:
+        status = set(by_area(found.frame, "status", world, name))
+        assert status == ({"not_tested"} if name in unfit else {"ok"})
+        p = by_area(found.frame, "p_value", world, name)
+        assert np.isnan(p).all() if name in unfit else np.isfinite(p).all()
+    assert sum(words in notice for notice in found.notices) == 1
+    fitting = [name for name in columns if name not in unfit]
+    size = panel.exposure[:, 0, 0]
+    alone = pd.DataFrame({"area": panel.areas, "size": size}).assign(
+        **{name: panel.observed[:, list(columns).index(name), 0] for name in fitting}
+    )
+    families = {name: FAMILIES_OF[name] for name in fitting}
+    part = zg.Panel.from_frame(alone, area="area", observed=fitting, exposure="size", family=families)
+    other = detector.detect(part, world.graph(), **given).frame
+    for name in fitting:
+        one, two = (by_area(frame, "p_value", world, name) for frame in (found.frame, other))
+        np.testing.assert_array_equal(one, two)
+
+
+def test_missing_figures_stay_missing_where_an_indicator_does_not_fit():
+    world = lattice(8, 8)
+    size, seen = counts_of(world)
+    seen[5] = np.nan
+    columns = {"count": seen, "value": np.random.default_rng(0).normal(20, 2, 64)}
+    panel = world.panel(columns, size, {"count": "poisson", "value": "gaussian"})
+    frame = zg.Deviation("car").detect(panel, world.graph()).frame
+    assert by_area(frame, "status", world, "count")[5] == "missing"
+    assert (np.delete(by_area(frame, "status", world, "count"), 5) == "not_tested").all()
+
+
+@pytest.mark.parametrize("adjust", [(), ("x",)])
+def test_where_no_indicator_fits_all_reasons_are_given(adjust):
+    world, columns, _, given = mixed()
+    size, two = columns["count"] + 100, {name: columns[name] for name in ("share", "loss")}
+    panel = world.panel(two, size, {name: FAMILIES_OF[name] for name in two})
+    detector = zg.Deviation("national" if adjust else "model", adjust=adjust, method="tweedie")
+    with pytest.raises(InputError, match=r"needs counts or values from 0.* \(2 of 2; first: share, loss\)"):
+        detector.detect(panel, world.graph(), **given)
+
+
+@pytest.mark.parametrize(
+    ("options", "family", "words"),
+    [
+        ({"reference": "model"}, "poisson", "the median stands for it"),
+        ({"reference": "model", "method": "boosting"}, "poisson", "trees learn what the gap says"),
+        ({"reference": "neighbours", "adjust": ("x", "z")}, "poisson", "the median stands for it"),
+        ({"reference": "sar", "adjust": ("x", "z")}, "gaussian", "have no expectation"),
+    ],
+)
+def test_missing_covariates_are_counted_and_named(options, family, words):
+    world, size, seen, x, areas = covaried()
+    z = np.random.default_rng(5).normal(size=len(world))
+    gaps = x.copy()
+    gaps[[7, 3, 50]], seen[20] = np.nan, np.nan
+    gaps[20] = np.nan  # has no figure, so nothing stands for it
+    table = table_of(world, x=gaps, z=np.where(np.arange(len(world)) == 9, np.nan, z)).iloc[:-1]
+    panel = world.panel(seen, size, family)
+    detector = zg.Deviation(**options)
+    found = detector.detect(panel, world.graph(), areas=areas, features=table)
+    told = [notice for notice in found.notices if "lack a covariate" in notice]
+    assert len(told) == 1
+    assert "(5 of 144; first: BU0003, BU0007, BU0009; most often x 4, z 2)" in told[0]
+    assert words in told[0]
+    if family == "gaussian":
+        status = by_area(found.frame, "status", world)
+        assert np.flatnonzero(status == "too_few").tolist() == [3, 7, 9, 50, 143]
+    whole = detector.detect(panel, world.graph(), areas=areas, features=table_of(world, x=x, z=z))
+    assert not any("lack a covariate" in notice for notice in whole.notices)
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"reference": "sar", "rings": 2, "heavy": False}, "first: rings, heavy"),
+        ({"reference": "sar_lag", "error": False, "adjust": ("x",)}, "first: error"),
+        ({"reference": "car", "method": "boosting", "adjust": ("x",)}, "first: method"),
+        ({"reference": "car", "response": False}, "first: response"),
+        ({"reference": "model", "shrink": False}, "first: shrink"),
+        ({"reference": "national", "method": "boosting"}, "needs to go with reference='model' or adjust="),
+    ],
+)
+def test_options_without_an_effect_are_refused(options, words):
+    with pytest.raises(InputError, match=words):
+        zg.Deviation(**options)
+
+
+def test_options_with_an_effect_are_accepted():
+    zg.Deviation("sar", clean=0, alternative="greater", adjust=("x",))
+    zg.Deviation("model", method="boosting", response=False, heavy=False, error=False)
+    zg.Deviation("neighbours", rings=1, method="tweedie", adjust="x", shrink=False, precision=False)

@@ -343,6 +343,7 @@ def p_of_nothing(draw, detector, family="poisson", maps=60):
     return np.array(p)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("direction", ["high", "both"])
 def test_p_of_maps_without_a_cluster_is_uniform(direction):
     detector = zg.Scan(replicates=99, direction=direction, dispersion="none")
@@ -450,6 +451,7 @@ def flagged_maps(detector, draw, maps=20, expected=False):
     return np.mean(found)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("time", ["pooled", "retrospective"])
 @pytest.mark.parametrize("expected", [False, True])
 def test_areas_that_differ_lastingly_are_no_clusters(time, expected):
@@ -466,6 +468,7 @@ def test_areas_that_differ_lastingly_are_no_clusters(time, expected):
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("time", ["retrospective", "prospective"])
 def test_a_rise_everywhere_is_no_cluster(time):
     def rising(rng):

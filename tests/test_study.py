@@ -259,6 +259,8 @@ def test_comparisons_that_a_family_cannot_have_are_refused(write, tmp_path):
         'got shares (binomial: 1 of 1; first: parks). Use reference = "model".'
     ]
     load_study(write(extra=extra))
+    value = '[[indicators]]\nid = "price"\nobserved = "price"\nfamily = "gaussian"\ntable = "figures"\n'
+    load_study(write(extra=value + detector('reference = "sar"')))  # the others are not tested, and said so
     load_study(write(shares, extra=FEATURES + detector('reference = "model"\nadjust = ["older"]')))
 
 

@@ -20,6 +20,7 @@ from zoo_geo import cbs
 from zoo_geo.checks import check_columns, nearest_name, row_labels, text_codes
 from zoo_geo.errors import InputError, Problems, examples
 from zoo_geo.geometry import check_repeated, dissolve, read_geometry
+from zoo_geo.notices import Notice, which
 
 _RESERVED = ("area", "name", "water", "geometry")
 _PARQUET = (".parquet", ".geoparquet", ".pq")
@@ -311,14 +312,18 @@ def _read_water(
         )
     abroad = codes[marked == "B"]
     if len(abroad):
-        notices.append(f"Areas abroad ({column} = B): {examples(abroad, len(codes))}.")
+        en, nl = (tell(abroad, len(codes)) for tell in (examples, which))
+        notices.append(
+            Notice(f"Areas abroad ({column} = B): {en}.", f"Gebieden in het buitenland ({column} = B): {nl}.")
+        )
     return found | np.array([known.get(word, False) for word in marked])
 
 
 def _note_water(water: pd.Series, notices: list[str]) -> None:
     """Note how many areas are water."""
     if water.any():
-        notices.append(f"Water areas: {examples(water.index[water], len(water))}.")
+        en, nl = (tell(water.index[water], len(water)) for tell in (examples, which))
+        notices.append(Notice(f"Water areas: {en}.", f"Watergebieden: {nl}."))
 
 
 def _check_nesting(frame: pd.DataFrame, levels: list[str], problems: Problems) -> None:

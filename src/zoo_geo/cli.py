@@ -119,6 +119,7 @@ def _run(options: argparse.Namespace) -> None:
 
 def _check(options: argparse.Namespace) -> None:
     from zoo_geo.inputs import read_inputs
+    from zoo_geo.notices import told
     from zoo_geo.study import load_study
 
     study = load_study(options.study)
@@ -135,7 +136,7 @@ def _check(options: argparse.Namespace) -> None:
         print(f"Peers: {links:,} links; {good:,} of {len(inputs.areas):,} areas have good ones.")
     print(f"Detectors: {', '.join(study.detector_names())}.")
     for notice in (*inputs.areas.notices, *panel.notices, *inputs.notices):
-        print(f"- {notice}")
+        print(f"- {told(notice, study.language)}")
     print("The study can be run.")
 
 

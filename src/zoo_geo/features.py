@@ -15,6 +15,7 @@ from zoo_geo.areas import Areas
 from zoo_geo.checks import check_columns, nearest_name, text_codes
 from zoo_geo.errors import InputError, Problems, examples
 from zoo_geo.figures import FigureReader
+from zoo_geo.notices import Notice, count, which
 
 Labels: TypeAlias = "str | pd.Series"
 """Classes of areas: the name of a column or parent level, or a Series on the codes."""
@@ -106,12 +107,27 @@ class Features:
         raw = {name: reader.read(name).numbers[self.order] for name in names}
         problems.raise_if_any()
         if coded := sum(sum(counts.values()) for counts in reader.coded.values()):
-            self.notices.append(f"{coded:,} codes of CBS for secret or missing were read as missing.")
+            self.notices.append(
+                Notice(
+                    f"{coded:,} codes of CBS for secret or missing were read as missing.",
+                    f"{count(coded)} codes van het CBS voor geheim of ontbrekend gelden als ontbrekend.",
+                )
+            )
         scales = {name: _scale(values, scaling) for name, values in raw.items()}
         used = {name: (centre, spread) for name, (centre, spread, _) in scales.items() if spread > 0}
-        self._note_spread([name for name in names if name not in used], len(names), "left out, do not differ")
+        self._note_spread(
+            [name for name in names if name not in used],
+            len(names),
+            "left out, do not differ",
+            "weggelaten, verschillen niet",
+        )
         loose = [name for name in used if scales[name][2]]
-        self._note_spread(loose, len(names), "scaled by standard deviation, half of the areas have one value")
+        self._note_spread(
+            loose,
+            len(names),
+            "scaled by standard deviation, half of the areas have one value",
+            "geschaald naar standaardafwijking, de helft van de gebieden heeft dezelfde waarde",
+        )
         scaled = {name: (raw[name] - centre) / spread for name, (centre, spread) in used.items()}
         return pd.DataFrame(scaled, index=self.sorted_codes), used
 
@@ -126,13 +142,20 @@ class Features:
             )
         if told:
             self.notices.append(
-                f"Origin, nationality or religion is used ({examples(told)}), for allow_sensitive is on."
+                Notice(
+                    f"Origin, nationality or religion is used ({examples(told)}), for allow_sensitive is on.",
+                    f"Herkomst, nationaliteit of geloof doet mee ({which(told)}): allow_sensitive staat aan.",
+                )
             )
 
-    def _note_spread(self, names: list[str], total: int, text: str) -> None:
+    def _note_spread(self, names: list[str], total: int, text: str, nl: str) -> None:
         """Note features with an odd spread, if any."""
         if names:
-            self.notices.append(f"Features {text}: {examples(names, total)}.")
+            self.notices.append(
+                Notice(
+                    f"Features {text}: {examples(names, total)}.", f"Kenmerken {nl}: {which(names, total)}."
+                )
+            )
 
 
 def read_features(table: pd.DataFrame, areas: Areas | None, *, allow_sensitive: bool) -> Features:
@@ -222,8 +245,13 @@ def _check_map(table: Features) -> None:
             f"{hint} Drop these rows, or use the map of the same year."
         )
     if len(without):
-        listed = examples(without.sort_values(), len(known))
-        table.notices.append(f"Areas of the map without a row of features are not in the graph: {listed}.")
+        en, nl = (tell(without.sort_values(), len(known)) for tell in (examples, which))
+        table.notices.append(
+            Notice(
+                f"Areas of the map without a row of features are not in the graph: {en}.",
+                f"Gebieden van de kaart zonder kenmerken hebben geen vergelijkingsgebieden: {nl}.",
+            )
+        )
 
 
 def _classes(table: Features, given: Labels, what: str) -> pd.Series:

@@ -33,7 +33,8 @@ class Flags:
     evidence
         One row per detector that supports a flag, or stands beside it as context.
     cells
-        Every area, indicator and period with its class.
+        Every area, indicator and period with its class, by the first comparison of the own figure that can
+        raise a flag; ``detector`` and ``reference`` name it.
     notices
         What the reader has to know.
     """
@@ -261,8 +262,8 @@ def _cells(detections: Sequence[Detection], supports: Sequence[_Support], rules:
         label = _class_of_p(frame)
     small = np.fmax(frame["observed"].to_numpy(), frame["expected"].to_numpy()) < rules.min_count
     label[small & (label == "as_expected") & ~_uncounted(detections[lead])] = "too_few"
-    columns = [*KEYS, "observed", "exposure", "value", "status", "direction", "ratio", "p_value"]
-    cells = frame[columns].copy()
+    more = ["detector", "reference", "observed", "exposure", "value", "expected", "status", "direction"]
+    cells = frame[[*KEYS, *more, "ratio", "p_value"]].copy()
     cells["q_value"] = supports[lead].q
     cells["class"] = pd.Categorical(label)
     cells["flagged"] = np.logical_or.reduce([s.raises for s in supports])

@@ -9,6 +9,7 @@ import shapely
 
 from zoo_geo.checks import row_labels
 from zoo_geo.errors import Problems, examples
+from zoo_geo.notices import Notice, count, which
 
 _POINT = int(shapely.GeometryType.POINT)
 _POLYGONS = (int(shapely.GeometryType.POLYGON), int(shapely.GeometryType.MULTIPOLYGON))
@@ -87,7 +88,10 @@ def _repair(
     _note_rows("geometry needs to be valid", got, lost, codes, problems)
     repaired = [at for at in invalid if not lost[at]]
     if repaired:
-        notices.append(f"Invalid geometry was repaired: {examples(codes[repaired], len(shapes))}.")
+        en, nl = (tell(codes[repaired], len(shapes)) for tell in (examples, which))
+        notices.append(
+            Notice(f"Invalid geometry was repaired: {en}.", f"Ongeldige grenzen zijn hersteld: {nl}.")
+        )
     return shapes
 
 
@@ -154,7 +158,11 @@ def dissolve(frame: gpd.GeoDataFrame, notices: list[str]) -> gpd.GeoDataFrame:
     parts = frame[repeated].groupby("area", sort=False)["geometry"]
     joined = parts.apply(lambda shapes: shapely.union_all(shapes.to_numpy()))
     whole.loc[joined.index, "geometry"] = gpd.GeoSeries(joined, crs=frame.crs)
+    n = int(repeated.sum())
     notices.append(
-        f"Several polygons of one code were joined: {repeated.sum():,} polygons to {examples(joined.index)}."
+        Notice(
+            f"Several polygons of one code were joined: {n:,} polygons to {examples(joined.index)}.",
+            f"Vlakken met dezelfde code zijn samengevoegd: {count(n)} vlakken tot {which(joined.index)}.",
+        )
     )
     return whole

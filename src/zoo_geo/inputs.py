@@ -18,6 +18,7 @@ from zoo_geo.features import read_features, tidied
 from zoo_geo.joining import joined
 from zoo_geo.linking import link_periods
 from zoo_geo.microdata import Aggregates, RecordIndicator, check_microdata, read_exposure, read_microdata
+from zoo_geo.notices import Notice, told, which
 from zoo_geo.panel import Panel
 from zoo_geo.peers import Peers, build_peers
 from zoo_geo.record_checks import from_records, read_key
@@ -140,7 +141,7 @@ def _read_panel(
     if source.dialect == "cbs":
         read = read_cbs(source.path, level=source.level)
         table = read.coded
-        notices += [f"{source.path.name}: {notice}" for notice in read.notices]
+        notices += [Notice(each, told(each, "nl")).led_by(source.path.name) for each in read.notices]
     else:
         table = read_table(source.path, text, _figure_columns(chosen))
     if changes is not None:
@@ -374,14 +375,17 @@ def _on_the_map(
     if known.all():
         return table
     unknown = codes[~known].drop_duplicates()
-    which, zeros = examples(unknown, codes.nunique()), _lost_zeros(_text(unknown), areas.codes)
+    found, zeros = examples(unknown, codes.nunique()), _lost_zeros(_text(unknown), areas.codes)
     if source.unknown_areas == "error":
         raise InputError(
-            f"column {source.area} needs to hold areas of the map; got others ({which}). "
+            f"column {source.area} needs to hold areas of the map; got others ({found}). "
             + (zeros or 'Set unknown_areas = "drop" for this table to leave them out.')
         )
     notices.append(
-        f"{source.path.name}: areas that are not on the map were left out ({which}). {zeros}".rstrip()
+        Notice(
+            f"areas that are not on the map were left out ({found}). {zeros}".rstrip(),
+            f"gebieden buiten de kaart zijn weggelaten ({which(unknown, codes.nunique())}). {zeros}",
+        ).led_by(source.path.name)
     )
     return table[known]
 
@@ -408,9 +412,12 @@ def _not_in(codes: pd.Series, source: TableSource | FeaturesSource, areas: Areas
     absent = areas.codes[~areas.codes.isin(_text(codes)) & ~areas.frame["water"].to_numpy(bool)]
     if not len(absent):
         return []
-    return [
-        f"{source.path.name}: areas of the map that are not in the table ({examples(absent, len(areas))})."
-    ]
+    en, nl = (tell(absent, len(areas)) for tell in (examples, which))
+    said = Notice(
+        f"areas of the map that are not in the table ({en}).",
+        f"gebieden van de kaart die niet in de tabel staan ({nl}).",
+    )
+    return [said.led_by(source.path.name)]
 
 
 def _read_truth(study: Study) -> pd.DataFrame | None:
@@ -435,12 +442,17 @@ def _read_truth(study: Study) -> pd.DataFrame | None:
 
 def _isolated(graph: Graph, total: int) -> list[str]:
     alone = isolates(graph)
-    return (
-        [f"Areas without neighbours get no comparison with them ({examples(alone, total)})."] if alone else []
+    en, nl = (tell(alone, total) for tell in (examples, which))
+    said = Notice(
+        f"Areas without neighbours get no comparison with them ({en}).",
+        f"Gebieden zonder buren zijn er niet mee te vergelijken ({nl}).",
     )
+    return [said] if alone else []
 
 
 def _empty(panel: Panel) -> list[str]:
     ids = [item.id for item in panel.indicators]
     empty = [id for k, id in enumerate(ids) if np.isnan(panel.observed[:, k]).all()]
-    return [f"Indicators without any figure ({examples(empty, len(ids))})."] if empty else []
+    en, nl = (tell(empty, len(ids)) for tell in (examples, which))
+    said = Notice(f"Indicators without any figure ({en}).", f"Indicatoren zonder enig cijfer ({nl}).")
+    return [said] if empty else []

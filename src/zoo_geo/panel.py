@@ -15,6 +15,7 @@ from zoo_geo.checks import check_columns, nearest_name, row_labels, text_codes
 from zoo_geo.errors import InputError, Problems, examples
 from zoo_geo.figures import MISSING, NO_EXPOSURE, SECRET, FigureReader, Figures, Need, joined_status
 from zoo_geo.indicators import Indicator, one_each, read_indicators
+from zoo_geo.notices import Notice, count
 from zoo_geo.schema import STATUSES
 
 ALL = "all"
@@ -444,15 +445,26 @@ def _code_notices(coded: Mapping[float, Mapping[str, int]]) -> Iterator[str]:
         if counts:
             places = ", ".join(f"{count:,} in {name}" for name, count in list(counts.items())[:3])
             more = f" and {len(counts) - 3} more columns" if len(counts) > 3 else ""
-            yield f"The code {code:.0f} was read as {cbs.MISSING_CODES[code]}: {places}{more}."
+            rest = f" en nog {len(counts) - 3} kolommen" if len(counts) > 3 else ""
+            meant = "geheim" if cbs.MISSING_CODES[code] == "secret" else "ontbrekend"
+            yield Notice(
+                f"The code {code:.0f} was read as {cbs.MISSING_CODES[code]}: {places}{more}.",
+                f"De code {code:.0f} is gelezen als {meant}: {places}{rest}.",
+            )
 
 
 def _status_notices(status: np.ndarray) -> Iterator[str]:
     """Say how many cells have no figure, and why."""
-    words = {MISSING: "are missing", SECRET: "are secret", NO_EXPOSURE: "have no exposure"}
-    for at, text in words.items():
-        if count := int((status == at).sum()):
-            yield f"{count:,} of {status.size:,} cells {text}."
+    words = {
+        MISSING: ("are missing", "ontbreken"),
+        SECRET: ("are secret", "zijn geheim"),
+        NO_EXPOSURE: ("have no exposure", "hebben geen noemer"),
+    }
+    for at, (en, nl) in words.items():
+        if n := int((status == at).sum()):
+            yield Notice(
+                f"{n:,} of {status.size:,} cells {en}.", f"{count(n)} van {count(status.size)} cellen {nl}."
+            )
 
 
 def _units_notices(blocks: Iterable[_Block]) -> Iterator[str]:
@@ -466,4 +478,8 @@ def _units_notices(blocks: Iterable[_Block]) -> Iterator[str]:
             for place, figures in enumerate((block.units, block.observed)):
                 total[place] += float(np.nansum(figures.numbers))
     for id, (units, events) in sums.items():
-        yield f"{id} is counted by distinct units ({names[id]}): {units:,.0f} behind {events:,.0f} events."
+        yield Notice(
+            f"{id} is counted by distinct units ({names[id]}): {units:,.0f} behind {events:,.0f} events.",
+            f"{id} telt verschillende eenheden ({names[id]}): {count(units)} achter {count(events)} "
+            "gebeurtenissen.",
+        )

@@ -19,6 +19,7 @@ from zoo_geo.checks import nearest_name
 from zoo_geo.errors import InputError, Problems, examples
 from zoo_geo.features import NORMAL, Features, Labels, read_features
 from zoo_geo.likeness import Bars, Pairs, Space
+from zoo_geo.notices import Notice, points, which
 from zoo_geo.weights import _graph, aligned
 
 if TYPE_CHECKING:
@@ -377,31 +378,58 @@ def _notices(
     gaps = scaled.isna().sum()
     most = ", ".join(f"{name} {count:,}" for name, count in gaps[gaps > 0].nlargest(3).items())
     hint = " missing='partial' compares on what is known." if options.missing == "drop" else ""
+    tip = " missing='partial' vergelijkt op wat wel bekend is." if options.missing == "drop" else ""
     tied = pd.Series(np.isin(np.arange(len(quality)), pairs.tied), quality.index)
     shaky = quality["good"] & (quality["stability"] < 0.5)
     reasons = {reason: quality["reason"] == reason for reason in REASONS}
-    for which, text, more in (
+    for these, text, more, nl, meer in (
         (
             reasons["missing_features"],
             "Without peers, for features are missing",
             f" Most often {most}.{hint}",
+            "Zonder vergelijkingsgebieden, want kenmerken ontbreken",
+            f" Meestal {points(most)}.{tip}",
         ),
         (
             reasons["no_candidates"],
             "Without peers, for nobody can be compared with them (no class, noise, alone, or all excluded)",
+            "",
+            "Zonder vergelijkingsgebieden, want niemand komt in aanmerking (geen klasse, ruis, alleen of "
+            "uitgesloten)",
             "",
         ),
         (
             reasons["too_far"],
             f"Without good peers, mean distance above {bound:.3g}",
             " Detectors call them isolated and never flag them.",
+            f"Zonder goede vergelijkingsgebieden, gemiddelde afstand boven {bound:.3g}".replace(".", ","),
+            " Detectoren vergelijken ze niet en geven ze geen vlag.",
         ),
-        (reasons["few_candidates"], f"With fewer than {options.k} peers, which are all there are", ""),
-        (tied, "With more equally distant areas than they can take", " The order of codes decided."),
-        (shaky, "Losing more than half of their peers when one feature is left out, on average", ""),
+        (
+            reasons["few_candidates"],
+            f"With fewer than {options.k} peers, which are all there are",
+            "",
+            f"Met minder dan {options.k} vergelijkingsgebieden, meer zijn er niet",
+            "",
+        ),
+        (
+            tied,
+            "With more equally distant areas than they can take",
+            " The order of codes decided.",
+            "Met meer even verre gebieden dan er plaats is",
+            " De volgorde van de codes gaf de doorslag.",
+        ),
+        (
+            shaky,
+            "Losing more than half of their peers when one feature is left out, on average",
+            "",
+            "Verliezen gemiddeld meer dan de helft van hun vergelijkingsgebieden zonder een van de kenmerken",
+            "",
+        ),
     ):
-        if which.any():
-            yield f"{text}: {examples(quality.index[which], len(quality))}.{more}"
+        if these.any():
+            named, n = quality.index[these], len(quality)
+            yield Notice(f"{text}: {examples(named, n)}.{more}", f"{nl}: {which(named, n)}.{meer}")
 
 
 def _parameters(

@@ -326,19 +326,24 @@ def _check_features(draft: SimpleNamespace, problems: Problems) -> None:
 
 
 def _check_families(draft: SimpleNamespace, problems: Problems) -> None:
-    """Note comparisons that some indicators of the study cannot have."""
+    """Note comparisons that no indicator of the study can have."""
     counts = [each.id for each in draft.indicators if each.family != "gaussian"]
     shares = [each.id for each in draft.indicators if each.family == "binomial"]
     total = len(draft.indicators)
     for number, detector in enumerate(draft.detectors, 1):
         at, reference = f"detectors[{number}]", str(getattr(detector, "reference", ""))
-        if reference in ("sar", "sar_lag", "car") and counts:
+        if reference in ("sar", "sar_lag", "car") and counts and len(counts) == total:
             need = f"{at}.reference = {reference} needs to have values (gaussian)"
             problems.add(f"{need}; got counts ({examples(counts, total)}).")
-        elif getattr(detector, "adjust", ()) and reference != "model" and shares:
+        elif _adjusts(detector) and shares and len(shares) == total:
             need = f"{at}.adjust needs to have counts per exposure or values"
             got = examples(shares, total)
             problems.add(f'{need}; got shares (binomial: {got}). Use reference = "model".')
+
+
+def _adjusts(detector: object) -> bool:
+    """Tell whether a detector makes areas comparable by covariates before it compares them."""
+    return bool(getattr(detector, "adjust", ())) and getattr(detector, "reference", "") != "model"
 
 
 def _check_themes(draft: SimpleNamespace, problems: Problems) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from typing import ClassVar, get_args
 
 import numpy as np
@@ -13,8 +13,10 @@ from zoo_geo import references
 from zoo_geo.covariates import Method, explained
 from zoo_geo.detectors import sources
 from zoo_geo.detectors.base import Alternative, Detector, Scores, options, spread_out
-from zoo_geo.detectors.inputs import ISOLATED, OK, TOO_FEW, Inputs, blocks, column_status, matrix
-from zoo_geo.errors import InputError, examples
+from zoo_geo.detectors.inputs import ISOLATED, NOT_TESTED, OK, TOO_FEW, Inputs, blocks, column_status, matrix
+from zoo_geo.errors import InputError
+from zoo_geo.notices import Notice, count
+from zoo_geo.notices import share as percent
 from zoo_geo.panel import Indicator
 from zoo_geo.predictive import FAMILIES
 from zoo_geo.response import Hidden
@@ -105,18 +107,20 @@ class Deviation(Detector):
             raise InputError(f"clean needs to be between 0 and 5; got {self.clean!r}.")
         if not 1 <= self.rings <= 5:
             raise InputError(f"rings needs to be between 1 and 5; got {self.rings}.")
+        changed = [each.name for each in fields(self) if getattr(self, each.name) != each.default]
+        sources.check_used(self.reference, changed, self.adjust)
 
     def _score(self, inputs: Inputs, seed: int, n_jobs: int) -> Scores:
         reference = "peers" if inputs.peers is not None and self.reference == "neighbours" else self.reference
-        if reference in sources.VALUES_ONLY:
-            _check_values(reference, inputs)
+        fits, unfit = sources.fitting(reference, inputs, self.adjust, self.method)
         parts = {name: getattr(self, name) for name in _PARTS}
         options = ex.Options(**parts)
         source = sources.find(reference, inputs, self.rings, options, self.adjust, self.method)
         shape = inputs.observed.shape
         status = column_status(inputs)
+        status[:, ~fits] = np.where(status[:, ~fits] == OK, NOT_TESTED, status[:, ~fits])
         arrays: dict[str, np.ndarray] = {name: np.full(shape, np.nan) for name in (*_RESULTS, *self.own)}
-        told: dict[int, tuple[str, ...]] = {}
+        told: dict[int, tuple[Notice, ...]] = {}
 
         def block(work: tuple[str, np.ndarray]) -> None:
             family, columns = FAMILIES[work[0]], work[1]
@@ -133,16 +137,23 @@ class Deviation(Detector):
                 arrays[name][:, columns] = array
             told.update({int(c): _words(fitted, given, k) for k, c in enumerate(columns)})
 
-        spread_out(block, blocks(inputs, n_jobs), n_jobs)
+        wanted = [(family, columns[fits[columns]]) for family, columns in blocks(inputs, n_jobs)]
+        spread_out(block, [work for work in wanted if work[1].size], n_jobs)
         arrays["reference_value"] *= np.where(inputs.is_value(), 1.0, inputs.per())
         arrays |= _next_door(inputs) | ({} if inputs.events is None else {"events": inputs.events})
-        notices = [*_told(told, inputs, reference), *_doubts(inputs, status, arrays["p_value"], reference)]
+        notices = [*unfit, *source.notices, *_told(told, inputs, reference)]
+        notices += [*_doubts(inputs, status, arrays["p_value"], reference)]
         notices += _bursts(inputs, arrays["spread"], arrays["expected"], reference)
         if reference == "peers" and inputs.peers is None:
             notices.append(
-                "Peers are the neighbours of the graph that was given; build_peers finds areas alike."
+                Notice(
+                    "Peers are the neighbours of the graph that was given; build_peers finds areas alike.",
+                    "Vergelijkingsgebieden zijn de buren van de gegeven graaf; build_peers vindt gelijken.",
+                )
             )
-        notices += [] if inputs.peers is None else [f"Peers are those of set {inputs.peers}."]
+        if inputs.peers is not None:
+            en, nl = "Peers are those of set", "Vergelijkingsgebieden zijn die van set"
+            notices.append(Notice(f"{en} {inputs.peers}.", f"{nl} {inputs.peers}."))
         z = arrays["z"]
         return Scores(reference, status, arrays, _CLASSES, _classes(z), z, notices)
 
@@ -174,13 +185,6 @@ class Deviation(Detector):
             "ratio_before": told.ratio_before,
             "explained": told.share,
         }
-
-
-def _check_values(reference: str, inputs: Inputs) -> None:
-    counts = [indicator.id for indicator in inputs.indicators if indicator.family != "gaussian"]
-    if counts:
-        first = examples(counts, len(inputs.indicators))
-        raise InputError(f"reference={reference!r} needs values (gaussian); got counts ({first}).")
 
 
 def _elsewhere(block: sources.Block) -> np.ndarray:
@@ -248,40 +252,65 @@ def _next_door(inputs: Inputs) -> dict[str, np.ndarray]:
     return {"n_neighbors": weights @ ok.astype(float), "neighbors_value": together * per}
 
 
-def _words(fitted: sources.Fitted, given: sources.Block, k: int) -> tuple[str, ...]:
+def _words(fitted: sources.Fitted, given: sources.Block, k: int) -> tuple[Notice, ...]:
     """Say of one column what was found beside the expectation."""
     law = fitted.fit.laws[k]
     found = []
     if isinstance(law, Hidden):
         found.append(
-            f"counts behave as if about {law.typical:,.0f} people nobody counted were in a typical area, "
-            "beside its exposure; expectation and spread allow for them"
+            Notice(
+                f"counts behave as if about {law.typical:,.0f} people nobody counted were in a typical area, "
+                "beside its exposure; expectation and spread allow for them",
+                f"aantallen gedragen zich alsof er in een gewoon gebied ongeveer {count(law.typical)} mensen "
+                "waren die niemand telde, naast de noemer; verwachting en spreiding houden daar rekening mee",
+            )
         )
     elif law is not None and law.size.size > 1:
         found.append(
-            "rate and spread depend on the size of the exposure; expectation and spread allow for it"
+            Notice(
+                "rate and spread depend on the size of the exposure; expectation and spread allow for it",
+                "cijfer en spreiding hangen af van de grootte van de noemer; verwachting en spreiding houden "
+                "daar rekening mee",
+            )
         )
     elif law is not None:
-        found.append("true rates have a heavier upper tail than a gamma law; p allows for it")
+        found.append(
+            Notice(
+                "true rates have a heavier upper tail than a gamma law; p allows for it",
+                "ware cijfers lopen naar boven verder uiteen dan een gammaverdeling; p is daarop berekend",
+            )
+        )
     if fitted.skill and np.isnan(fitted.skill[k]):
         some = given.valid[:, k].any()
-        found += ["too few areas have a figure for that many covariates"] if some else []
+        few = Notice(
+            "too few areas have a figure for that many covariates",
+            "te weinig gebieden hebben een cijfer voor zoveel kenmerken",
+        )
+        found += [few] if some else []
     elif fitted.skill:
+        part = max(fitted.skill[k], 0.0)
         found.append(
-            f"covariates explain {max(fitted.skill[k], 0.0):.0%} of the differences between areas elsewhere"
+            Notice(
+                f"covariates explain {part:.0%} of the differences between areas elsewhere",
+                f"kenmerken verklaren {part:.0%} van de verschillen tussen gebieden elders",
+            )
         )
     return tuple(found)
 
 
-def _told(told: dict[int, tuple[str, ...]], inputs: Inputs, reference: str) -> list[str]:
+def _told(told: dict[int, tuple[Notice, ...]], inputs: Inputs, reference: str) -> list[str]:
     """One sentence an indicator and finding, with the periods that it holds for."""
-    periods: dict[tuple[str, str], list[str]] = {}
+    periods: dict[tuple[str, Notice], list[str]] = {}
     for c in sorted(told):
         indicator, period = inputs.columns[c]
         for words in told[c]:
             periods.setdefault((indicator.id, words), []).append(period)
     return [
-        f"{id} ({', '.join(when)}) against {reference}: {words}." for (id, words), when in periods.items()
+        Notice(
+            f"{id} ({', '.join(when)}) against {reference}: {words}.",
+            f"{id} ({', '.join(when)}) tegenover {reference}: {words.nl}.",
+        )
+        for (id, words), when in periods.items()
     ]
 
 
@@ -316,12 +345,20 @@ def _bursts(inputs: Inputs, spread: np.ndarray, expected: np.ndarray, reference:
         over = 1.0 + float(np.median(spread[known, c] * expected[known, c]))
         if over > next((least for wide, least in _BURSTY if phi >= wide), np.inf):
             found.setdefault(indicator.id, []).append((period, over))
-    return [
-        f"{id} ({', '.join(period for period, _ in told)}) against {reference}: "
-        f"the variance of counts is about {max(over for _, over in told):,.0f} times their mean. "
-        "If one case file can hold many events, give observed_units=, the distinct subjects behind them."
-        for id, told in found.items()
-    ]
+    return [_burst(id, each, reference) for id, each in found.items()]
+
+
+def _burst(id: str, found: list[tuple[str, float]], reference: str) -> Notice:
+    """Say in words in which periods an indicator's counts vary much, and how much."""
+    periods, over = ", ".join(period for period, _ in found), max(over for _, over in found)
+    return Notice(
+        f"{id} ({periods}) against {reference}: the variance of counts is about {over:,.0f} times their "
+        "mean. If one case file can hold many events, give observed_units=, the distinct subjects behind "
+        "them.",
+        f"{id} ({periods}) tegenover {reference}: de variantie van de aantallen is ongeveer {count(over)} "
+        "keer hun gemiddelde. Als een dossier veel gebeurtenissen kan bevatten, geef dan observed_units=, de "
+        "verschillende personen of zaken erachter.",
+    )
 
 
 def _doubt(
@@ -339,8 +376,12 @@ def _doubt(
     where = f", {small:.0%} of them with an exposure below {least:g}"
     where = "" if indicator.family == "gaussian" else where
     periods = ", ".join(inputs.columns[c][1] for c in columns)
-    return (
+    waar = f", {small:.0%} daarvan met een noemer onder {least:g}" if where else ""
+    return Notice(
         f"{indicator.id} ({periods}) against {reference}: {share:.1%} of areas have p <= 0.001, where chance "
         f"gives 0.1 %{where}. The exposure may not be what the figure depends on (visitors, passers-by), or "
-        "the spread differs between areas: read these flags with care."
+        "the spread differs between areas: read these flags with care.",
+        f"{indicator.id} ({periods}) tegenover {reference}: {percent(share, 1)} van de gebieden heeft "
+        f"p <= 0,001, waar toeval 0,1 % geeft{waar}. Misschien hangt het cijfer niet van deze noemer af "
+        "(bezoekers, voorbijgangers), of verschilt de spreiding tussen gebieden: lees deze vlaggen met zorg.",
     )

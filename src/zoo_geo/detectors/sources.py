@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -15,10 +15,11 @@ from zoo_geo.autoregression import Kind
 from zoo_geo.blocks import spatial_blocks
 from zoo_geo.conditionals import leave_one_out
 from zoo_geo.covariates import Method, Modelled, TooFewAreasError, cross_fitted
-from zoo_geo.detectors.inputs import Inputs, matrix, parents, places
+from zoo_geo.detectors.inputs import OK, Inputs, matrix, parents, places
 from zoo_geo.errors import InputError, examples
 from zoo_geo.estimates import Block
 from zoo_geo.features import sensitive
+from zoo_geo.notices import Notice, points, which
 from zoo_geo.predictive import Binomial, Gaussian
 
 GRAPHS = ("neighbours", "peers")
@@ -51,6 +52,7 @@ class Source:
     fit: Callable[[Block], Fitted]
     near: list[references.Reference]
     """Candidate references, of which each column uses one; empty where every area has an expectation."""
+    notices: tuple[str, ...] = ()
 
 
 def surroundings(
@@ -155,6 +157,7 @@ class Covariates:
     """Columns of the features that expectations are regressed on, areas in code order."""
 
     table: np.ndarray
+    names: tuple[str, ...]
     folds: np.ndarray
     method: Method
 
@@ -165,6 +168,31 @@ class Covariates:
         except TooFewAreasError:
             unknown = np.full(block.size.shape[0], np.nan)
             return Modelled(unknown, unknown, np.zeros(unknown.size, bool), np.nan, np.nan)
+
+
+_ESTIMATED = ("rings", "precision", "shrink", "steep")
+"""Options of pooling the surroundings, which no reference has that is a fit to the whole map."""
+_UNUSED = {"model": _ESTIMATED} | dict.fromkeys(
+    VALUES_ONLY, (*_ESTIMATED, "response", "heavy", "error", "method")
+)
+
+
+def check_used(reference: str, changed: Collection[str], adjust: tuple[str, ...]) -> None:
+    """Raise where options were changed that say nothing about a reference.
+
+    Raises
+    ------
+    InputError
+        Names all of them.
+    """
+    unused = [name for name in changed if name in _UNUSED.get(reference, ())]
+    if unused:
+        raise InputError(
+            f"options of reference={reference!r} need to have an effect; got others "
+            f"({examples(unused, len(changed))}). Leave them out."
+        )
+    if "method" in changed and not adjust and reference != "model":
+        raise InputError("method needs to go with reference='model' or adjust=; got neither.")
 
 
 def covariates(inputs: Inputs, names: tuple[str, ...], method: Method) -> Covariates:
@@ -187,7 +215,8 @@ def covariates(inputs: Inputs, names: tuple[str, ...], method: Method) -> Covari
     text = [name for name in table if not pd.api.types.is_numeric_dtype(table[name])]
     if text:
         raise InputError(f"covariates need to be numbers; got text ({examples(text, table.shape[1])}).")
-    return Covariates(table.to_numpy(float, na_value=np.nan), _folds(inputs), method)
+    values = table.to_numpy(float, na_value=np.nan)
+    return Covariates(values, tuple(map(str, table.columns)), _folds(inputs), method)
 
 
 def features(inputs: Inputs) -> pd.DataFrame:
@@ -228,12 +257,98 @@ def _refuse_sensitive(names: Iterable[str]) -> None:
         )
 
 
+def fitting(
+    reference: str, inputs: Inputs, adjust: tuple[str, ...], method: Method
+) -> tuple[np.ndarray, list[str]]:
+    """Say which columns a comparison can be made of, shape (n_columns,), and in words which it cannot.
+
+    Raises
+    ------
+    InputError
+        It can be made of none of them.
+    """
+    named, fits = np.array([i.id for i, _ in inputs.columns]), np.ones(len(inputs.columns), bool)
+    told: list[str] = []
+    for suits, need, got, hint in _needs(reference, inputs, adjust, method):
+        lacking = examples(dict.fromkeys(named[~suits].tolist()), len(inputs.indicators))
+        if suits.size and not suits.any():
+            raise InputError(f"{need}; got {got} ({lacking}).{hint}")
+        if not suits.all():
+            misfit = which(dict.fromkeys(named[~suits].tolist()), len(inputs.indicators))
+            told.append(
+                Notice(
+                    f"Not compared with {reference}, as {need}: {lacking}.{hint}",
+                    f"Niet vergeleken met {reference}: {misfit}. {_NEEDS_NL[need.partition(' needs ')[2]]}",
+                )
+            )
+        fits &= suits
+    if fits.size and not fits.any():
+        raise InputError(told)
+    return fits, told
+
+
+_NEEDS_NL = {
+    "values (gaussian)": "Dat kan alleen met waarden (gaussian).",
+    "counts per exposure or values": "adjust kan alleen met aantallen per noemer of waarden.",
+    "counts or values from 0": "method='tweedie' kan alleen met aantallen of waarden vanaf 0.",
+}
+
+
+def _needs(
+    reference: str, inputs: Inputs, adjust: tuple[str, ...], method: Method
+) -> Iterator[tuple[np.ndarray, str, str, str]]:
+    """Columns that a comparison suits, what it needs, what the others are, and a hint."""
+    family = np.array([indicator.family for indicator, _ in inputs.columns])
+    if reference in VALUES_ONLY:
+        yield family == "gaussian", f"reference={reference!r} needs values (gaussian)", "counts", ""
+        return
+    if adjust and reference != "model":
+        need, hint = "adjust needs counts per exposure or values", " Use reference='model'."
+        yield family != "binomial", need, "shares (binomial)", hint
+    if method == "tweedie":
+        low = np.where(inputs.status == OK, inputs.observed, 0.0).min(axis=0, initial=0.0) < 0
+        need, hint = "method='tweedie' needs counts or values from 0", " Take 'poisson' or 'boosting'."
+        yield (family != "binomial") & ~low, need, "shares, or values below 0", hint
+
+
+def _gaps(covariates: Covariates, inputs: Inputs, reference: str) -> tuple[str, ...]:
+    """Say of how many areas with a figure a covariate is missing, and what stands for it."""
+    missing = ~np.isfinite(covariates.table) & (inputs.status == OK).any(axis=1)[:, None]
+    if not missing.any():
+        return ()
+    counts = sorted(zip(-missing.sum(axis=0), covariates.names, strict=True))
+    most = ", ".join(f"{name} {-count:,}" for count, name in counts[:3] if count)
+    if reference in VALUES_ONLY:
+        stands = "they are left out of the autoregression, and have no expectation."
+        nl = "ze doen niet mee in de autoregressie en hebben geen verwachting."
+    elif covariates.method == "boosting":
+        stands, nl = "the trees learn what the gap says.", "de bomen leren wat het gat zegt."
+    else:
+        stands = "the median stands for it, beside a term that learns what the gap says."
+        nl = "de mediaan komt ervoor in de plaats, met een term die leert wat het gat zegt."
+    en, dutch = (tell(inputs.codes[missing.any(axis=1)], len(missing)) for tell in (examples, which))
+    return (
+        Notice(
+            f"Areas with a figure lack a covariate ({en}; most often {most}): {stands}",
+            f"Gebieden met een cijfer missen een kenmerk ({dutch}; meestal {points(most)}): {nl}",
+        ),
+    )
+
+
 def find(
     reference: str, inputs: Inputs, rings: int, options: ex.Options, adjust: tuple[str, ...], method: Method
 ) -> Source:
     """Return the source of a reference."""
-    nation: list[references.Reference] = [references.everybody(inputs.codes.size)]
     taken = covariates(inputs, adjust, method) if adjust or reference == "model" else None
+    source = _find(reference, inputs, rings, options, taken)
+    return source if taken is None else replace(source, notices=_gaps(taken, inputs, reference))
+
+
+def _find(
+    reference: str, inputs: Inputs, rings: int, options: ex.Options, taken: Covariates | None
+) -> Source:
+    """Return the source of a reference, with the covariates that it takes."""
+    nation: list[references.Reference] = [references.everybody(inputs.codes.size)]
     if reference == "model":
         assert taken is not None
         return modelled(taken, options)

@@ -21,6 +21,7 @@ from zoo_geo.areas import Areas
 from zoo_geo.explain import CAVEAT
 from zoo_geo.facts import Language, number
 from zoo_geo.flags import Flags
+from zoo_geo.notices import told
 from zoo_geo.outputs.folder import marked
 from zoo_geo.panel import Indicator, Panel
 from zoo_geo.schema import CLASSES
@@ -207,7 +208,7 @@ def _data(
         "start": _start(areas, shown, flags.frame),
         "cells": [_columns(marks[:, k], values[:, k]) for k in range(len(shown.indicators))],
         "flags": _flags(areas, shown, flags.frame),
-        "notices": list(notices),
+        "notices": [told(notice, language) for notice in notices],
     }
 
 

@@ -16,6 +16,7 @@ from zoo_geo.areas import Areas
 from zoo_geo.detectors.base import Detection
 from zoo_geo.facts import Language, number
 from zoo_geo.flags import Flags
+from zoo_geo.notices import told
 from zoo_geo.outputs.folder import marked
 from zoo_geo.outputs.report_words import COLUMNS, HEADINGS
 from zoo_geo.outputs.tables import NOTICE
@@ -225,7 +226,8 @@ def as_markdown(report: Mapping[str, Any], language: Language) -> str:
         areas=number(report["areas"], language, 15), detectors=", ".join(report["detectors"])
     )
     parts = [f"# {_escaped(report['title'])}", f"**{words['internal']}**", read]
-    parts += [f"## {words['notices']}", small_exposure_line(report, language), _bullets(report["notices"])]
+    parts += [f"## {words['notices']}", small_exposure_line(report, language)]
+    parts.append(_bullets(told(notice, language) for notice in report["notices"]))
     if "truth" in report:
         table = _table(report["truth"]["by_kind"], language)
         parts += [f"## {words['truth']}", truth_line(report, language), table]
@@ -252,12 +254,12 @@ def _structure_parts(rows: Sequence[Mapping[str, Any]], language: Language) -> l
     summary = words["alike"].format(
         alike=tested.count("alike"), of=len(tested), unlike=words["unlike"].format(n=unlike) if unlike else ""
     )
-    told = [summary, words["extreme"].format(n=extreme) if extreme else "", words["explained"]]
+    said = [summary, words["extreme"].format(n=extreme) if extreme else "", words["explained"]]
     draws = max(row["moran"].get("permutations", 0) for row in rows)
     measures = words["measures"].format(
         permutations=number(draws, language, 15), least=number(2 / (draws + 1), language, 1)
     )
-    return [" ".join(filter(None, told)), _table(lines, language), measures]
+    return [" ".join(filter(None, said)), _table(lines, language), measures]
 
 
 def _peers_parts(peers: Mapping[str, Any], language: Language) -> list[str]:
@@ -286,8 +288,8 @@ _MOST_ROWS = 20
 def _covariates_parts(rows: Sequence[Mapping[str, Any]], language: Language) -> list[str]:
     """Say of how many flags covariates explain a part, and show the strongest flags."""
     words = HEADINGS[language]
-    told = [row["explained"] for row in rows if _same_way(row)]
-    counts = {"of": len(told), "half": sum(e >= 0.5 for e in told), "none": sum(e < 0.125 for e in told)}
+    parts = [row["explained"] for row in rows if _same_way(row)]
+    counts = {"of": len(parts), "half": sum(e >= 0.5 for e in parts), "none": sum(e < 0.125 for e in parts)}
     summary = words["covariates_told"].format(**{name: number(n, language, 15) for name, n in counts.items()})
     lines = [
         {name: row[name] for name in _KEYS}

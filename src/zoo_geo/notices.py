@@ -1,0 +1,82 @@
+"""What a reader of results has to know, in two languages."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+
+from zoo_geo.errors import examples
+
+
+class Notice(str):
+    """A sentence in English that carries the same in Dutch.
+
+    Wherever nobody asks for another language it is a plain string.
+
+    Parameters
+    ----------
+    en, nl
+        The sentence; without Dutch, it is told in English.
+
+    Examples
+    --------
+    >>> told(Notice("No areas.", "Geen gebieden."), "nl")
+    'Geen gebieden.'
+    """
+
+    nl: str
+
+    def __new__(cls, en: str, nl: str = "") -> Notice:
+        """Keep both."""
+        made = super().__new__(cls, en)
+        made.nl = nl or en
+        return made
+
+    def led_by(self, place: str) -> Notice:
+        """Return the same, led by the file or table it is about."""
+        return Notice(f"{place}: {self}", f"{place}: {self.nl}")
+
+
+def told(notice: str, language: str) -> str:
+    """Return a notice in a language (``en``, ``nl``)."""
+    return notice.nl if language == "nl" and isinstance(notice, Notice) else str(notice)
+
+
+def count(number: float) -> str:
+    """Write a whole number in Dutch.
+
+    Examples
+    --------
+    >>> count(14566)
+    '14.566'
+    """
+    return f"{number:,.0f}".replace(",", ".")
+
+
+def points(text: str) -> str:
+    """Write the thousands of a list of names and numbers in Dutch.
+
+    Examples
+    --------
+    >>> points("homes 1,200, jobs 3")
+    'homes 1.200, jobs 3'
+    """
+    return re.sub(r"(?<=\d),(?=\d{3})", ".", text)
+
+
+def share(value: float, digits: int = 0) -> str:
+    """Write a share in Dutch."""
+    return f"{value:.{digits}%}".replace(".", ",")
+
+
+def which(values: Iterable[object], total: int | None = None) -> str:
+    """Say how many and which in Dutch, as `errors.examples` does in English.
+
+    Examples
+    --------
+    >>> which(["a", "b"], 1_600)
+    '2 van 1.600; eerst: a, b'
+    """
+    listed = list(values)
+    of = "" if total is None else f" van {count(total)}"
+    return f"{count(len(listed))}{of}; eerst: {examples(listed).partition('; first: ')[2]}"
