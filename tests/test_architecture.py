@@ -36,6 +36,7 @@ STOREYS = [
         "sql_guard",
         "pseudonyms",
         "leaks",
+        "private_folder",
         "records",
         "cells",
         "microdata",

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import geopandas as gpd
@@ -21,9 +22,10 @@ from shapely import Point, box
 import maps
 import zoo_geo as zg
 from naive import records as naive
+from zoo_geo.cells import Grouped, aggregate_query
 from zoo_geo.errors import InputError
 from zoo_geo.microdata import RecordIndicator, check_microdata, read_microdata
-from zoo_geo.records import Limits, Source
+from zoo_geo.records import Limits, Source, open_records
 
 KEY = zg.Key(b"a key of this test, and of no other one")
 QUERY = "SELECT area, period, unit, value FROM r"
@@ -97,6 +99,51 @@ def test_totals_do_not_depend_on_threads_or_order():
         frame = read_microdata({"r": rows}, [indicator("sum")], limits=Limits(threads=threads)).frame
         pd.testing.assert_frame_equal(frame, one, check_exact=True)
     np.testing.assert_allclose(one["observed"], table.groupby("area")["value"].sum(), rtol=1e-12)
+
+
+_SHARED = {
+    "count": "SELECT area, period, unit FROM r",
+    "sum": "SELECT area, period, unit, value FROM r",
+    "mean": "SELECT area, period, unit, value AS value FROM r",
+    "split": "SELECT area, period, unit, value, CASE WHEN value > 0 THEN 'a' END AS branch FROM r",
+    "some": "SELECT area, period, unit, value FROM r WHERE value > 0",
+    "share": "SELECT area, period, unit, value > 0 AS value FROM r WHERE value > 0 OR value < 0",
+}
+
+
+@pytest.mark.parametrize("order", [1, -1])
+@pytest.mark.parametrize("once", [True, False])
+def test_indicators_of_one_run_are_those_of_runs_of_their_own(order, once):
+    draws = np.random.default_rng(3 + once)
+    columns = [["BU01", "BU02", " BU02" if once else "BU03", None], [2022, 2023, None], ["a", "b", "c", ""]]
+    columns.append([0.1, -2.5, 1e6 / 3, 0.0])
+    rows = [tuple(draws.choice(np.array(each, dtype=object)) for each in columns) for _ in range(60)]
+    if once:  # no unit twice in a cell: later queries need not look for it
+        rows = list({(str(a).strip(), *rest): (a, *rest, v) for a, *rest, v in rows}.values())
+    kinds = {"count": "count_units", "split": "sum", "some": "sum"}
+    asked = [
+        replace(indicator(kinds.get(id, id), query), id=id) for id, query in list(_SHARED.items())[::order]
+    ]
+    together = read_microdata({"r": frame_of(rows)}, asked)
+    for each in asked:
+        alone = read_microdata({"r": frame_of(rows)}, [each])
+        for name in ("frame", "branches"):
+            table = getattr(together, name)
+            of_it = table[table["indicator"] == each.id].reset_index(drop=True)
+            expected = getattr(alone, name)
+            pd.testing.assert_frame_equal(of_it, expected, check_exact=True, check_dtype=len(expected) > 0)
+
+
+@pytest.mark.parametrize("once", [True, False])
+def test_records_are_grouped_by_unit_once_where_no_unit_is_twice_in_a_cell(once):
+    table = pd.DataFrame({"area": "BU01", "unit": [1, 2, 3 if once else 2], "n": [1, 2, 3]})
+    grouped = Grouped()
+    with open_records([Source("r", frame=table)], None, None, Limits()) as records:
+        aggregate_query(records, "SELECT area, unit FROM r WHERE n > 0", "count_units", grouped)
+        assert grouped.once("SELECT area, unit, n * 2 AS value FROM r WHERE n > 0") is once
+        assert not grouped.once("SELECT area, unit FROM r")
+        aggregate_query(records, "SELECT area, unit FROM r", "count_units", grouped)
+        assert grouped.once("SELECT area, unit, n AS value FROM r  WHERE n < 3") is once
 
 
 def test_a_unit_counts_once_in_a_cell_and_in_every_cell_it_is_in():
@@ -425,6 +472,56 @@ def test_nothing_stays_behind(tmp_path, monkeypatch):
     assert not list(tmp_path.iterdir())
 
 
+_KILLED = """
+import os, signal, sys, tempfile
+from zoo_geo.private_folder import private_folder
+tempfile.tempdir = sys.argv[1]
+with private_folder() as folder:
+    (folder / "spill").write_text("records")
+    print("made", flush=True)
+    if sys.argv[2] == "kill":
+        os.kill(os.getpid(), signal.SIGKILL)
+    sys.stdin.readline()
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="signals and locks of files")
+def test_what_a_killed_process_left_is_removed_and_what_others_use_is_not(tmp_path, monkeypatch):
+    def start(what):
+        command = [sys.executable, "-c", _KILLED, str(tmp_path), what]
+        process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        process.stdout.readline()
+        return process
+
+    with start("kill") as killed:
+        killed.wait()
+    (left,) = tmp_path.iterdir()
+    assert (left / "spill").exists()
+    foreign = tmp_path / "zoo-geo-without-lock"
+    foreign.mkdir()
+    with start("wait") as other:
+        (used,) = set(tmp_path.iterdir()) - {left, foreign}
+        assert used.stat().st_mode & 0o077 == 0
+        monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+        read_microdata({"r": PEOPLE}, [indicator("sum", "SELECT area, unit FROM r")])
+        assert set(tmp_path.iterdir()) == {used, foreign}
+        other.communicate(b"\n")
+    assert set(tmp_path.iterdir()) == {foreign}
+
+
+def test_records_are_on_disk_only_where_memory_is_short(tmp_path, monkeypatch):
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    n = 3_000_000
+    table = pd.DataFrame({"area": "BU01", "unit": np.arange(n), "other": np.arange(n) * 7919 % 1_000_003})
+    query, seen = "SELECT area, unit, other AS value FROM r", {}
+    for memory in ("4GB", "60MB"):
+        with open_records([Source("r", frame=table)], None, None, Limits(memory)) as records:
+            assert records.run("SELECT count(*) FROM r").fetchone() == (n,)
+            seen[memory] = sum(path.stat().st_size for path in tmp_path.rglob("*"))
+        assert not list(tmp_path.iterdir())
+    assert seen["4GB"] < 50_000 < seen["60MB"], query
+
+
 _ENDLESS = """
 import sys, tempfile
 import pandas as pd
@@ -475,8 +572,7 @@ def test_codes_are_keyed_blake2b(texts, secret):
     texts = [text if text is None else text.replace("\0", "") for text in texts]
     found = zg.Key(secret).codes(pa.array(texts, pa.string())).to_pylist()
     for text, got in zip(texts, found, strict=True):
-        hexadecimal = got and f"{got['a']:016x}{got['b']:016x}"
-        assert hexadecimal == naive.code(text, secret)
+        assert (got and got.hex) == naive.code(text, secret)
 
 
 def test_the_same_person_has_the_same_code_in_every_source():

@@ -9,7 +9,7 @@ import pytest
 from zoo_geo.errors import InputError
 from zoo_geo.microdata import RecordIndicator, check_microdata, read_microdata
 from zoo_geo.records import Limits, Source, open_records
-from zoo_geo.sql_guard import FUNCTIONS, check_query
+from zoo_geo.sql_guard import FUNCTIONS, check_query, rows_of
 
 SOURCES = ["persons", "Parken"]
 
@@ -371,3 +371,55 @@ def test_attacks_through_the_public_face(run, tmp_path):
     wrong = RecordIndicator("wrong", "SELECT buurt AS area, nr AS unit FROM persons", exposure_query=sql)
     with pytest.raises(InputError, match="indicator wrong: exposure: query needs to use declared sources"):
         run([Source("persons", frame=PEOPLE)], [wrong])
+
+
+_ROWS = "SELECT a AS area, b AS unit, x AS value FROM persons WHERE c > 3"
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "select a area,  b unit /* other value */ from persons where c > 3",
+        "SELECT a AS area, b AS unit, -y * 2 AS value, CASE WHEN y IS NULL THEN 'p' END branch FROM persons "
+        "WHERE c > 3",
+    ],
+)
+def test_queries_over_the_same_records(sql):
+    assert rows_of(sql) == rows_of(_ROWS) != rows_of("SELECT a AS area, b AS unit FROM persons")
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "SELECT a AS area, b AS unit, max(x) AS value FROM persons WHERE c > 3",
+        "SELECT a AS area, b AS unit, abs(max(x)) AS value FROM persons WHERE c > 3",
+        "SELECT a AS area, b AS unit, 1 + unnest([1, 2]) AS value FROM persons WHERE c > 3",
+        "SELECT a AS area, b AS unit, (SELECT 1) AS value FROM persons WHERE c > 3",
+        "SELECT DISTINCT a AS area, b AS unit, x AS value FROM persons WHERE c > 3",
+        "SELECT a AS area, b AS unit, x AS value FROM persons WHERE c > 3 GROUP BY ALL",
+        "SELECT a AS area, b AS unit, x AS value FROM persons WHERE c > 3 LIMIT 3",
+        "SELECT a AS area, b AS unit, x AS value FROM persons WHERE c > 3 QUALIFY row_number() OVER () = 1",
+        "SELECT a AS area, b AS unit, x AS value FROM persons UNION ALL SELECT a, b, x FROM persons",
+        "SELECT *, x AS value FROM persons WHERE c > 3",
+        "SELECT a AS area, x AS value, value AS unit FROM persons WHERE c > 3",
+        "SELECT a AS area, b AS unit, x AS value FROM persons WHERE value > 3",
+        "SELECT a AS area, b AS unit, x AS BRANCH FROM persons WHERE Branch > 3",
+    ],
+)
+def test_queries_whose_values_may_change_their_records(sql):
+    assert rows_of(sql) is None
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "SELECT a AS area, c AS unit FROM persons WHERE c > 3",
+        "SELECT b AS area, b AS unit FROM persons WHERE c > 3",
+        "SELECT a AS area, b AS unit, c AS period FROM persons WHERE c > 3",
+        "SELECT a AS area, b AS unit FROM parks WHERE c > 3",
+        "SELECT a AS area, b AS unit FROM persons JOIN parks USING (d) WHERE c > 3",
+        "WITH persons AS (SELECT * FROM parks) SELECT a AS area, b AS unit FROM persons WHERE c > 3",
+    ],
+)
+def test_queries_over_other_records(sql):
+    assert rows_of(sql)[0] != rows_of(_ROWS)[0]

@@ -12,7 +12,7 @@ import pandas as pd
 
 from zoo_geo import cbs
 from zoo_geo.areas import Areas
-from zoo_geo.cells import Cells, aggregate_query, explain_query
+from zoo_geo.cells import Cells, Grouped, aggregate_query, explain_query
 from zoo_geo.errors import InputError, Problems, examples
 from zoo_geo.leaks import find_leaks
 from zoo_geo.panel import ALL, Panel
@@ -313,6 +313,7 @@ class _Reader:
         self.problems, self.notices = Problems(), list[str]()
         self._clean = set[str](() if codes is None else codes)
         self._known: dict[tuple[str, str], Cells | None] = {}
+        self._grouped = Grouped()
 
     def read(self, indicators: Iterable[RecordIndicator]) -> list[_Figures | None]:
         """Return the figures of each indicator; None after noting what is wrong with it."""
@@ -351,7 +352,7 @@ class _Reader:
         if (sql, aggregate) not in self._known:
             try:
                 self._known[sql, aggregate] = self._checked(
-                    aggregate_query(self.records, sql, aggregate), what
+                    aggregate_query(self.records, sql, aggregate, self._grouped), what
                 )
             except InputError as error:
                 self.problems.extend(error.within(what))

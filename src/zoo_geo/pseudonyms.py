@@ -101,7 +101,7 @@ class Key:
             raise error.within(place) from None
 
     def codes(self, texts: pa.Array) -> pa.Array:
-        """Return the code of each text, as a struct of two words of 64 bits; none for nobody.
+        """Return the code of each text, as a UUID, which nobody adds up by mistake; none for nobody.
 
         Keyed BLAKE2b of 16 bytes, as `hashlib.blake2b(text, key=..., digest_size=16)` gives it. Blanks
         around a text and zeros before a number do not count, however it was stored: 012345678 and 12345678
@@ -120,8 +120,9 @@ class Key:
         data = np.frombuffer(letters, np.uint8) if letters is not None else np.empty(0, np.uint8)
         out, nobody = np.empty((len(whole), 2), np.uint64), nobody.copy()
         keyed_codes(keyed_start(self._secret, _CODE), offsets, data, out, nobody)
-        words = [pa.array(np.ascontiguousarray(out[:, at]), mask=nobody) for at in (0, 1)]
-        return pa.StructArray.from_arrays(words, names=["a", "b"], mask=pa.array(nobody))
+        known = pa.array(~nobody).buffers()[1]
+        stored = pa.Array.from_buffers(pa.binary(_CODE), len(out), [known, pa.py_buffer(out.astype("<u8"))])
+        return pa.ExtensionArray.from_storage(pa.uuid(), stored)
 
 
 def text_sql(column: str, dtype: str) -> str:

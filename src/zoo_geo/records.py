@@ -6,7 +6,6 @@ from __future__ import annotations
 import json
 import os
 import re
-import tempfile
 from collections.abc import Collection, Iterator
 from concurrent.futures import Future
 from contextlib import contextmanager
@@ -22,6 +21,7 @@ import pyarrow as pa
 
 from zoo_geo.checks import nearest_name
 from zoo_geo.errors import InputError, Problems, examples
+from zoo_geo.private_folder import private_folder
 from zoo_geo.pseudonyms import Key, text_sql, undeclared
 from zoo_geo.strict import key
 
@@ -142,8 +142,9 @@ def open_records(
 ) -> Iterator[Records]:
     """Read sources into a private database, lock it, and remove it at the end.
 
-    The files lie in a folder that only this user can enter. Once locked, DuckDB opens no file, loads no
-    extension, and changes no setting.
+    Records are in memory, and on disk only as far as they need more of it than they may take: in a folder
+    that only this user can enter. Once locked, DuckDB opens no other file, loads no extension, and changes no
+    setting.
 
     Parameters
     ----------
@@ -165,14 +166,14 @@ def open_records(
         lacks: one line per problem, of all sources.
     """
     with (
-        tempfile.TemporaryDirectory(prefix="zoo-geo-", ignore_cleanup_errors=True) as folder,
-        duckdb.connect(str(Path(folder) / "records.db"), config=_config(folder, limits)) as db,
+        private_folder() as folder,
+        duckdb.connect(config=_config(folder, limits)) as db,
     ):
         if secret is not None:
-            words = duckdb.struct_type({"a": "UBIGINT", "b": "UBIGINT"})
             call = lambda texts: secret.codes(texts)  # noqa: E731  (DuckDB evaluates the hints of methods)
+            text, code = duckdb.type("VARCHAR"), duckdb.type("UUID")
             db.create_function(  # type: ignore[call-overload]
-                _CODE, call, [duckdb.type("VARCHAR")], words, type="arrow", null_handling="special"
+                _CODE, call, [text], code, type="arrow", null_handling="special"
             )
         records, problems = Records(db), Problems()
         for source in sources:
@@ -188,12 +189,12 @@ def open_records(
         yield records
 
 
-def _config(folder: str, limits: Limits) -> dict[str, Any]:
+def _config(folder: Path, limits: Limits) -> dict[str, Any]:
     return {
         "memory_limit": limits.memory,
         "threads": limits.threads,
         "max_execution_time": max(1, round(limits.seconds * 1000)),
-        "temp_directory": str(Path(folder) / "spill"),
+        "temp_directory": str(folder / "spill"),
         "autoinstall_known_extensions": "false",
         "autoload_known_extensions": "false",
         "allow_community_extensions": "false",
@@ -217,27 +218,19 @@ def _load(
         plain = [name for name in used if name.lower() not in coded]
         rows = f" LIMIT {_SAMPLE}" if sample else ""
         numbers = _numbers(records, relation, plain, rows) if _is_csv(source) else {}
-        inner = {
+        read = {
             name: _code_call(name, types[name]) if name.lower() in coded else numbers.get(name, _quoted(name))
             for name in used
         }
-        outer = [_as_uuid(name) if name.lower() in coded else _quoted(name) for name in used]
-        listed = ", ".join(f"{sql} AS {_quoted(name)}" for name, sql in inner.items())
+        listed = ", ".join(f"{sql} AS {_quoted(name)}" for name, sql in read.items())
         records.run(
-            f"CREATE TABLE {_quoted(source.id)} AS SELECT {', '.join(outer)} "
-            f"FROM (SELECT {listed} FROM {relation}{rows})",
+            f"CREATE TABLE {_quoted(source.id)} AS SELECT {listed} FROM (SELECT * FROM {relation}{rows})",
             "reading",
         )
 
 
 def _code_call(name: str, dtype: str) -> str:
     return f"{_CODE}({text_sql(_quoted(name), dtype)})"
-
-
-def _as_uuid(name: str) -> str:
-    """Return SQL for a code of two words as a UUID, which nobody adds up by mistake."""
-    word = _quoted(name)
-    return f"CAST(({word}.a::UHUGEINT << 64) | {word}.b::UHUGEINT AS UUID) AS {word}"
 
 
 def _check_columns(source: Source, types: Collection[str], secret: Key | None) -> None:

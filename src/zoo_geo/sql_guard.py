@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple
 
 import duckdb
@@ -68,6 +68,11 @@ _OUTSIDE = frozenset(
 )
 """Names that DuckDB answers without there being such a column: the clock, the user, the place of a row."""
 
+_PLAIN = {"type", "cte_map", "select_list", "from_table", "where_clause", "aggregate_handling"}
+_ROWWISE = {
+    "BETWEEN", "CASE", "CAST", "COLUMN_REF", "COMPARISON", "CONJUNCTION", "CONSTANT", "OPERATOR", "TYPE",
+}  # fmt: skip
+_PLACES = re.compile(r'"query_location(?:_length)?": \d+,? ?')
 _NAME = re.compile(r"\w+")
 _WIDEST = 1000
 _SHOWN = 60
@@ -140,6 +145,64 @@ def _tree(sql: str) -> Any:  # noqa: ANN401
             "It can read the declared sources and change nothing."
         )
     return parsed["statements"][0]
+
+
+def rows_of(sql: str) -> tuple[str, str] | None:
+    """Return what tells which records a query goes over, and which of them it chooses.
+
+    Queries with the same first text go over the same records and give them the same area, period and unit;
+    with the same second text they choose the same ones (all, where it is empty). What they return as value
+    and branch does not matter.
+
+    Parameters
+    ----------
+    sql
+        A query that `check_query` let pass.
+
+    Returns
+    -------
+    tuple or None
+        None where it is more than one plain SELECT, so that what it returns may change its rows.
+    """
+    node = _tree(sql)["node"]
+    plain = node["type"] == "SELECT_NODE" and node.keys() <= _PLAIN
+    if not plain or node["aggregate_handling"] != "STANDARD_HANDLING":  # which GROUP BY ALL has not
+        return None
+    kept, free = [], []
+    for each in node["select_list"]:
+        name = str(each.get("alias") or each.get("column_names", [""])[-1]).lower()
+        (free if name in ("value", "branch") else kept).append(each)
+    records, chosen = [node.get("cte_map"), node["from_table"], kept], node.get("where_clause")
+    named = {"value", "branch"} & set(_names([kept, chosen]))  # DuckDB knows what SELECT names in all of it
+    if named or not all(map(_of_one_row, free)) or any(each["class"] == "STAR" for each in kept):
+        return None
+    return _signed(records), _signed(chosen)
+
+
+def _names(node: Any) -> Iterator[str]:  # noqa: ANN401
+    """Yield the names of columns in a part of a tree, in lower case."""
+    for each in node.values() if isinstance(node, dict) else node if isinstance(node, list) else ():
+        yield from _names(each)
+    if isinstance(node, dict):
+        yield from (str(name).lower() for name in node.get("column_names", ()))
+
+
+def _of_one_row(node: Any) -> bool:  # noqa: ANN401
+    """Whether an expression is worked out from a row alone, and once for every row."""
+    if isinstance(node, list):
+        return all(map(_of_one_row, node))
+    if not isinstance(node, dict):
+        return True
+    plain = node.get("class", "CONSTANT") in _ROWWISE
+    function = node.get("class") == "FUNCTION" and bool(node.get("is_operator"))
+    return (plain or function) and all(map(_of_one_row, node.values()))
+
+
+def _signed(tree: Any) -> str:  # noqa: ANN401
+    """Return a part of a tree as text, without where it stands."""
+    if not tree:
+        return ""
+    return _PLACES.sub("", json.dumps(tree, sort_keys=True))
 
 
 def _short(text: str) -> str:

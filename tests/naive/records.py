@@ -43,6 +43,4 @@ def code(identifier, key):
     if not text:
         return None
     key = key if len(key) <= 64 else hashlib.blake2b(key).digest()
-    words = hashlib.blake2b(text.encode(), key=key, digest_size=16).digest()
-    # two words, each of which shows its last byte first
-    return (words[7::-1] + words[:7:-1]).hex()
+    return hashlib.blake2b(text.encode(), key=key, digest_size=16).hexdigest()
