@@ -37,6 +37,8 @@ STOREYS = [
         "pseudonyms",
         "leaks",
         "private_folder",
+        "postgres",
+        "record_places",
         "records",
         "cells",
         "microdata",

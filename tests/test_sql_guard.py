@@ -57,6 +57,32 @@ PIVOT persons ON age
 SELECT 1 AS a; SELECT 2 AS b
 SELECT * FROM persons; DROP TABLE persons
 SELECT 1; /* ; */ COPY persons TO 'x'
+SELECT * REPLACE (getenv('ZOO_GEO_KEY') AS nr) FROM persons
+SELECT * REPLACE ((SELECT content FROM read_text('/etc/passwd')) AS nr) FROM persons
+SELECT * REPLACE ((SELECT value FROM duckdb_settings() LIMIT 1) AS nr) FROM persons
+SELECT COLUMNS(c -> c LIKE 'n%') FROM persons
+SELECT * FROM persons AT (VERSION => getenv('x'))
+SELECT * FROM persons POSITIONAL JOIN Parken
+SELECT replace(nr, 'x', nr) FROM persons
+SELECT regexp_replace(nr, 'x', nr, 'g') FROM persons
+SELECT replace(nr, 'x', lpad('x', 9, 'y')) FROM persons
+WITH q AS (WITH secrets AS (SELECT 1 AS a) SELECT * FROM secrets) SELECT * FROM secrets
+SELECT (WITH z AS (SELECT 1 AS a) SELECT a FROM z) AS area FROM z
+WITH persons AS (SELECT 1 AS a) SELECT * FROM main.persons
+SELECT sum(nr) FILTER (getenv('x') = '1') FROM persons
+SELECT sum(nr) OVER w FROM persons WINDOW w AS (ORDER BY getenv('x'))
+SELECT nr FROM persons LIMIT (SELECT CAST(getenv('x') AS INT))
+SELECT {'a': getenv('x')} FROM persons
+SELECT * FROM unnest([getenv('x')])
+SELECT * FROM (SHOW ALL TABLES)
+SELECT * FROM query_table('persons')
+SELECT * FROM query('SELECT 1')
+SELECT * FROM duckdb_secrets()
+SELECT * FROM sqlite_master
+SELECT * FROM zoo_geo_records
+SELECT zoo_geo_code('123456782') FROM persons
+WITH x AS (DELETE FROM persons RETURNING *) SELECT * FROM x
+MERGE INTO persons USING persons q ON persons.nr = q.nr WHEN MATCHED THEN DELETE
 SELECT * FROM 'file.csv'
 SELECT * FROM "file.parquet"
 SELECT * FROM '/etc/passwd'

@@ -12,23 +12,19 @@ import pandas as pd
 
 from zoo_geo.errors import InputError, Problems
 from zoo_geo.panel import ALL
-from zoo_geo.records import Records
+from zoo_geo.records import INTEGERS, NUMBERS, Records
 from zoo_geo.sql_guard import rows_of
 from zoo_geo.strict import nearest
 
 _VIEW = "zoo_geo_records"
 _STEP = 2**40
 _NAMES = ("area", "period", "unit", "value", "branch")
-_INTEGERS = (
-    "TINYINT", "SMALLINT", "INTEGER", "BIGINT", "HUGEINT",
-    "UTINYINT", "USMALLINT", "UINTEGER", "UBIGINT", "UHUGEINT",
-)  # fmt: skip
 _TYPES: dict[str, tuple[tuple[str, ...], str]] = {
     "area": (("VARCHAR",), "text, as numbers lose leading zeros"),
-    "period": (("VARCHAR", "DATE", *_INTEGERS), "a whole number, a date or text"),
-    "unit": (("VARCHAR", "UUID", *_INTEGERS), "text, a whole number or a keyed code"),
-    "value": (("BOOLEAN", "DOUBLE", "FLOAT", "DECIMAL", *_INTEGERS), "a number, or true and false"),
-    "branch": (("VARCHAR", *_INTEGERS), "text or a whole number"),
+    "period": (("VARCHAR", "DATE", *INTEGERS), "a whole number, a date or text"),
+    "unit": (("VARCHAR", "UUID", *INTEGERS), "text, a whole number or a keyed code"),
+    "value": (("BOOLEAN", *NUMBERS), "a number, or true and false"),
+    "branch": (("VARCHAR", *INTEGERS), "text or a whole number"),
 }
 """Types that each column of a query may have, and the same in words."""
 
@@ -144,7 +140,7 @@ def _sql(aggregate: str, columns: dict[str, str], keys: list[str], *, trim: bool
     """Return SQL that brings complete records to units (`once`: they are units), and units to cells."""
     listed, complete = ", ".join(keys), [*keys, "unit", "value"]
     known = " AND ".join(f"{name} IS NOT NULL" for name in complete)
-    whole = columns.get("value", "BIGINT").partition("(")[0] in ("BOOLEAN", *_INTEGERS)
+    whole = columns.get("value", "BIGINT").partition("(")[0] in ("BOOLEAN", *INTEGERS)
     exact = "CAST(value AS HUGEINT)" if whole else f"CAST(round(CAST(value AS DOUBLE) * {_STEP}) AS HUGEINT)"
     total, highest, number = (exact, "value", "1") if once else (f"sum({exact})", "max(value)", "count(*)")
     own_mean = f"CAST({total} AS DOUBLE) / {number}{f' * {_STEP}' if whole else ''}"

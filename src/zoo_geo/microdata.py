@@ -134,7 +134,7 @@ def read_microdata(
     indicators
         What to count or measure.
     areas
-        The map; records of other areas are refused or left out.
+        The map; records of other areas are refused or left out. Needed by sources that are put into areas.
     unknown_areas
         ``error`` or ``drop``, for records of areas that are not on the map.
     key
@@ -158,17 +158,18 @@ def read_microdata(
     listed = _sources(sources)
     queries = _queries(listed, indicators)
     secret = Key.from_file(key) if isinstance(key, str | Path) else key
-    with open_records(listed, _columns(queries), secret, limits) as records:
+    with open_records(listed, _columns(queries), secret, limits, areas=areas) as records:
         reader = _Reader(records, None if areas is None else areas.codes, unknown_areas)
         figures = reader.read(indicators)
     reader.problems.raise_if_any()
-    return _joined(figures, indicators, tuple(reader.notices))
+    return _joined(figures, indicators, (*records.notices, *reader.notices))
 
 
 def check_microdata(
     sources: Sequence[Source],
     indicators: Sequence[RecordIndicator],
     *,
+    areas: Areas | None = None,
     key: Key | None = None,
     limits: Limits = Limits(),  # noqa: B008  (frozen)
 ) -> None:
@@ -181,7 +182,7 @@ def check_microdata(
     """
     queries = _queries(sources, indicators)
     problems = Problems()
-    with open_records(sources, _columns(queries), key, limits, sample=True) as records:
+    with open_records(sources, _columns(queries), key, limits, sample=True, areas=areas) as records:
         for what, sql, aggregate in _asked(indicators):
             try:
                 explain_query(records, sql, aggregate)

@@ -1,4 +1,4 @@
-"""A folder that only this user can enter, gone after use; also, at the next use, after a process was killed."""
+"""A folder that only this user can enter, gone after use; and at the next use after a process was killed."""
 
 from __future__ import annotations
 

@@ -22,7 +22,8 @@ _CODE = 16
 _NAMES = frozenset(
     """
     bsn burgerservicenummer sofinummer sofi rin rinpersoon anummer vnummer ssn socialsecuritynumber
-    naam namen persoonsnaam volledigenaam voornaam voornamen roepnaam achternaam achternamen geslachtsnaam
+    persoonnaam naam namen persoonsnaam
+    volledigenaam voornaam voornamen roepnaam achternaam achternamen geslachtsnaam
     familienaam meisjesnaam initialen voorletters name fullname firstname givenname lastname surname
     familyname email emailadres emailaddress mail mailadres telefoon telefoonnummer telnr mobiel
     mobielnummer phone phonenumber telephone iban rekeningnummer bankrekening bankrekeningnummer
@@ -35,6 +36,13 @@ _WORDS = frozenset(
     telefoonnummer paspoortnummer
     """.split()
 )
+_PERSONS = frozenset(
+    """
+    persoon person client klant contact bewoner inwoner eigenaar partner kind ouder patient huisarts
+    medewerker verdachte slachtoffer aanvrager owner customer
+    """.split()
+)
+_RIN = re.compile(r"rinpersoon(?!s)")  # RINPERSOONS and RINPERSOONSHKW say of which kind a number is
 
 
 class Key:
@@ -145,7 +153,9 @@ def text_sql(column: str, dtype: str) -> str:
 def is_identifier_name(name: str) -> bool:
     """Say whether a column goes by a name of direct identifiers, such as bsn, partner_bsn or achternaam."""
     words = [word.lower() for word in re.findall(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])", name)]
-    return "".join(re.findall(r"[a-z]+", name.lower())) in _NAMES or not _WORDS.isdisjoint(words)
+    plain = "".join(re.findall(r"[a-z]+", name.lower()))
+    of_person = not _PERSONS.isdisjoint(words) and not {"naam", "name"}.isdisjoint(words)
+    return plain in _NAMES or not _WORDS.isdisjoint(words) or of_person or _RIN.match(plain) is not None
 
 
 def undeclared(columns: Iterable[str], declared: Iterable[str]) -> list[str]:

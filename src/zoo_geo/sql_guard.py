@@ -59,6 +59,7 @@ _PARTS = frozenset(
     TABLE_FUNCTION ORDER_MODIFIER LIMIT_MODIFIER DISTINCT_MODIFIER ORDER_DEFAULT ASCENDING DESCENDING
     """.split()
 )
+_JOINS = ("REGULAR", "NATURAL", "CROSS", "ASOF", "DEPENDENT")  # and none by the order of records
 _OUTSIDE = frozenset(
     """
     current_catalog current_database current_date current_role current_schema current_time current_timestamp
@@ -229,9 +230,11 @@ class _Walk:
         elif isinstance(node, dict):
             at = node.get("query_location", at)
             scope = self._look(node, scope, at)
-            inside = node["function"] if node.get("type") == "TABLE_FUNCTION" else node
+            inside = node
+            if node.get("type") == "TABLE_FUNCTION":  # which `_look` has seen
+                inside = {**node, "function": node["function"].get("arguments")}
             for name, each in inside.items():
-                if name not in ("cte_map", "literal", "value", "qualified_name"):
+                if name != "cte_map":
                     self.node(each, scope, at)
 
     def _look(self, node: dict[str, Any], scope: frozenset[str], at: int | None) -> frozenset[str]:
@@ -243,6 +246,8 @@ class _Walk:
             self._refuse(f"a part of kind {part}", node, at)
         if "sample" in node:
             self._refuse("a random sample", node, at)
+        if part == "JOIN" and node.get("ref_type", "REGULAR") not in _JOINS:
+            self._refuse(f"a join of kind {node['ref_type']}", node, at)
         if kind in ("FUNCTION", "WINDOW"):
             self._function(node, at)
         elif kind == "TYPE":
@@ -280,12 +285,12 @@ class _Walk:
             self._refuse(f"function {name}", node, at, nearest(name, FUNCTIONS, rest=False))
         elif name in ("lpad", "rpad") and not self._narrow(node):
             self._refuse(f"{name} to a width that is not a number up to {_WIDEST}", node, at)
+        elif name in ("replace", "regexp_replace") and _argument(node, 2).get("class") != "CONSTANT":
+            self._refuse(f"{name} by what is no constant text", node, at)
 
     def _narrow(self, node: dict[str, Any]) -> bool:
         """Whether text is padded to a small width; a large one takes memory that no limit sees."""
-        arguments = node.get("arguments", node.get("children", []))
-        width = arguments[1].get("expression", arguments[1]) if len(arguments) > 1 else {}
-        text = str(width.get("literal", {}).get("text", ""))
+        text = str(_argument(node, 1).get("literal", {}).get("text", ""))
         return text.isascii() and text.isdigit() and int(text) <= _WIDEST
 
     def _type(self, node: dict[str, Any], at: int | None) -> None:
@@ -337,3 +342,10 @@ class _Walk:
 
 def _name(node: dict[str, Any]) -> str:
     return str(node.get("function_name", "")).lower()
+
+
+def _argument(node: dict[str, Any], place: int) -> dict[str, Any]:
+    """Return an argument of a function; nothing where there are fewer."""
+    arguments = node.get("arguments", [])
+    found: dict[str, Any] = arguments[place].get("expression", {}) if len(arguments) > place else {}
+    return found
