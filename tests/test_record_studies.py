@@ -152,7 +152,7 @@ def test_check_reads_no_records(written, capsys, monkeypatch):
     monkeypatch.setattr("zoo_geo.microdata.aggregate_query", None)
     assert main(["check", str(path)]) == 0
     said = capsys.readouterr().out
-    assert "Records: cases, persons; the queries are right" in said
+    assert "Records: cases, persons; the queries of 2 more indicators are right" in said
     assert "The study can be run." in said
 
 
@@ -175,7 +175,8 @@ def test_the_schema_tells_of_records():
     schema = json.loads(json.dumps(json_schema()))["properties"]
     assert {"key_file", "key_env", "memory", "threads", "seconds"} <= set(schema["microdata"]["properties"])
     source = schema["sources"]["items"]["properties"]
-    assert {"id", "path", "layer", "table", "dsn_env", "identifiers", "drop"} == set(source)
+    place = {"locate", "x", "y", "crs", "on_border"}
+    assert {"id", "path", "layer", "table", "dsn_env", "identifiers", "drop", *place} == set(source)
     indicator = schema["indicators"]["items"]["properties"]
     assert indicator["aggregate"]["enum"] == ["count_units", "sum", "mean", "share"]
     assert {"query", "query_file", "exposure_query", "exposure_aggregate", "question", "definition"} <= set(

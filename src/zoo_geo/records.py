@@ -195,6 +195,7 @@ def open_records(
             db.create_function(  # type: ignore[call-overload]
                 _CODE, call, [text], code, type="arrow", null_handling="special"
             )
+        db.execute("SET enable_progress_bar = false")  # a run has a line of its own
         records, problems = Records(db), Problems()
         for source in sources:
             try:
