@@ -1,6 +1,7 @@
 """Identifiers that are left in a table are found, and what is none is let alone."""
 
 # ruff: noqa: E501  (lists of examples)
+from hashlib import sha256
 from uuid import UUID
 
 import numpy as np
@@ -79,6 +80,11 @@ def test_columns_of_numbers_that_are_persons(kind):
     assert find_leaks(table) == [f"column 'nr' needs to hold no {NUMBERS}; got 9 different ones."]
     figures = np.random.default_rng(7).integers(10**7, 10**9, (300, 9))
     assert not any(find_leaks(pd.DataFrame({"nr": [*row, *numbers[:3]]})) for row in figures)
+
+
+def test_hashes_are_no_account_numbers():
+    hashes = [f"study-{sha256(bytes([n % 251, n // 251])).hexdigest()[:24]}" for n in range(3000)]
+    assert find_leaks(pd.DataFrame({"flag_id": hashes})) == []
 
 
 def test_lists_are_looked_into():

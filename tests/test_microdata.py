@@ -197,6 +197,27 @@ def test_an_exposure_of_a_period_holds_for_that_period():
     assert panel.frame["status"].tolist() == ["ok", "ok", "missing"]
 
 
+def test_an_exposure_is_read_as_any_table():
+    rows = [("0014", 2023, "a", 1), ("0015", 2023, "b", 1)]
+    people = pd.DataFrame({"area": [" 0014", "0015"], "period": [2023, 2023], "exposure": ["10", "20"]})
+    found = read_microdata({"r": frame_of(rows)}, [indicator(exposure=people)])
+    assert found.frame["exposure"].tolist() == [10, 20]
+    for wrong, words in [
+        (people.rename(columns={"exposure": "people"}), "indicator i: exposure: .*exposure"),
+        (people.assign(area=[14, 15]), "indicator i: exposure: .*text"),
+        (people.assign(area="0014"), "indicator i: exposure: .*repeated"),
+        (people.assign(exposure=[-1, 2]), "exposure of i needs to be 0 or more"),
+    ]:
+        with pytest.raises(InputError, match=words):
+            read_microdata({"r": frame_of(rows)}, [indicator(exposure=wrong)])
+
+
+def test_blanks_of_any_kind_around_codes_do_not_count():
+    table = pd.DataFrame({"area": ["B1", "B1\t", "\u00a0B1 ", " \n"], "unit": ["a", "a\t", "b", "c"]})
+    found = read_microdata({"r": table}, [indicator("sum", "SELECT area, unit FROM r")])
+    assert found.frame[["area", "observed", "contributors"]].values.tolist() == [["B1", 3.0, 2]]
+
+
 def test_a_secret_exposure_stays_secret():
     people = pd.DataFrame({"code": ["BU01", "BU02"], "n": ["100", "-99997"]})
     exposure = zg.microdata.read_exposure(people, "code", None, {"": "n"})

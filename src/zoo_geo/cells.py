@@ -18,6 +18,7 @@ from zoo_geo.strict import nearest
 
 _VIEW = "zoo_geo_records"
 _STEP = 2**40
+_BLANKS = " \t\n\r\f\v\u00a0"
 _NAMES = ("area", "period", "unit", "value", "branch")
 _TYPES: dict[str, tuple[tuple[str, ...], str]] = {
     "area": (("VARCHAR",), "text, as numbers lose leading zeros"),
@@ -178,7 +179,9 @@ def _column(name: str, columns: dict[str, str], trim: bool) -> str:
         if dtype in ("DOUBLE", "FLOAT"):
             return "CASE WHEN isfinite(value) THEN value END"
         return "CAST(value AS TINYINT)" if dtype == "BOOLEAN" else "value"
-    return f"nullif(trim({name}), '')" if dtype == "VARCHAR" and (trim or name == "unit") else name
+    return (
+        f"nullif(trim({name}, '{_BLANKS}'), '')" if dtype == "VARCHAR" and (trim or name == "unit") else name
+    )
 
 
 def _run(

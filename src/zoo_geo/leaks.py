@@ -17,9 +17,9 @@ _EDGE = r"(?<![0-9A-Za-z])", r"(?![0-9A-Za-z])"
 _NINE = re.compile(_EDGE[0] + r"\d{8,9}" + _EDGE[1])
 _EXACTLY_NINE = re.compile(r"\d{9}")
 _EMAIL = re.compile(r"[\w.+-]+@[\w-]+(?:\.[\w-]+)+")
-_IBAN = re.compile(
-    r"(?i)" + _EDGE[0] + r"[A-Z]{2}\d{2}(?:[ -]?[A-Z0-9]{4}){2,7}(?:[ -]?[A-Z0-9]{1,3})?" + _EDGE[1]
-)
+_DUTCH = r"(?i:NL[ -]?\d{2}[ -]?[A-Z]{4}(?:[ -]?\d){10})"
+_OTHER = r"[A-Z]{2}\d{2}(?: ?[A-Z0-9]{4}){2,7}(?: ?[A-Z0-9]{1,3})?"  # in small letters hashes look so too
+_IBAN = re.compile(f"{_EDGE[0]}(?:{_DUTCH}|{_OTHER}){_EDGE[1]}")
 _MOBILE = re.compile(r"(?<![0-9A-Za-z])(?:\+31|0031|0)[ -]?6(?:[ -]?\d){8}(?!\d)")
 _CODE = re.compile(r"(?i)[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}|(?<![0-9a-f])[0-9a-f]{32}(?![0-9a-f])")
 _CHANCE = 1e-3

@@ -339,9 +339,16 @@ class _Reader:
 
     def _exposure(self, each: RecordIndicator) -> pd.DataFrame | None:
         """Return area, period (unless it holds for all) and exposure."""
-        if each.exposure_query is None:
-            return each.exposure
         what = f"indicator {each.id}: exposure"
+        if each.exposure is not None:
+            dated = "period" if "period" in each.exposure else None
+            try:
+                return read_exposure(each.exposure, "area", dated, {"": "exposure"})
+            except InputError as error:
+                self.problems.extend(error.within(what))
+                return None
+        if each.exposure_query is None:
+            return None
         found = self._cells(each.exposure_query, each.exposure_aggregate, what)
         if found is None:
             return None

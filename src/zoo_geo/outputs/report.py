@@ -230,7 +230,7 @@ def as_markdown(report: Mapping[str, Any], language: Language) -> str:
     )
     parts = [f"# {_escaped(report['title'])}", f"**{words['internal']}**", read]
     parts += [f"## {words['notices']}", small_exposure_line(report, language), _bullets(report["notices"])]
-    if report["indicators"]:
+    if report.get("indicators"):
         parts += [f"## {words['indicators']}", _bullets(map(about, report["indicators"]))]
     if "truth" in report:
         table = _table(report["truth"]["by_kind"], language)
