@@ -147,6 +147,18 @@ def test_records_are_grouped_by_unit_once_where_no_unit_is_twice_in_a_cell(once)
         assert grouped.once("SELECT area, unit, n AS value FROM r  WHERE n < 3") is once
 
 
+def test_records_without_value_are_looked_at_again_by_a_query_without_one():
+    table = pd.DataFrame({"area": "BU01", "unit": [1, 1, 2], "value": [None, 2.0, 3.0]})
+    asked = [
+        indicator("sum", "SELECT area, unit, value FROM r"),
+        indicator("sum", "SELECT area, unit FROM r"),
+    ]
+    for order in (asked, asked[::-1]):
+        ids = [replace(each, id=each.query[-12:-7]) for each in order]
+        found = read_microdata({"r": table}, ids).frame
+        assert found["contributors"].tolist() == [2, 2]
+
+
 def test_a_unit_counts_once_in_a_cell_and_in_every_cell_it_is_in():
     rows = [("BU01", 2023, "a", 1), ("BU01", 2023, "a", 1), ("BU02", 2023, "a", 1), ("BU01", 2022, "a", 1)]
     assert read_microdata({"r": frame_of(rows)}, [indicator()]).frame["observed"].tolist() == [1, 1, 1]

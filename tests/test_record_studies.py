@@ -137,8 +137,8 @@ def _check_what_indicators_are(out):
         "unit": "residents",
     }
     assert table.loc["suspects", list(texts)].to_dict() == texts
-    told = "Suspects (suspects): Where do many suspects live? | Distinct persons with a case | made up"
-    assert told in (out / "report_internal.md").read_text(encoding="utf-8").replace("\\", "")
+    told = "Suspects (suspects): Where do many suspects live? · Distinct persons with a case · made up"
+    assert told in (out / "report_internal.md").read_text(encoding="utf-8")
     assert "loss (loss): -" in (out / "report_internal.md").read_text(encoding="utf-8")
     reported = json.loads((out / "report_internal.json").read_text(encoding="utf-8"))["indicators"]
     assert reported[2] == {"id": "suspects", **texts}

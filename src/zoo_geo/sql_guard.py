@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable, Iterator
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 import duckdb
@@ -125,6 +126,7 @@ def check_query(sql: str, sources: Iterable[str]) -> Query:
     return Query(sql, frozenset(walk.read), None if everything else frozenset(walk.columns))
 
 
+@lru_cache(maxsize=256)
 def _tree(sql: str) -> Any:  # noqa: ANN401
     """Return the one SELECT that a text is, as DuckDB's parser sees it."""
     with duckdb.connect(config={"autoinstall_known_extensions": "false"}) as parser:

@@ -289,7 +289,7 @@ def about(indicator: Mapping[str, str]) -> str:
     """Say what an indicator is, in a line."""
     told = [indicator[name] for name in ("question", "definition", "source")]
     title = indicator["title"] or indicator["id"]
-    return f"{title} ({indicator['id']}): {' | '.join(filter(None, told)) or '-'}"
+    return f"{title} ({indicator['id']}): {' · '.join(filter(None, told)) or '-'}"
 
 
 _EXAMPLES = 5
