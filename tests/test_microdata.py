@@ -355,6 +355,14 @@ def test_what_does_not_go_together(options, words):
     assert words in str(caught.value)
 
 
+def test_a_family_that_does_not_fit_asks_for_no_exposure():
+    with pytest.raises(InputError) as caught:
+        read_microdata({"r": PEOPLE}, [RecordIndicator("i", "SELECT area, unit FROM r", "mean", "poisson")])
+    assert caught.value.problems == [
+        "indicator i: family needs to be gaussian for aggregate mean; got poisson."
+    ]
+
+
 def test_counts_need_an_exposure():
     with pytest.raises(
         InputError, match="exposure needs to be a column or exposure_query for family poisson"

@@ -278,7 +278,8 @@ def exposures(indicator: RecordIndicator) -> int:
 
 def unfit(aggregate: str, family: str, given: int) -> Iterator[str]:
     """Yield what does not go together in an indicator that names so many exposures."""
-    if family not in FAMILIES[aggregate]:
+    fits = family in FAMILIES[aggregate]
+    if not fits:
         fitting = " or ".join(FAMILIES[aggregate])
         yield f"family needs to be {fitting} for aggregate {aggregate}; got {family}."
     if aggregate in ("mean", "share") and given:
@@ -288,7 +289,7 @@ def unfit(aggregate: str, family: str, given: int) -> Iterator[str]:
         yield f"exposure needs to be left out for aggregate {aggregate} ({why}); got one."
     elif given > 1:
         yield "exposure needs to be a column or a query; got both."
-    elif not given and family != "gaussian" and aggregate != "share":
+    elif fits and not given and family != "gaussian" and aggregate != "share":
         yield f"exposure needs to be a column or exposure_query for family {family}; got nothing."
 
 
