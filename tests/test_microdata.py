@@ -172,6 +172,24 @@ def test_a_mean_is_over_units_and_not_over_records():
     assert figures.panel.exposure.item() == 2
 
 
+def test_two_records_of_a_share_are_one_unit_with_it():
+    rows = [("BU01", 2023, "a", 0), ("BU01", 2023, "a", 1), ("BU01", 2023, "b", 0)]
+    found = read_microdata({"r": frame_of(rows)}, [indicator("share")]).frame
+    assert found.loc[0, ["observed", "exposure", "contributors"]].tolist() == [1, 2, 2]
+
+
+@pytest.mark.parametrize(
+    ("aggregate", "expected"),
+    [("sum", [-72, 3, 100, 21]), ("mean", [-86 / 3, 3, 100, 10.5]), ("count_units", [3, 3, 1, 1])],
+)
+def test_the_largest_contribution_may_be_negative(aggregate, expected):
+    values = [-100, -4, 16, 5, 11] if aggregate != "count_units" else [1] * 5
+    rows = [("BU01", 2023, unit, value) for unit, value in zip("abccb", values, strict=True)]
+    found = read_microdata({"r": frame_of(rows)}, [indicator(aggregate)]).frame
+    columns = ["observed", "contributors", "largest", "second_largest"]
+    assert found.loc[0, columns].tolist() == pytest.approx(expected)
+
+
 def test_what_is_left_out_is_counted_and_said():
     rows = [(None, 2023, "a", 1), ("  ", 2023, "b", 1), ("BU01", None, "a", 1), ("BU01", 2023, "", 1),
             ("BU01", 2023, "c", None), ("BU01", 2023, "d", 1)]  # fmt: skip
