@@ -707,7 +707,15 @@ def test_errors_name_no_values():
 
 
 @given(
-    st.lists(st.one_of(st.none(), st.text(max_size=300), st.integers(0, 10**9).map(str)), min_size=1),
+    st.lists(
+        st.one_of(
+            st.none(),
+            st.text(max_size=300),
+            st.integers(0, 10**9).map(str),
+            st.tuples(st.text("0123456789. ", max_size=9), st.sampled_from([".0", "0.", ".00"])).map("".join),
+        ),
+        min_size=1,
+    ),
     st.binary(min_size=16, max_size=90),
 )
 def test_codes_are_keyed_blake2b(texts, secret):
@@ -736,6 +744,17 @@ def test_the_same_person_has_the_same_code_in_every_source():
     assert figures.frame[["area", "observed"]].values.tolist() == [["BU01", 6]]
     nobody = indicator("sum", "SELECT 'BU01' AS area, bsn AS unit FROM debts")
     assert "2 of 4 records have no unit" in read_microdata(sources, [nobody], key=KEY).notices[0]
+
+
+def test_however_a_number_was_stored_it_is_the_same_person():
+    import pyarrow as pa
+
+    texts = ["12345678", "012345678", " 12345678\n", "12345678.0", "0012345678.0 "]
+    other = ["12345678.5", "12345678.", ".0", "1234567", "12345678.00"]
+    same, *_ = codes = zg.Key(b"k" * 16).codes(pa.array(texts + other)).to_pylist()
+    assert codes[: len(texts)] == [same] * len(texts)
+    assert same not in codes[len(texts) :]
+    assert len(set(codes)) == 1 + len(other)
 
 
 def test_another_key_gives_other_codes():

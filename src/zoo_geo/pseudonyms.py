@@ -112,8 +112,8 @@ class Key:
         """Return the code of each text, as a UUID, which nobody adds up by mistake; none for nobody.
 
         Keyed BLAKE2b of 16 bytes, as `hashlib.blake2b(text, key=..., digest_size=16)` gives it. Blanks
-        around a text and zeros before a number do not count, however it was stored: 012345678 and 12345678
-        are one person. Empty, and nothing but zeros, is nobody.
+        around a text, zeros before a number and .0 behind it do not count, however it was stored: 012345678,
+        12345678 and 12345678.0 are one person. Empty, and nothing but zeros, is nobody.
         """
         import numpy as np
         import pyarrow as pa
