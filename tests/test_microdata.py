@@ -10,6 +10,7 @@ import sys
 import tempfile
 import time
 from dataclasses import replace
+from decimal import Decimal
 from pathlib import Path
 
 import geopandas as gpd
@@ -744,6 +745,19 @@ def test_the_same_person_has_the_same_code_in_every_source():
     assert figures.frame[["area", "observed"]].values.tolist() == [["BU01", 6]]
     nobody = indicator("sum", "SELECT 'BU01' AS area, bsn AS unit FROM debts")
     assert "2 of 4 records have no unit" in read_microdata(sources, [nobody], key=KEY).notices[0]
+
+
+def test_every_identifier_is_coded_whatever_its_capitals_and_type():
+    columns = {
+        "BSN": [12345678],
+        "Partner": [12345678.0],
+        "ouder": [Decimal("12345678.00")],
+        "kind": ["012345678"],
+    }
+    source = Source("p", frame=pd.DataFrame(columns), identifiers=("bsn", "PARTNER", "Ouder", "kind"))
+    with open_records([source], None, KEY, Limits()) as records:
+        assert {str(row[1]) for row in records.run("DESCRIBE p").fetchall()} == {"UUID"}
+        assert len(set(records.run("SELECT * FROM p").fetchone())) == 1
 
 
 def test_however_a_number_was_stored_it_is_the_same_person():
