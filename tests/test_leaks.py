@@ -1,6 +1,9 @@
 """Identifiers that are left in a table are found, and what is none is let alone."""
 
 # ruff: noqa: E501  (lists of examples)
+from hashlib import sha256
+from uuid import UUID
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -55,6 +58,8 @@ NINE = "codes of nine digits (such as RINPERSOON)"
         ([f"{n}" for n in range(100000001, 100000041) if not is_bsn(str(n))], NINE, None),
         (["a", "mail jan.de-vries@voorbeeld.nl", "b"], "e-mail addresses", 1),
         (["x", f"rekening {iban()}.", "NL91 ABNA 0417 1643 00"], "account numbers (IBAN)", 2),
+        (["nl91abna0417164300", "NL91-ABNA-0417-1643-00"], "account numbers (IBAN)", 2),
+        ([UUID("6957f1d1-af6b-de06-8634-32436df89453"), None], "keyed codes of persons", 1),
         (["06-12345678", "+31612345678", "0612345679"], "mobile numbers", 3),
         (["6957f1d1-af6b-de06-8634-32436df89453", "b"], "keyed codes of persons", 1),
         (["6957f1d1af6bde06863432436df89453"], "keyed codes of persons", 1),
@@ -66,6 +71,24 @@ def test_what_is_found(values, kind, rows):
         return
     rows = len(values) if rows is None else rows
     assert found == [f"column 'x' needs to hold no {kind}; got some in {rows} of {len(values)} rows."]
+
+
+@pytest.mark.parametrize("kind", [int, float, "object"])
+def test_columns_of_numbers_that_are_persons(kind):
+    numbers = [int(number) for number in bsns(9)]
+    table = pd.DataFrame({"nr": pd.Series([*numbers, numbers[0], 7], dtype=kind)})
+    assert find_leaks(table) == [f"column 'nr' needs to hold no {NUMBERS}; got 9 different ones."]
+    figures = np.random.default_rng(7).integers(10**7, 10**9, (300, 9))
+    assert not any(find_leaks(pd.DataFrame({"nr": [*row, *numbers[:3]]})) for row in figures)
+
+
+def test_hashes_are_no_account_numbers():
+    hashes = [f"study-{sha256(bytes([n % 251, n // 251])).hexdigest()[:24]}" for n in range(3000)]
+    assert find_leaks(pd.DataFrame({"flag_id": hashes})) == []
+
+
+def test_lists_are_looked_into():
+    assert len(find_leaks(pd.DataFrame({"x": [["a"], ["jan@voorbeeld.nl"]]}))) == 1
 
 
 @pytest.mark.parametrize(
@@ -109,7 +132,8 @@ def test_public_codes_are_no_leak():
 @pytest.mark.parametrize(
     "name",
     ["bsn", "BSN", "Burgerservicenummer", "rinpersoon", "RINPERSOON", "naam", "voor_naam", "AchterNaam", "e-mail",
-     "E_mail", "eigenaar_bsn", "bsn_partner", "partnerBSN", "telefoonnummer", "IBAN", "contact_email", "name"],
+     "E_mail", "eigenaar_bsn", "bsn_partner", "partnerBSN", "telefoonnummer", "IBAN", "contact_email", "name", "RINPERSOONHKW", "rinpersoon_pa",
+     "client_naam", "contactNaam", "naam van de eigenaar"],
 )  # fmt: skip
 def test_names_of_identifiers(name):
     assert is_identifier_name(name)
@@ -119,7 +143,7 @@ def test_names_of_identifiers(name):
 @pytest.mark.parametrize(
     "name",
     ["area", "area_name", "buurtnaam", "naam_park", "rinpersoons", "inkomen", "branch", "name_of_area", "telling",
-     "iband", "indicator_title", "observed"],
+     "RINPERSOONS", "RINPERSOONSHKW", "naam_gebied", "eigenaar_soort", "iband", "indicator_title", "observed"],
 )  # fmt: skip
 def test_names_that_are_none(name):
     assert not is_identifier_name(name)

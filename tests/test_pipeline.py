@@ -28,7 +28,7 @@ FILES = {
         for stem in ("flags", "evidence")
         for ending in ("parquet", "gpkg", "geojson", "csv")
     ),
-    *(f"cells_internal.{ending}" for ending in ("parquet", "csv")),
+    *(f"{stem}_internal.{ending}" for stem in ("cells", "indicators") for ending in ("parquet", "csv")),
     *(f"report_internal.{ending}" for ending in ("md", "json")),
     "map_internal.html",
     "manifest_internal.json",
@@ -86,7 +86,7 @@ def test_everything_written_is_marked_and_listed(result):
 @pytest.mark.parametrize("name", ["result", "compared"])
 def test_every_column_is_in_the_vocabulary(name, request):
     out = request.getfixturevalue(name).paths[0].parent
-    for stem in ("flags", "evidence", "cells"):
+    for stem in ("flags", "evidence", "cells", "indicators"):
         columns = set(pd.read_csv(out / f"{stem}_internal.csv", nrows=0)) - {"gemeente"}
         assert columns <= set(COLUMNS), columns - set(COLUMNS)
 

@@ -114,6 +114,7 @@ def test_a_run_keeps_what_disclosure_control_needs_and_no_identifier(written, tm
     result = zg.run(path, out)
     assert set(result.aggregates.frame["indicator"]) == {"suspects", "loss"}
     assert result.aggregates.frame["contributors"].max() < 30
+    _check_what_indicators_are(out)
     key = (folder / "key.txt").read_bytes().strip()
     numbers = {number.encode() for number in persons["burgerservicenummer"][:200]}
     for file in out.iterdir():
@@ -123,12 +124,35 @@ def test_a_run_keeps_what_disclosure_control_needs_and_no_identifier(written, tm
             assert not any(number in content for number in numbers)
 
 
+def _check_what_indicators_are(out):
+    """Question, definition and source stand where readers look, in the language of the study."""
+    table = pd.read_csv(out / "indicators_internal.csv", keep_default_na=False).set_index("indicator")
+    assert table.columns[0] == "internal"
+    texts = {
+        "theme": "theft",
+        "title": "Suspects",
+        "question": "Where do many suspects live?",
+        "definition": "Distinct persons with a case",
+        "source": "made up",
+        "unit": "residents",
+    }
+    assert table.loc["suspects", list(texts)].to_dict() == texts
+    told = "Suspects (suspects): Where do many suspects live? · Distinct persons with a case · made up"
+    assert told in (out / "report_internal.md").read_text(encoding="utf-8")
+    assert "loss (loss): -" in (out / "report_internal.md").read_text(encoding="utf-8")
+    reported = json.loads((out / "report_internal.json").read_text(encoding="utf-8"))["indicators"]
+    assert reported[2] == {"id": "suspects", **texts}
+    page = (out / "map_internal.html").read_text(encoding="utf-8")
+    assert f'"about":"{told}"' in page
+    assert 'id="about"' in page
+
+
 def test_check_reads_no_records(written, capsys, monkeypatch):
     _, path, _, _ = written
     monkeypatch.setattr("zoo_geo.microdata.aggregate_query", None)
     assert main(["check", str(path)]) == 0
     said = capsys.readouterr().out
-    assert "Records: cases, persons; the queries are right" in said
+    assert "Records: cases, persons; the queries of 2 more indicators are right" in said
     assert "The study can be run." in said
 
 
@@ -151,7 +175,8 @@ def test_the_schema_tells_of_records():
     schema = json.loads(json.dumps(json_schema()))["properties"]
     assert {"key_file", "key_env", "memory", "threads", "seconds"} <= set(schema["microdata"]["properties"])
     source = schema["sources"]["items"]["properties"]
-    assert {"id", "path", "layer", "table", "dsn_env", "identifiers", "drop"} == set(source)
+    place = {"locate", "x", "y", "crs", "on_border"}
+    assert {"id", "path", "layer", "table", "dsn_env", "identifiers", "drop", *place} == set(source)
     indicator = schema["indicators"]["items"]["properties"]
     assert indicator["aggregate"]["enum"] == ["count_units", "sum", "mean", "share"]
     assert {"query", "query_file", "exposure_query", "exposure_aggregate", "question", "definition"} <= set(

@@ -1,6 +1,7 @@
 """The registers of the sample province, counted, give its tables."""
 
 import tomllib
+from collections import defaultdict
 
 import duckdb
 import geopandas as gpd
@@ -117,11 +118,16 @@ def test_turnover_per_resident_is_that_of_the_studios(base, indicators, figures)
     np.testing.assert_allclose(total[shown], expected, rtol=1e-12)
 
 
-def test_the_engine_counts_the_panel_of_the_tables(folder):
+@pytest.fixture(scope="module")
+def records(folder):
+    """What the engine makes of the registers."""
+    return read_inputs(load_study(folder / "study_microdata.toml")).aggregates
+
+
+def test_the_engine_counts_the_panel_of_the_tables(folder, records):
     """The queries of the one study and the tables of the other: the same figures wherever both have one."""
-    records, tables = (
-        read_inputs(load_study(folder / name)).panel for name in ("study_microdata.toml", "study.toml")
-    )
+    tables = read_inputs(load_study(folder / "study.toml")).panel
+    records = records.panel
     assert records.periods == tables.periods
     rows = pd.Index(records.areas).get_indexer(pd.Index(tables.areas))
     ids = [each.id for each in records.indicators]
@@ -132,6 +138,123 @@ def test_the_engine_counts_the_panel_of_the_tables(folder):
     for name in ("observed", "exposure"):
         counted, told = getattr(records, name)[np.ix_(rows, columns)], getattr(tables, name)
         np.testing.assert_allclose(counted[both], told[both], rtol=1e-9)
+
+
+@pytest.fixture(scope="module")
+def plain(register):
+    """The registers as plain Python: lists and dictionaries."""
+    rows = {
+        name: register(name).replace({np.nan: None}).to_dict("records")
+        for name in (
+            "inschrijvingen",
+            "bedrijven",
+            "omzet",
+            "transacties",
+            "vastgoed",
+            "personen",
+            "adressen",
+        )
+    }
+    rows["jaren"] = register("jaren")["jaar"].tolist()
+    rows["adres"] = {each["adres"]: each for each in rows["adressen"]}
+    return rows
+
+
+def _years(plain, row):
+    return [year for year in plain["jaren"] if row["van"] <= year <= row["tot"]]
+
+
+def _distinct(triples):
+    """Distinct units by area and year, and how many of them have a value other than 0."""
+    units, marked = defaultdict(set), defaultdict(set)
+    for area, year, unit, value in triples:
+        units[area, str(year)].add(unit)
+        if value:
+            marked[area, str(year)].add(unit)
+    return {cell: (len(marked[cell]), len(units[cell])) for cell in units}
+
+
+def _registered(plain, value):
+    """Everybody who is registered at an address, with what `value` says of person and address."""
+    for each in plain["inschrijvingen"]:
+        address = plain["adres"][each["adres"]]
+        for year in _years(plain, each):
+            yield address["buurtcode"], year, each["bsn"], value(each["bsn"], address)
+
+
+def _at_parks(plain, value):
+    yield from (row for row in _registered(plain, lambda bsn, address: (address["park"], value(bsn, address)))
+                if row[3][0])  # fmt: skip
+
+
+def _studios(plain):
+    prefixes = {"2008": ("96021", "96022"), "2025": ("9621", "9622")}
+    return {each["kvk"]: each for each in plain["bedrijven"]
+            if each["sbi"].startswith(prefixes.get(each["sbi_versie"], ()))}  # fmt: skip
+
+
+def test_natural_and_legal_persons_at_parks(plain, records):
+    persons = [(*row[:3], 1) for row in _at_parks(plain, lambda *_: 1)]
+    legal = [
+        (plain["adres"][each["adres"]]["buurtcode"], year, each["kvk"], 1)
+        for each in plain["bedrijven"]
+        if each["rechtsvorm"] in ("bv", "stichting") and plain["adres"][each["adres"]]["park"]
+        for year in _years(plain, each)
+    ]
+    assert len(legal) > 50
+    expected = {cell: n for cell, (n, _) in _distinct(persons + legal).items()}
+    found = records.frame.query("indicator == 'vakantiepark_inschrijvingen' and contributors > 0")
+    assert (
+        dict(zip(zip(found["area"], found["period"], strict=True), found["observed"], strict=True))
+        == expected
+    )
+
+
+@pytest.mark.parametrize("id", ["park_eigenaren_elders", "park_ouders_schulden"])
+def test_shares_of_those_registered_at_parks(plain, records, id):
+    if id == "park_eigenaren_elders":
+        parks = defaultdict(set)
+        for each in plain["vastgoed"]:
+            parks[each["eigenaar"]].add(plain["adres"][each["adres"]]["park"])
+        what = lambda bsn, address: bool(parks[bsn] - {address["park"]})  # noqa: E731
+    else:
+        persons = [each for each in plain["personen"] if each["problematische_schulden"]]
+        parents = {each["bsn"] for each in persons if each["positie_huishouden"] == "alleenstaande ouder"}
+        what = lambda bsn, address: bsn in parents  # noqa: E731
+    expected = _distinct((*row[:3], row[3][1]) for row in _at_parks(plain, what))
+    assert sum(n for n, _ in expected.values()) > 30
+    found = records.frame.query("indicator == @id")
+    pairs = zip(found["observed"], found["exposure"], strict=True)
+    assert dict(zip(zip(found["area"], found["period"], strict=True), pairs, strict=True)) == expected
+
+
+@pytest.mark.parametrize("id", ["kappers_nagelstudios", "verdachte_transacties", "omzet_studios_per_inwoner"])
+def test_figures_per_resident(plain, records, id):
+    residents = _distinct(_registered(plain, lambda *_: 1))
+    studios, expected = _studios(plain), defaultdict(float)
+    if id == "verdachte_transacties":
+        for each in plain["transacties"]:
+            if each["oordeel"] == "verdacht":
+                expected[plain["adres"][each["adres"]]["buurtcode"], str(each["jaar"])] += 1
+    elif id == "kappers_nagelstudios":
+        for each in studios.values():
+            for year in _years(plain, each):
+                expected[plain["adres"][each["adres"]]["buurtcode"], str(year)] += 1
+    else:
+        for each in plain["omzet"]:
+            if each["kvk"] in studios:
+                address = plain["adres"][studios[each["kvk"]]["adres"]]
+                expected[address["buurtcode"], str(each["jaar"])] += each["omzet"]
+    found = records.frame.query("indicator == @id").set_index(["area", "period"])
+    assert sum(expected.values()) == found["observed"].sum() > 1_000
+    assert found.loc[list(expected), "observed"].to_dict() == expected
+    assert found["exposure"].dropna().to_dict() == {cell: n for cell, (n, _) in residents.items()}
+    if id == "omzet_studios_per_inwoner":  # in the panel: per resident
+        values = records.panel.frame.query("indicator == @id and status == 'ok'").set_index(
+            ["area", "period"]
+        )
+        for cell, value in values["observed"].items():
+            assert value == pytest.approx(expected.get(cell, 0.0) / residents[cell][0], rel=1e-12)
 
 
 @pytest.mark.parametrize(

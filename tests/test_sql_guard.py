@@ -9,7 +9,7 @@ import pytest
 from zoo_geo.errors import InputError
 from zoo_geo.microdata import RecordIndicator, check_microdata, read_microdata
 from zoo_geo.records import Limits, Source, open_records
-from zoo_geo.sql_guard import FUNCTIONS, check_query
+from zoo_geo.sql_guard import FUNCTIONS, check_query, rows_of
 
 SOURCES = ["persons", "Parken"]
 
@@ -57,6 +57,32 @@ PIVOT persons ON age
 SELECT 1 AS a; SELECT 2 AS b
 SELECT * FROM persons; DROP TABLE persons
 SELECT 1; /* ; */ COPY persons TO 'x'
+SELECT * REPLACE (getenv('ZOO_GEO_KEY') AS nr) FROM persons
+SELECT * REPLACE ((SELECT content FROM read_text('/etc/passwd')) AS nr) FROM persons
+SELECT * REPLACE ((SELECT value FROM duckdb_settings() LIMIT 1) AS nr) FROM persons
+SELECT COLUMNS(c -> c LIKE 'n%') FROM persons
+SELECT * FROM persons AT (VERSION => getenv('x'))
+SELECT * FROM persons POSITIONAL JOIN Parken
+SELECT replace(nr, 'x', nr) FROM persons
+SELECT regexp_replace(nr, 'x', nr, 'g') FROM persons
+SELECT replace(nr, 'x', lpad('x', 9, 'y')) FROM persons
+WITH q AS (WITH secrets AS (SELECT 1 AS a) SELECT * FROM secrets) SELECT * FROM secrets
+SELECT (WITH z AS (SELECT 1 AS a) SELECT a FROM z) AS area FROM z
+WITH persons AS (SELECT 1 AS a) SELECT * FROM main.persons
+SELECT sum(nr) FILTER (getenv('x') = '1') FROM persons
+SELECT sum(nr) OVER w FROM persons WINDOW w AS (ORDER BY getenv('x'))
+SELECT nr FROM persons LIMIT (SELECT CAST(getenv('x') AS INT))
+SELECT {'a': getenv('x')} FROM persons
+SELECT * FROM unnest([getenv('x')])
+SELECT * FROM (SHOW ALL TABLES)
+SELECT * FROM query_table('persons')
+SELECT * FROM query('SELECT 1')
+SELECT * FROM duckdb_secrets()
+SELECT * FROM sqlite_master
+SELECT * FROM zoo_geo_records
+SELECT zoo_geo_code('123456782') FROM persons
+WITH x AS (DELETE FROM persons RETURNING *) SELECT * FROM x
+MERGE INTO persons USING persons q ON persons.nr = q.nr WHEN MATCHED THEN DELETE
 SELECT * FROM 'file.csv'
 SELECT * FROM "file.parquet"
 SELECT * FROM '/etc/passwd'
@@ -371,3 +397,55 @@ def test_attacks_through_the_public_face(run, tmp_path):
     wrong = RecordIndicator("wrong", "SELECT buurt AS area, nr AS unit FROM persons", exposure_query=sql)
     with pytest.raises(InputError, match="indicator wrong: exposure: query needs to use declared sources"):
         run([Source("persons", frame=PEOPLE)], [wrong])
+
+
+_ROWS = "SELECT a AS area, b AS unit, x AS value FROM persons WHERE c > 3"
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "select a area,  b unit /* other value */ from persons where c > 3",
+        "SELECT a AS area, b AS unit, -y * 2 AS value, CASE WHEN y IS NULL THEN 'p' END branch FROM persons "
+        "WHERE c > 3",
+    ],
+)
+def test_queries_over_the_same_records(sql):
+    assert rows_of(sql) == rows_of(_ROWS) != rows_of("SELECT a AS area, b AS unit FROM persons")
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "SELECT a AS area, b AS unit, max(x) AS value FROM persons WHERE c > 3",
+        "SELECT a AS area, b AS unit, abs(max(x)) AS value FROM persons WHERE c > 3",
+        "SELECT a AS area, b AS unit, 1 + unnest([1, 2]) AS value FROM persons WHERE c > 3",
+        "SELECT a AS area, b AS unit, (SELECT 1) AS value FROM persons WHERE c > 3",
+        "SELECT DISTINCT a AS area, b AS unit, x AS value FROM persons WHERE c > 3",
+        "SELECT a AS area, b AS unit, x AS value FROM persons WHERE c > 3 GROUP BY ALL",
+        "SELECT a AS area, b AS unit, x AS value FROM persons WHERE c > 3 LIMIT 3",
+        "SELECT a AS area, b AS unit, x AS value FROM persons WHERE c > 3 QUALIFY row_number() OVER () = 1",
+        "SELECT a AS area, b AS unit, x AS value FROM persons UNION ALL SELECT a, b, x FROM persons",
+        "SELECT *, x AS value FROM persons WHERE c > 3",
+        "SELECT a AS area, x AS value, value AS unit FROM persons WHERE c > 3",
+        "SELECT a AS area, b AS unit, x AS value FROM persons WHERE value > 3",
+        "SELECT a AS area, b AS unit, x AS BRANCH FROM persons WHERE Branch > 3",
+    ],
+)
+def test_queries_whose_values_may_change_their_records(sql):
+    assert rows_of(sql) is None
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "SELECT a AS area, c AS unit FROM persons WHERE c > 3",
+        "SELECT b AS area, b AS unit FROM persons WHERE c > 3",
+        "SELECT a AS area, b AS unit, c AS period FROM persons WHERE c > 3",
+        "SELECT a AS area, b AS unit FROM parks WHERE c > 3",
+        "SELECT a AS area, b AS unit FROM persons JOIN parks USING (d) WHERE c > 3",
+        "WITH persons AS (SELECT * FROM parks) SELECT a AS area, b AS unit FROM persons WHERE c > 3",
+    ],
+)
+def test_queries_over_other_records(sql):
+    assert rows_of(sql)[0] != rows_of(_ROWS)[0]

@@ -12,22 +12,20 @@ import pandas as pd
 
 from zoo_geo.errors import InputError, Problems
 from zoo_geo.panel import ALL
-from zoo_geo.records import Records
+from zoo_geo.records import INTEGERS, NUMBERS, Records
+from zoo_geo.sql_guard import rows_of
 from zoo_geo.strict import nearest
 
 _VIEW = "zoo_geo_records"
 _STEP = 2**40
+_BLANKS = " \t\n\r\f\v\u00a0"
 _NAMES = ("area", "period", "unit", "value", "branch")
-_INTEGERS = (
-    "TINYINT", "SMALLINT", "INTEGER", "BIGINT", "HUGEINT",
-    "UTINYINT", "USMALLINT", "UINTEGER", "UBIGINT", "UHUGEINT",
-)  # fmt: skip
 _TYPES: dict[str, tuple[tuple[str, ...], str]] = {
     "area": (("VARCHAR",), "text, as numbers lose leading zeros"),
-    "period": (("VARCHAR", "DATE", *_INTEGERS), "a whole number, a date or text"),
-    "unit": (("VARCHAR", "UUID", *_INTEGERS), "text, a whole number or a keyed code"),
-    "value": (("BOOLEAN", "DOUBLE", "FLOAT", "DECIMAL", *_INTEGERS), "a number, or true and false"),
-    "branch": (("VARCHAR", *_INTEGERS), "text or a whole number"),
+    "period": (("VARCHAR", "DATE", *INTEGERS), "a whole number, a date or text"),
+    "unit": (("VARCHAR", "UUID", *INTEGERS), "text, a whole number or a keyed code"),
+    "value": (("BOOLEAN", *NUMBERS), "a number, or true and false"),
+    "branch": (("VARCHAR", *INTEGERS), "text or a whole number"),
 }
 """Types that each column of a query may have, and the same in words."""
 
@@ -55,8 +53,34 @@ class Cells(NamedTuple):
     notices: tuple[str, ...]
 
 
-def aggregate_query(records: Records, sql: str, aggregate: str) -> Cells:
+class Grouped:
+    """Which records were grouped by unit before, and had no unit twice in a cell.
+
+    Other queries over them need no such grouping, which is most of the work: a register of persons is grouped
+    once, however many of its figures are asked for.
+    """
+
+    def __init__(self) -> None:
+        self._single = set[tuple[str, str]]()
+
+    def once(self, sql: str) -> bool:
+        """Say whether a query is known to give a unit once at most in every cell."""
+        rows = rows_of(sql)
+        return rows is not None and not {rows, (rows[0], "")}.isdisjoint(self._single)
+
+    def learn(self, sql: str) -> None:
+        """Note that a query gives every unit once in a cell."""
+        if rows := rows_of(sql):
+            self._single.add(rows)
+
+
+def aggregate_query(records: Records, sql: str, aggregate: str, grouped: Grouped | None = None) -> Cells:
     """Run a query that `check_query` let pass and aggregate its records.
+
+    Parameters
+    ----------
+    grouped
+        What is known of queries of the same run; added to.
 
     Raises
     ------
@@ -64,13 +88,16 @@ def aggregate_query(records: Records, sql: str, aggregate: str) -> Cells:
         Columns are missing, unknown or of a wrong type; values are not what the aggregate needs; the query
         fails, or takes more time or memory than it may.
     """
-    columns = _described(records, sql)
-    found, trim = _run(records, aggregate, columns, ["area", "period"])
+    columns, grouped = _described(records, sql), Grouped() if grouped is None else grouped
+    once = grouped.once(sql)
+    found, trim = _run(records, aggregate, columns, ["area", "period"], once=once)
     counts = _counted(records, aggregate, columns, trim)
     _check_values(counts, aggregate)
+    if not (trim or counts["value"]) and found["contributors"].sum() == found["records"].sum():
+        grouped.learn(sql)
     notices, branches = _left_out(counts), None
     if "branch" in columns:
-        split, _ = _run(records, aggregate, columns, ["area", "period", "branch"], trim)
+        split, _ = _run(records, aggregate, columns, ["area", "period", "branch"], trim, once=once)
         branches = _tidy(split, ["area", "period", "branch"], aggregate)
         if counts["branch"]:
             without = f"{counts['branch']:,} of {counts['records']:,} records have no branch"
@@ -110,17 +137,18 @@ def _described(records: Records, sql: str) -> dict[str, str]:
     return columns
 
 
-def _sql(aggregate: str, columns: dict[str, str], keys: list[str], *, trim: bool) -> str:
-    """Return SQL that brings complete records to units, and units to cells."""
+def _sql(aggregate: str, columns: dict[str, str], keys: list[str], *, trim: bool, once: bool = False) -> str:
+    """Return SQL that brings complete records to units (`once`: they are units), and units to cells."""
     listed, complete = ", ".join(keys), [*keys, "unit", "value"]
     known = " AND ".join(f"{name} IS NOT NULL" for name in complete)
-    whole = columns.get("value", "BIGINT").partition("(")[0] in ("BOOLEAN", *_INTEGERS)
+    whole = columns.get("value", "BIGINT").partition("(")[0] in ("BOOLEAN", *INTEGERS)
     exact = "CAST(value AS HUGEINT)" if whole else f"CAST(round(CAST(value AS DOUBLE) * {_STEP}) AS HUGEINT)"
-    own_mean = f"CAST(sum({exact}) AS DOUBLE) / count(*){f' * {_STEP}' if whole else ''}"
+    total, highest, number = (exact, "value", "1") if once else (f"sum({exact})", "max(value)", "count(*)")
+    own_mean = f"CAST({total} AS DOUBLE) / {number}{f' * {_STEP}' if whole else ''}"
     total = {
         "count_units": "1",
-        "share": "CAST(max(value) AS BIGINT)",
-        "sum": f"sum({exact})",
+        "share": f"CAST({highest} AS BIGINT)",
+        "sum": total,
         "mean": f"CAST(round({own_mean}) AS HUGEINT)",
     }[aggregate]
     counted = aggregate in _ALLOWED
@@ -128,10 +156,12 @@ def _sql(aggregate: str, columns: dict[str, str], keys: list[str], *, trim: bool
     largest = [f"CAST(coalesce(max(abs(total), 2)[{nth}], 0) AS DOUBLE) / {scale}" for nth in (1, 2)]
     if counted:
         largest = ["1.0", "CAST(count(*) > 1 AS DOUBLE)"]
+    group = "" if once else f"GROUP BY {listed}, unit"
     return f"""
         WITH records AS ({_records_sql(columns, complete, trim)}),
-        units AS (SELECT {listed}, unit, {total} AS total FROM records WHERE {known} GROUP BY {listed}, unit)
-        SELECT {listed}, count(*) AS contributors, CAST(sum(total) AS DOUBLE) / {scale} AS total,
+        units AS (SELECT {listed}, {total} AS total, {number} AS n FROM records WHERE {known} {group})
+        SELECT {listed}, sum(n) AS records, count(*) AS contributors,
+            CAST(sum(total) AS DOUBLE) / {scale} AS total,
             {largest[0]} AS largest, {largest[1]} AS second_largest
         FROM units GROUP BY {listed}"""
 
@@ -149,21 +179,29 @@ def _column(name: str, columns: dict[str, str], trim: bool) -> str:
         if dtype in ("DOUBLE", "FLOAT"):
             return "CASE WHEN isfinite(value) THEN value END"
         return "CAST(value AS TINYINT)" if dtype == "BOOLEAN" else "value"
-    return f"nullif(trim({name}), '')" if dtype == "VARCHAR" and (trim or name == "unit") else name
+    return (
+        f"nullif(trim({name}, '{_BLANKS}'), '')" if dtype == "VARCHAR" and (trim or name == "unit") else name
+    )
 
 
 def _run(
-    records: Records, aggregate: str, columns: dict[str, str], keys: list[str], trim: bool = False
+    records: Records,
+    aggregate: str,
+    columns: dict[str, str],
+    keys: list[str],
+    trim: bool = False,
+    *,
+    once: bool,
 ) -> tuple[pd.DataFrame, bool]:
     """Run the aggregation; return its rows, keys as text, and whether blanks had to be taken off.
 
     Blanks are rare, and taking them off every record takes time: so this is done where they show.
     """
-    table = records.run(_sql(aggregate, columns, keys, trim=trim)).df()
+    table = records.run(_sql(aggregate, columns, keys, trim=trim, once=once)).df()
     for name in keys:
         table[name] = _as_text(table[name])
     if not trim and any(text != text.strip() or not text for name in keys for text in set(table[name])):
-        return _run(records, aggregate, columns, keys, trim=True)
+        return _run(records, aggregate, columns, keys, trim=True, once=False)
     return table, trim
 
 

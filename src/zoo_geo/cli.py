@@ -129,7 +129,9 @@ def _check(options: argparse.Namespace) -> None:
     print(f"{study.title}: {len(inputs.areas):,} areas, {len(panel.areas):,} with figures, {cells}.")
     if study.sources:
         names = ", ".join(source.id for source in study.sources)
-        print(f"Records: {names}; the queries are right, and read when the study runs.")
+        counted = len(study.indicators) - len(panel.indicators)
+        queries = f"the queries of {counted} more indicators are right, and are asked when the study runs"
+        print(f"Records: {names}; {queries}.")
     print(f"Neighbours: {inputs.graph.n_edges:,} links, {inputs.graph.cardinalities.mean():.1f} per area.")
     if inputs.peers is not None:
         links, good = inputs.peers.graph.n_edges, int(inputs.peers.quality["good"].sum())

@@ -229,7 +229,7 @@ def _read_records(study: Study, areas: Areas | None, notices: list[str], *, whol
         ]
         problems.raise_if_any()
         if not whole:
-            check_microdata(study.sources, indicators, key=key, limits=rules.limits)
+            check_microdata(study.sources, indicators, areas=areas, key=key, limits=rules.limits)
             return None
         unknown = rules.unknown_areas
         figures = read_microdata(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterator
+from numbers import Real
 
 import numpy as np
 import pandas as pd
@@ -16,13 +17,17 @@ _EDGE = r"(?<![0-9A-Za-z])", r"(?![0-9A-Za-z])"
 _NINE = re.compile(_EDGE[0] + r"\d{8,9}" + _EDGE[1])
 _EXACTLY_NINE = re.compile(r"\d{9}")
 _EMAIL = re.compile(r"[\w.+-]+@[\w-]+(?:\.[\w-]+)+")
-_IBAN = re.compile(_EDGE[0] + r"[A-Z]{2}\d{2}(?: ?[A-Z0-9]{4}){2,7}(?: ?[A-Z0-9]{1,3})?" + _EDGE[1])
+_DUTCH = r"(?i:NL[ -]?\d{2}[ -]?[A-Z]{4}(?:[ -]?\d){10})"
+_OTHER = r"[A-Z]{2}\d{2}(?: ?[A-Z0-9]{4}){2,7}(?: ?[A-Z0-9]{1,3})?"  # in small letters hashes look so too
+_IBAN = re.compile(f"{_EDGE[0]}(?:{_DUTCH}|{_OTHER}){_EDGE[1]}")
 _MOBILE = re.compile(r"(?<![0-9A-Za-z])(?:\+31|0031|0)[ -]?6(?:[ -]?\d){8}(?!\d)")
 _CODE = re.compile(r"(?i)[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}|(?<![0-9a-f])[0-9a-f]{32}(?![0-9a-f])")
 _CHANCE = 1e-3
 """Numbers of nine digits that are no BSN pass the eleven test one time in eleven; a column is refused where
 so many of its numbers passing would be rarer than this."""
 _FEW = 3
+_FEW_NUMBERS = 5
+_PASSING = "numbers that pass the eleven test (BSN)"
 
 
 def is_bsn(number: str) -> bool:
@@ -46,7 +51,7 @@ def is_iban(text: str) -> bool:
     >>> is_iban("NL91 ABNA 0417 1643 00"), is_iban("NL92ABNA0417164300")
     (True, False)
     """
-    plain = text.replace(" ", "")
+    plain = text.replace(" ", "").replace("-", "")
     turned = plain[4:] + plain[:4]
     return 15 <= len(plain) <= 34 and int("".join(str(int(letter, 36)) for letter in turned)) % 97 == 1
 
@@ -54,7 +59,8 @@ def is_iban(text: str) -> bool:
 def find_leaks(table: pd.DataFrame, known: Collection[str] = ()) -> list[str]:
     """Return what looks like direct identifiers, one sentence per column and kind.
 
-    Looked at are the names of all columns and the values of columns of text; numbers are figures. Kinds:
+    Looked at are the names of all columns and the values of columns of text; numbers are figures, unless
+    whole ones of eight or nine digits, five or more, pass the eleven test nine times in ten. Kinds:
     BSN (eleven test, in more values than chance gives), RINPERSOON and the like (a column of nine-digit
     codes), e-mail, IBAN (check digits), mobile numbers, keyed codes of `pseudonyms`.
 
@@ -89,15 +95,16 @@ def _in_column(name: str, column: pd.Series, known: set[str]) -> Iterator[str]:
     """Yield what is wrong with one column."""
     if is_identifier_name(name):
         yield f"column {name!r} needs to be no direct identifier; got one by its name ({len(column):,} rows)."
-    if (
-        pd.api.types.is_numeric_dtype(column)
-        or pd.api.types.is_bool_dtype(column)
-        or column.dtype == "geometry"
-    ):
+    if column.dtype == "geometry" or pd.api.types.is_bool_dtype(column):
         return
-    at, values = pd.factorize(column)
-    doubtful = np.array([isinstance(value, str) and value not in known for value in values], bool)
-    texts, rows = list(values[doubtful]), np.bincount(at[at >= 0], minlength=len(values))[doubtful]
+    try:
+        at, values = pd.factorize(column)
+    except TypeError:  # lists and the like
+        at, values = pd.factorize(column.map(str, na_action="ignore"))
+    if few := _numbers_of_persons([each for each in values if isinstance(each, Real)]):
+        yield f"column {name!r} needs to hold no {_PASSING}; got {few:,} different ones."
+    doubtful = np.array([not isinstance(value, Real) and value not in known for value in values], bool)
+    texts, rows = list(map(str, values[doubtful])), np.bincount(at[at >= 0], minlength=len(values))[doubtful]
     for what, found in _kinds(texts):
         if found.any():
             yield (
@@ -117,7 +124,7 @@ def _kinds(texts: list[str]) -> Iterator[tuple[str, np.ndarray]]:
     yield "mobile numbers", mobile if mobile.sum() >= _FEW else np.zeros(len(texts), bool)
     yield "keyed codes of persons", _having(texts, _CODE)
     bsn = _bsn(texts)
-    yield "numbers that pass the eleven test (BSN)", bsn
+    yield _PASSING, bsn
     if not bsn.any():
         yield "codes of nine digits (such as RINPERSOON)", _nine_digits(texts)
 
@@ -135,6 +142,13 @@ def _bsn(texts: list[str]) -> np.ndarray:
     if chance > _CHANCE:
         return np.zeros(len(texts), bool)
     return np.array([not passing.isdisjoint(each) for each in numbers], bool)
+
+
+def _numbers_of_persons(values: list[Real]) -> int:
+    """Return how many numbers pass the eleven test, where nearly all do that are as long as a BSN."""
+    long = [f"{each:.0f}" for each in map(float, values) if each.is_integer() and 1e7 <= each < 1e9]
+    passing = sum(map(is_bsn, long))
+    return passing if passing >= max(_FEW_NUMBERS, 0.9 * len(long)) else 0
 
 
 def _nine_digits(texts: list[str]) -> np.ndarray:

@@ -12,7 +12,7 @@ import pandas as pd
 
 from zoo_geo import cbs
 from zoo_geo.areas import Areas
-from zoo_geo.cells import Cells, aggregate_query, explain_query
+from zoo_geo.cells import Cells, Grouped, aggregate_query, explain_query
 from zoo_geo.errors import InputError, Problems, examples
 from zoo_geo.leaks import find_leaks
 from zoo_geo.panel import ALL, Panel
@@ -134,7 +134,7 @@ def read_microdata(
     indicators
         What to count or measure.
     areas
-        The map; records of other areas are refused or left out.
+        The map; records of other areas are refused or left out. Needed by sources that are put into areas.
     unknown_areas
         ``error`` or ``drop``, for records of areas that are not on the map.
     key
@@ -158,17 +158,18 @@ def read_microdata(
     listed = _sources(sources)
     queries = _queries(listed, indicators)
     secret = Key.from_file(key) if isinstance(key, str | Path) else key
-    with open_records(listed, _columns(queries), secret, limits) as records:
+    with open_records(listed, _columns(queries), secret, limits, areas=areas) as records:
         reader = _Reader(records, None if areas is None else areas.codes, unknown_areas)
         figures = reader.read(indicators)
     reader.problems.raise_if_any()
-    return _joined(figures, indicators, tuple(reader.notices))
+    return _joined(figures, indicators, (*records.notices, *reader.notices))
 
 
 def check_microdata(
     sources: Sequence[Source],
     indicators: Sequence[RecordIndicator],
     *,
+    areas: Areas | None = None,
     key: Key | None = None,
     limits: Limits = Limits(),  # noqa: B008  (frozen)
 ) -> None:
@@ -181,7 +182,7 @@ def check_microdata(
     """
     queries = _queries(sources, indicators)
     problems = Problems()
-    with open_records(sources, _columns(queries), key, limits, sample=True) as records:
+    with open_records(sources, _columns(queries), key, limits, sample=True, areas=areas) as records:
         for what, sql, aggregate in _asked(indicators):
             try:
                 explain_query(records, sql, aggregate)
@@ -277,7 +278,8 @@ def exposures(indicator: RecordIndicator) -> int:
 
 def unfit(aggregate: str, family: str, given: int) -> Iterator[str]:
     """Yield what does not go together in an indicator that names so many exposures."""
-    if family not in FAMILIES[aggregate]:
+    fits = family in FAMILIES[aggregate]
+    if not fits:
         fitting = " or ".join(FAMILIES[aggregate])
         yield f"family needs to be {fitting} for aggregate {aggregate}; got {family}."
     if aggregate in ("mean", "share") and given:
@@ -287,7 +289,7 @@ def unfit(aggregate: str, family: str, given: int) -> Iterator[str]:
         yield f"exposure needs to be left out for aggregate {aggregate} ({why}); got one."
     elif given > 1:
         yield "exposure needs to be a column or a query; got both."
-    elif not given and family != "gaussian" and aggregate != "share":
+    elif fits and not given and family != "gaussian" and aggregate != "share":
         yield f"exposure needs to be a column or exposure_query for family {family}; got nothing."
 
 
@@ -313,6 +315,7 @@ class _Reader:
         self.problems, self.notices = Problems(), list[str]()
         self._clean = set[str](() if codes is None else codes)
         self._known: dict[tuple[str, str], Cells | None] = {}
+        self._grouped = Grouped()
 
     def read(self, indicators: Iterable[RecordIndicator]) -> list[_Figures | None]:
         """Return the figures of each indicator; None after noting what is wrong with it."""
@@ -337,9 +340,16 @@ class _Reader:
 
     def _exposure(self, each: RecordIndicator) -> pd.DataFrame | None:
         """Return area, period (unless it holds for all) and exposure."""
-        if each.exposure_query is None:
-            return each.exposure
         what = f"indicator {each.id}: exposure"
+        if each.exposure is not None:
+            dated = "period" if "period" in each.exposure else None
+            try:
+                return read_exposure(each.exposure, "area", dated, {"": "exposure"})
+            except InputError as error:
+                self.problems.extend(error.within(what))
+                return None
+        if each.exposure_query is None:
+            return None
         found = self._cells(each.exposure_query, each.exposure_aggregate, what)
         if found is None:
             return None
@@ -351,7 +361,7 @@ class _Reader:
         if (sql, aggregate) not in self._known:
             try:
                 self._known[sql, aggregate] = self._checked(
-                    aggregate_query(self.records, sql, aggregate), what
+                    aggregate_query(self.records, sql, aggregate, self._grouped), what
                 )
             except InputError as error:
                 self.problems.extend(error.within(what))

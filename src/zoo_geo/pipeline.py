@@ -23,7 +23,7 @@ from zoo_geo.microdata import Aggregates
 from zoo_geo.outputs.folder import results_folder
 from zoo_geo.outputs.page import write_page
 from zoo_geo.outputs.plots import can_draw, write_plots
-from zoo_geo.outputs.report import make_report, small_exposure_line, write_report
+from zoo_geo.outputs.report import about, make_report, small_exposure_line, write_report
 from zoo_geo.outputs.tables import write_table
 from zoo_geo.panel import Panel
 from zoo_geo.priorities import Priority, priority
@@ -235,7 +235,17 @@ def _report(
         notices=inputs.notices,
         structure=structure,
         peers=inputs.peers,
+        indicators=_about(inputs.study),
     )
+
+
+def _about(study: Study) -> list[dict[str, str]]:
+    """Return what the study says of its indicators, in its language."""
+    texts = ("title", "question", "definition", "source", "unit")
+    return [
+        {"id": each.id, "theme": each.theme} | {name: study.within(getattr(each, name)) for name in texts}
+        for each in study.indicators
+    ]
 
 
 def _clusters(detections: Sequence[Detection]) -> pd.DataFrame | None:
@@ -268,6 +278,7 @@ def _write(
         "flags": _on_shapes(flags.frame, shapes),
         "evidence": _on_shapes(flags.evidence, shapes),
         "cells": _with_figures(flags.cells),
+        "indicators": pd.DataFrame(report["indicators"]).rename(columns={"id": "indicator"}),
     } | ({} if clusters is None else {"clusters": clusters})
     paths = [
         path
@@ -287,6 +298,7 @@ def _write(
                 areas=inputs.areas,
                 panel=inputs.panel,
                 flags=flags,
+                about={each["id"]: about(each) for each in report["indicators"]},
                 notices=[*filter(None, [small_exposure_line(report, language)]), *report["notices"]],
             )
         )

@@ -22,7 +22,8 @@ _CODE = 16
 _NAMES = frozenset(
     """
     bsn burgerservicenummer sofinummer sofi rin rinpersoon anummer vnummer ssn socialsecuritynumber
-    naam namen persoonsnaam volledigenaam voornaam voornamen roepnaam achternaam achternamen geslachtsnaam
+    persoonnaam naam namen persoonsnaam
+    volledigenaam voornaam voornamen roepnaam achternaam achternamen geslachtsnaam
     familienaam meisjesnaam initialen voorletters name fullname firstname givenname lastname surname
     familyname email emailadres emailaddress mail mailadres telefoon telefoonnummer telnr mobiel
     mobielnummer phone phonenumber telephone iban rekeningnummer bankrekening bankrekeningnummer
@@ -35,6 +36,13 @@ _WORDS = frozenset(
     telefoonnummer paspoortnummer
     """.split()
 )
+_PERSONS = frozenset(
+    """
+    persoon person client klant contact bewoner inwoner eigenaar partner kind ouder patient huisarts
+    medewerker verdachte slachtoffer aanvrager owner customer
+    """.split()
+)
+_RIN = re.compile(r"rinpersoon(?!s)")  # RINPERSOONS and RINPERSOONSHKW say of which kind a number is
 
 
 class Key:
@@ -101,11 +109,11 @@ class Key:
             raise error.within(place) from None
 
     def codes(self, texts: pa.Array) -> pa.Array:
-        """Return the code of each text, as a struct of two words of 64 bits; none for nobody.
+        """Return the code of each text, as a UUID, which nobody adds up by mistake; none for nobody.
 
         Keyed BLAKE2b of 16 bytes, as `hashlib.blake2b(text, key=..., digest_size=16)` gives it. Blanks
-        around a text and zeros before a number do not count, however it was stored: 012345678 and 12345678
-        are one person. Empty, and nothing but zeros, is nobody.
+        around a text, zeros before a number and .0 behind it do not count, however it was stored: 012345678,
+        12345678 and 12345678.0 are one person. Empty, and nothing but zeros, is nobody.
         """
         import numpy as np
         import pyarrow as pa
@@ -120,8 +128,9 @@ class Key:
         data = np.frombuffer(letters, np.uint8) if letters is not None else np.empty(0, np.uint8)
         out, nobody = np.empty((len(whole), 2), np.uint64), nobody.copy()
         keyed_codes(keyed_start(self._secret, _CODE), offsets, data, out, nobody)
-        words = [pa.array(np.ascontiguousarray(out[:, at]), mask=nobody) for at in (0, 1)]
-        return pa.StructArray.from_arrays(words, names=["a", "b"], mask=pa.array(nobody))
+        known = pa.array(~nobody).buffers()[1]
+        stored = pa.Array.from_buffers(pa.binary(_CODE), len(out), [known, pa.py_buffer(out.astype("<u8"))])
+        return pa.ExtensionArray.from_storage(pa.uuid(), stored)
 
 
 def text_sql(column: str, dtype: str) -> str:
@@ -144,7 +153,9 @@ def text_sql(column: str, dtype: str) -> str:
 def is_identifier_name(name: str) -> bool:
     """Say whether a column goes by a name of direct identifiers, such as bsn, partner_bsn or achternaam."""
     words = [word.lower() for word in re.findall(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])", name)]
-    return "".join(re.findall(r"[a-z]+", name.lower())) in _NAMES or not _WORDS.isdisjoint(words)
+    plain = "".join(re.findall(r"[a-z]+", name.lower()))
+    of_person = not _PERSONS.isdisjoint(words) and not {"naam", "name"}.isdisjoint(words)
+    return plain in _NAMES or not _WORDS.isdisjoint(words) or of_person or _RIN.match(plain) is not None
 
 
 def undeclared(columns: Iterable[str], declared: Iterable[str]) -> list[str]:

@@ -3,10 +3,7 @@
 # ruff: noqa: RUF009  (`key` returns a dataclass field)
 from __future__ import annotations
 
-import json
-import os
 import re
-import tempfile
 from collections.abc import Collection, Iterator
 from concurrent.futures import Future
 from contextlib import contextmanager
@@ -16,13 +13,17 @@ from threading import Thread
 from typing import Any
 
 import duckdb
-import numpy as np
 import pandas as pd
 import pyarrow as pa
 
+from zoo_geo import postgres
+from zoo_geo.areas import Areas
 from zoo_geo.checks import nearest_name
 from zoo_geo.errors import InputError, Problems, examples
+from zoo_geo.places import Border
+from zoo_geo.private_folder import private_folder
 from zoo_geo.pseudonyms import Key, text_sql, undeclared
+from zoo_geo.record_places import PLACING, geometry_of, place_records, read_features, read_points
 from zoo_geo.strict import key
 
 SUFFIXES = (".csv", ".parquet", ".geoparquet", ".gpkg", ".duckdb", ".db")
@@ -33,6 +34,11 @@ _SAMPLE = 20_000
 _ID = {"pattern": re.compile(r"[A-Za-z_][A-Za-z0-9_]*"), "form": "of letters, digits and _"}
 _FILLED = {"pattern": re.compile(r"(?s).*\S.*"), "form": "that is not empty"}
 MEMORY = {"pattern": re.compile(r"[1-9]\d*(?:\.\d+)? ?[MG]B"), "form": "such as '4GB'"}
+INTEGERS = (
+    "TINYINT", "SMALLINT", "INTEGER", "BIGINT", "HUGEINT",
+    "UTINYINT", "USMALLINT", "UINTEGER", "UBIGINT", "UHUGEINT",
+)  # fmt: skip
+NUMBERS = ("DOUBLE", "FLOAT", "DECIMAL", *INTEGERS)
 _WHOLE = r"-?(?:0|[1-9][0-9]{0,17})"
 _CODE = "zoo_geo_code"
 _WRAPPED = re.compile(r"Binder|Catalog|Parser|Syntax")
@@ -61,6 +67,16 @@ class Source:
         "Columns replaced while reading by a keyed code, the same in all sources.", (), **_FILLED
     )
     drop: tuple[str, ...] = key("Columns that are never read.", (), **_FILLED)
+    locate: str | None = key(
+        "Name of a column to make: the code of the area of the map that x and y lie in.", None, **_ID
+    )
+    x: str = key("Column of the x coordinate (longitude); of a file of points there is one.", "x", **_FILLED)
+    y: str = key("Column of the y coordinate (latitude).", "y", **_FILLED)
+    crs: str | None = key(
+        "Coordinate system of x and y, as 'EPSG:4326'; that of the file or the map otherwise.", None,
+        **_FILLED,
+    )  # fmt: skip
+    on_border: Border = key("Area of a point on a border: the lowest code, or none.", "lowest")
     frame: pd.DataFrame | None = key("A table in memory.", None, hidden=True)
 
     def __post_init__(self) -> None:
@@ -87,6 +103,7 @@ class Records:
 
     def __init__(self, db: duckdb.DuckDBPyConnection) -> None:
         self.db = db
+        self.notices = list[str]()
 
     def run(self, sql: str, what: str = "query") -> duckdb.DuckDBPyConnection:
         """Run a statement; an error is about `what`, and names no value of the records.
@@ -139,11 +156,13 @@ def open_records(
     limits: Limits,
     *,
     sample: bool = False,
+    areas: Areas | None = None,
 ) -> Iterator[Records]:
     """Read sources into a private database, lock it, and remove it at the end.
 
-    The files lie in a folder that only this user can enter. Once locked, DuckDB opens no file, loads no
-    extension, and changes no setting.
+    Records are in memory, and on disk only as far as they need more of it than they may take: in a folder
+    that only this user can enter. Once locked, DuckDB opens no other file, loads no extension, and changes no
+    setting.
 
     Parameters
     ----------
@@ -157,6 +176,8 @@ def open_records(
         Memory, threads, and seconds per statement.
     sample
         Read names and types of columns and next to no rows.
+    areas
+        The map, for sources whose records are put into areas.
 
     Raises
     ------
@@ -165,19 +186,20 @@ def open_records(
         lacks: one line per problem, of all sources.
     """
     with (
-        tempfile.TemporaryDirectory(prefix="zoo-geo-", ignore_cleanup_errors=True) as folder,
-        duckdb.connect(str(Path(folder) / "records.db"), config=_config(folder, limits)) as db,
+        private_folder() as folder,
+        duckdb.connect(config=_config(folder, limits)) as db,
     ):
         if secret is not None:
-            words = duckdb.struct_type({"a": "UBIGINT", "b": "UBIGINT"})
             call = lambda texts: secret.codes(texts)  # noqa: E731  (DuckDB evaluates the hints of methods)
+            text, code = duckdb.type("VARCHAR"), duckdb.type("UUID")
             db.create_function(  # type: ignore[call-overload]
-                _CODE, call, [duckdb.type("VARCHAR")], words, type="arrow", null_handling="special"
+                _CODE, call, [text], code, type="arrow", null_handling="special"
             )
+        db.execute("SET enable_progress_bar = false")  # a run has a line of its own
         records, problems = Records(db), Problems()
         for source in sources:
             try:
-                _load(records, source, columns, secret, sample=sample)
+                _load(records, source, columns, secret, areas, sample=sample)
             except InputError as error:
                 problems.extend(error.within(f"source {source.id}"))
         problems.raise_if_any()
@@ -188,12 +210,12 @@ def open_records(
         yield records
 
 
-def _config(folder: str, limits: Limits) -> dict[str, Any]:
+def _config(folder: Path, limits: Limits) -> dict[str, Any]:
     return {
         "memory_limit": limits.memory,
         "threads": limits.threads,
         "max_execution_time": max(1, round(limits.seconds * 1000)),
-        "temp_directory": str(Path(folder) / "spill"),
+        "temp_directory": str(folder / "spill"),
         "autoinstall_known_extensions": "false",
         "autoload_known_extensions": "false",
         "allow_community_extensions": "false",
@@ -203,44 +225,73 @@ def _config(folder: str, limits: Limits) -> dict[str, Any]:
 
 
 def _load(
-    records: Records, source: Source, columns: Collection[str] | None, secret: Key | None, *, sample: bool
+    records: Records,
+    source: Source,
+    columns: Collection[str] | None,
+    secret: Key | None,
+    areas: Areas | None,
+    *,
+    sample: bool,
 ) -> None:
     """Make one table of the columns that are used, with codes in the place of identifiers."""
-    with _relation(records, source) as relation:
+    wanted = columns if columns is None else {*columns, source.x.lower(), source.y.lower()}
+    with _relation(records, source, wanted) as (relation, crs):
         described = records.run(f"DESCRIBE SELECT * FROM {relation}", "reading").fetchall()
         types = {str(row[0]): str(row[1]) for row in described}
-        _check_columns(source, types, secret)
+        _check_columns(source, types, secret, areas)
         dropped = {name.lower() for name in source.drop}
         kept = [name for name in types if name.lower() not in dropped]
-        used = [name for name in kept if columns is None or name.lower() in columns] or kept[:1]
+        asked = [name for name in kept if columns is None or name.lower() in columns]
+        placed = source.locate is not None and (columns is None or source.locate.lower() in columns)
+        place = [name for name in types if placed and name.lower() in (source.x.lower(), source.y.lower())]
+        used = list(dict.fromkeys([*asked, *place])) or kept[:1]
         coded = {name.lower() for name in source.identifiers}
         plain = [name for name in used if name.lower() not in coded]
         rows = f" LIMIT {_SAMPLE}" if sample else ""
         numbers = _numbers(records, relation, plain, rows) if _is_csv(source) else {}
-        inner = {
+        read = {
             name: _code_call(name, types[name]) if name.lower() in coded else numbers.get(name, _quoted(name))
             for name in used
         }
-        outer = [_as_uuid(name) if name.lower() in coded else _quoted(name) for name in used]
-        listed = ", ".join(f"{sql} AS {_quoted(name)}" for name, sql in inner.items())
+        listed = ", ".join(f"{sql} AS {_quoted(name)}" for name, sql in read.items())
+        records.db.execute(f"SET preserve_insertion_order = {str(placed).lower()}")  # for numbers of rows
         records.run(
-            f"CREATE TABLE {_quoted(source.id)} AS SELECT {', '.join(outer)} "
-            f"FROM (SELECT {listed} FROM {relation}{rows})",
+            f"CREATE TABLE {PLACING if placed else _quoted(source.id)} AS "
+            f"SELECT {listed} FROM (SELECT * FROM {relation}{rows})",
             "reading",
         )
+    if placed and areas is not None:
+        _place(records, source, areas, crs, [_quoted(name) for name in used if name not in asked])
+
+
+def _place(records: Records, source: Source, areas: Areas, crs: str | None, left_out: list[str]) -> None:
+    """Put the records of a source into areas."""
+    described = records.run(f"DESCRIBE {PLACING}").fetchall()
+    types = {str(row[0]).lower(): str(row[1]) for row in described}
+    for axis in ("x", "y"):
+        name = getattr(source, axis)
+        dtype = types[name.lower()]
+        if dtype.partition("(")[0] not in NUMBERS:
+            raise InputError(f"{axis} needs to name a column of numbers; got {name!r}, which holds {dtype}.")
+    notices = place_records(
+        records,
+        _quoted(source.id),
+        _quoted(source.x),
+        _quoted(source.y),
+        _quoted(str(source.locate)),
+        areas,
+        crs=source.crs or crs,
+        on_border=source.on_border,
+        left_out=left_out,
+    )
+    records.notices += [f"source {source.id}: {line}" for line in notices]
 
 
 def _code_call(name: str, dtype: str) -> str:
     return f"{_CODE}({text_sql(_quoted(name), dtype)})"
 
 
-def _as_uuid(name: str) -> str:
-    """Return SQL for a code of two words as a UUID, which nobody adds up by mistake."""
-    word = _quoted(name)
-    return f"CAST(({word}.a::UHUGEINT << 64) | {word}.b::UHUGEINT AS UUID) AS {word}"
-
-
-def _check_columns(source: Source, types: Collection[str], secret: Key | None) -> None:
+def _check_columns(source: Source, types: Collection[str], secret: Key | None, areas: Areas | None) -> None:
     """Refuse columns that are named and absent, and identifiers that are not named."""
     problems, known = Problems(), {name.lower() for name in types}
     for option in ("identifiers", "drop"):
@@ -253,6 +304,16 @@ def _check_columns(source: Source, types: Collection[str], secret: Key | None) -
             f"columns that are direct identifiers need to be named in identifiers or drop; got others "
             f"({examples(bare, len(types))})."
         )
+    if source.locate is not None:
+        for axis in ("x", "y"):
+            name = getattr(source, axis)
+            if name.lower() not in known:
+                hint = nearest_name(name, types)
+                problems.add(f"{axis} needs to name a column of it; got {name!r}, which is none.{hint}")
+        if source.locate.lower() in known:
+            problems.add(f"locate needs to be a name that is no column of it; got {source.locate!r}.")
+        if areas is None:
+            problems.add("locate needs to have a map; got none. Pass areas=.")
     if source.identifiers and secret is None:
         problems.add("identifiers need to have a key (key_file or key_env under [microdata]); got none.")
     problems.raise_if_any()
@@ -271,25 +332,28 @@ def _is_csv(source: Source) -> bool:
 
 
 @contextmanager
-def _relation(records: Records, source: Source) -> Iterator[str]:
-    """Yield the name under which SQL reads a source."""
+def _relation(
+    records: Records, source: Source, columns: Collection[str] | None
+) -> Iterator[tuple[str, str | None]]:
+    """Yield the name under which SQL reads a source, and the coordinate system of its points."""
     if source.frame is not None:
         yield from _registered(records, _in_arrow(source.frame))
     elif source.dsn_env is not None:
-        yield from _attached(records, source, _postgres(records, source))
+        with postgres.reading(source.dsn_env, str(source.table), columns, source.drop) as data:
+            yield from _registered(records, data)
     else:
         assert source.path is not None
         suffix, path = source.path.suffix.lower(), source.path
         if suffix in DATABASES:
             yield from _attached(records, source, f"{_text(path)} AS zoo_geo_source (READ_ONLY)")
         elif suffix == ".gpkg":
-            yield from _registered(records, _features(path, source.layer))
+            yield from _registered(records, *read_features(path, source.layer))
         elif suffix == ".csv":
-            yield _csv_sql(path)
-        elif place := _geometry_of(path):
-            yield from _registered(records, _points(path, place))
+            yield _csv_sql(path), None
+        elif geometry := geometry_of(path):
+            yield from _registered(records, read_points(path, geometry[0]), geometry[1])
         else:
-            yield f"read_parquet({_text(_plain_path(path))})"
+            yield f"read_parquet({_text(_plain_path(path))})", None
 
 
 def _in_arrow(frame: pd.DataFrame) -> pa.Table:
@@ -352,86 +416,23 @@ def _numbers(records: Records, relation: str, names: list[str], rows: str) -> di
     return made
 
 
-def _registered(records: Records, data: Any) -> Iterator[str]:  # noqa: ANN401
+def _registered(
+    records: Records,
+    data: Any,  # noqa: ANN401
+    crs: str | None = None,
+) -> Iterator[tuple[str, str | None]]:
     """Yield the name of a table or stream of Arrow that lives as long as it is read."""
     records.db.register("zoo_geo_source", data)
     try:
-        yield "zoo_geo_source"
+        yield "zoo_geo_source", crs
     finally:
         records.db.unregister("zoo_geo_source")
 
 
-def _attached(records: Records, source: Source, what: str) -> Iterator[str]:
+def _attached(records: Records, source: Source, what: str) -> Iterator[tuple[str, str | None]]:
     """Yield the name of a table of another database."""
     records.run(f"ATTACH {what}", "opening")
     try:
-        yield ".".join(["zoo_geo_source", *map(_quoted, str(source.table).split("."))])
+        yield ".".join(["zoo_geo_source", *map(_quoted, str(source.table).split("."))]), None
     finally:
         records.db.execute("DETACH zoo_geo_source")
-
-
-def _postgres(records: Records, source: Source) -> str:
-    """Load what speaks PostgreSQL and return what to attach; the address shows in no message."""
-    address = os.environ.get(str(source.dsn_env))
-    if address is None:
-        raise InputError(f"environment variable {source.dsn_env} needs to say how to reach it; got none.")
-    try:
-        records.db.execute("LOAD postgres")
-    except duckdb.Error:
-        raise InputError(
-            "PostgreSQL needs to have DuckDB's extension postgres installed; got none. "
-            "Run INSTALL postgres in DuckDB once, where there is a network, or copy the extension."
-        ) from None
-    return f"{_text(address)} AS zoo_geo_source (TYPE postgres, READ_ONLY)"
-
-
-def _geometry_of(path: Path) -> str | None:
-    """Return the column of points or shapes of a GeoParquet file; None where there is none."""
-    import pyarrow.parquet as pq
-
-    try:
-        described = (pq.read_schema(path).metadata or {}).get(b"geo")
-    except (OSError, pa.ArrowException):
-        raise InputError(f"file needs to be Parquet; got something else ({path.name}).") from None
-    return json.loads(described)["primary_column"] if described else None
-
-
-def _points(path: Path, place: str) -> pa.RecordBatchReader:
-    """Stream a GeoParquet file with the geometry as columns x and y."""
-    import pyarrow.parquet as pq
-
-    file = pq.ParquetFile(path)
-    return _located(file.schema_arrow, file.iter_batches(), place)
-
-
-def _features(path: Path, layer: str | None) -> pa.RecordBatchReader:
-    """Return the features of a GeoPackage with the geometry as columns x and y."""
-    import pyogrio
-
-    try:
-        described, table = pyogrio.read_arrow(path, layer=layer)
-    except (ValueError, OSError, pyogrio.errors.DataSourceError) as error:
-        raise InputError(f"file needs to be a readable GeoPackage; got an error: {error}") from None
-    return _located(table.schema, table.to_batches(), described.get("geometry_name") or "wkb_geometry")
-
-
-def _located(schema: pa.Schema, batches: Any, place: str) -> pa.RecordBatchReader:  # noqa: ANN401
-    """Put x and y of points in the place of a geometry; of other shapes they are empty."""
-    if place not in schema.names:
-        return pa.RecordBatchReader.from_batches(schema, batches)
-    fields = [each for each in schema if each.name != place]
-    outer = pa.schema([*fields, ("x", pa.float64()), ("y", pa.float64())])
-
-    def made() -> Iterator[pa.RecordBatch]:
-        import shapely
-
-        for batch in batches:
-            shapes = shapely.from_wkb(batch.column(place).to_numpy(zero_copy_only=False))
-            point = shapely.get_type_id(shapes) == 0
-            both = [np.where(point, part(shapes), np.nan) for part in (shapely.get_x, shapely.get_y)]
-            kept = [batch.column(each.name) for each in fields]
-            yield pa.RecordBatch.from_arrays(
-                [*kept, *(pa.array(each, from_pandas=True) for each in both)], schema=outer
-            )
-
-    return pa.RecordBatchReader.from_batches(outer, made())

@@ -149,6 +149,12 @@ _ALL = (
     Column("n_areas", "integer", "areas", "Areas that have a value."),
     Column("n_isolates", "integer", "areas", "Of these, areas without a neighbour that has a value."),
     Column("sentence", "string", "-", "The row in words.", _MODEL),
+    Column("theme", "string", "-", "Theme that an indicator belongs to."),
+    Column("title", "string", "-", "Title of an indicator."),
+    Column("question", "string", "-", "The question that an indicator answers."),
+    Column("definition", "string", "-", "What an indicator counts, exactly."),
+    Column("source", "string", "-", "Where the figures of an indicator come from."),
+    Column("unit", "string", "-", "What the exposure of an indicator counts."),
 )  # fmt: skip
 
 COLUMNS: dict[str, Column] = {column.name: column for column in _ALL}

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 import duckdb
@@ -59,6 +60,7 @@ _PARTS = frozenset(
     TABLE_FUNCTION ORDER_MODIFIER LIMIT_MODIFIER DISTINCT_MODIFIER ORDER_DEFAULT ASCENDING DESCENDING
     """.split()
 )
+_JOINS = ("REGULAR", "NATURAL", "CROSS", "ASOF", "DEPENDENT")  # and none by the order of records
 _OUTSIDE = frozenset(
     """
     current_catalog current_database current_date current_role current_schema current_time current_timestamp
@@ -68,6 +70,11 @@ _OUTSIDE = frozenset(
 )
 """Names that DuckDB answers without there being such a column: the clock, the user, the place of a row."""
 
+_PLAIN = {"type", "cte_map", "select_list", "from_table", "where_clause", "aggregate_handling"}
+_ROWWISE = {
+    "BETWEEN", "CASE", "CAST", "COLUMN_REF", "COMPARISON", "CONJUNCTION", "CONSTANT", "OPERATOR", "TYPE",
+}  # fmt: skip
+_PLACES = re.compile(r'"query_location(?:_length)?": \d+,? ?')
 _NAME = re.compile(r"\w+")
 _WIDEST = 1000
 _SHOWN = 60
@@ -119,6 +126,7 @@ def check_query(sql: str, sources: Iterable[str]) -> Query:
     return Query(sql, frozenset(walk.read), None if everything else frozenset(walk.columns))
 
 
+@lru_cache(maxsize=256)
 def _tree(sql: str) -> Any:  # noqa: ANN401
     """Return the one SELECT that a text is, as DuckDB's parser sees it."""
     with duckdb.connect(config={"autoinstall_known_extensions": "false"}) as parser:
@@ -140,6 +148,64 @@ def _tree(sql: str) -> Any:  # noqa: ANN401
             "It can read the declared sources and change nothing."
         )
     return parsed["statements"][0]
+
+
+def rows_of(sql: str) -> tuple[str, str] | None:
+    """Return what tells which records a query goes over, and which of them it chooses.
+
+    Queries with the same first text go over the same records and give them the same area, period and unit;
+    with the same second text they choose the same ones (all, where it is empty). What they return as value
+    and branch does not matter.
+
+    Parameters
+    ----------
+    sql
+        A query that `check_query` let pass.
+
+    Returns
+    -------
+    tuple or None
+        None where it is more than one plain SELECT, so that what it returns may change its rows.
+    """
+    node = _tree(sql)["node"]
+    plain = node["type"] == "SELECT_NODE" and node.keys() <= _PLAIN
+    if not plain or node["aggregate_handling"] != "STANDARD_HANDLING":  # which GROUP BY ALL has not
+        return None
+    kept, free = [], []
+    for each in node["select_list"]:
+        name = str(each.get("alias") or each.get("column_names", [""])[-1]).lower()
+        (free if name in ("value", "branch") else kept).append(each)
+    records, chosen = [node.get("cte_map"), node["from_table"], kept], node.get("where_clause")
+    named = {"value", "branch"} & set(_names([kept, chosen]))  # DuckDB knows what SELECT names in all of it
+    if named or not all(map(_of_one_row, free)) or any(each["class"] == "STAR" for each in kept):
+        return None
+    return _signed(records), _signed(chosen)
+
+
+def _names(node: Any) -> Iterator[str]:  # noqa: ANN401
+    """Yield the names of columns in a part of a tree, in lower case."""
+    for each in node.values() if isinstance(node, dict) else node if isinstance(node, list) else ():
+        yield from _names(each)
+    if isinstance(node, dict):
+        yield from (str(name).lower() for name in node.get("column_names", ()))
+
+
+def _of_one_row(node: Any) -> bool:  # noqa: ANN401
+    """Whether an expression is worked out from a row alone, and once for every row."""
+    if isinstance(node, list):
+        return all(map(_of_one_row, node))
+    if not isinstance(node, dict):
+        return True
+    plain = node.get("class", "CONSTANT") in _ROWWISE
+    function = node.get("class") == "FUNCTION" and bool(node.get("is_operator"))
+    return (plain or function) and all(map(_of_one_row, node.values()))
+
+
+def _signed(tree: Any) -> str:  # noqa: ANN401
+    """Return a part of a tree as text, without where it stands."""
+    if not tree:
+        return ""
+    return _PLACES.sub("", json.dumps(tree, sort_keys=True))
 
 
 def _short(text: str) -> str:
@@ -166,9 +232,11 @@ class _Walk:
         elif isinstance(node, dict):
             at = node.get("query_location", at)
             scope = self._look(node, scope, at)
-            inside = node["function"] if node.get("type") == "TABLE_FUNCTION" else node
+            inside = node
+            if node.get("type") == "TABLE_FUNCTION":  # which `_look` has seen
+                inside = {**node, "function": node["function"].get("arguments")}
             for name, each in inside.items():
-                if name not in ("cte_map", "literal", "value", "qualified_name"):
+                if name != "cte_map":
                     self.node(each, scope, at)
 
     def _look(self, node: dict[str, Any], scope: frozenset[str], at: int | None) -> frozenset[str]:
@@ -180,6 +248,8 @@ class _Walk:
             self._refuse(f"a part of kind {part}", node, at)
         if "sample" in node:
             self._refuse("a random sample", node, at)
+        if part == "JOIN" and node.get("ref_type", "REGULAR") not in _JOINS:
+            self._refuse(f"a join of kind {node['ref_type']}", node, at)
         if kind in ("FUNCTION", "WINDOW"):
             self._function(node, at)
         elif kind == "TYPE":
@@ -217,12 +287,12 @@ class _Walk:
             self._refuse(f"function {name}", node, at, nearest(name, FUNCTIONS, rest=False))
         elif name in ("lpad", "rpad") and not self._narrow(node):
             self._refuse(f"{name} to a width that is not a number up to {_WIDEST}", node, at)
+        elif name in ("replace", "regexp_replace") and _argument(node, 2).get("class") != "CONSTANT":
+            self._refuse(f"{name} by what is no constant text", node, at)
 
     def _narrow(self, node: dict[str, Any]) -> bool:
         """Whether text is padded to a small width; a large one takes memory that no limit sees."""
-        arguments = node.get("arguments", node.get("children", []))
-        width = arguments[1].get("expression", arguments[1]) if len(arguments) > 1 else {}
-        text = str(width.get("literal", {}).get("text", ""))
+        text = str(_argument(node, 1).get("literal", {}).get("text", ""))
         return text.isascii() and text.isdigit() and int(text) <= _WIDEST
 
     def _type(self, node: dict[str, Any], at: int | None) -> None:
@@ -274,3 +344,10 @@ class _Walk:
 
 def _name(node: dict[str, Any]) -> str:
     return str(node.get("function_name", "")).lower()
+
+
+def _argument(node: dict[str, Any], place: int) -> dict[str, Any]:
+    """Return an argument of a function; nothing where there are fewer."""
+    arguments = node.get("arguments", [])
+    found: dict[str, Any] = arguments[place].get("expression", {}) if len(arguments) > place else {}
+    return found

@@ -38,11 +38,11 @@ def code(identifier, key):
     if isinstance(identifier, float):
         identifier = int(identifier) if identifier == int(identifier) else identifier
     text = str(identifier).strip(" \t\r\n\f\v")
+    if text.endswith(".0") and text[:-2] and all(letter in "0123456789" for letter in text[:-2]):
+        text = text[:-2]
     if text and all(letter in "0123456789" for letter in text):
         text = text.lstrip("0")
     if not text:
         return None
     key = key if len(key) <= 64 else hashlib.blake2b(key).digest()
-    words = hashlib.blake2b(text.encode(), key=key, digest_size=16).digest()
-    # two words, each of which shows its last byte first
-    return (words[7::-1] + words[:7:-1]).hex()
+    return hashlib.blake2b(text.encode(), key=key, digest_size=16).hexdigest()

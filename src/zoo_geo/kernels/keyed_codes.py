@@ -33,7 +33,7 @@ _BLOCK = 128
 _R32, _R24, _R16, _R63 = np.uint64(32), np.uint64(24), np.uint64(16), np.uint64(63)
 _L32, _L40, _L48, _L1 = np.uint64(32), np.uint64(40), np.uint64(48), np.uint64(1)
 _BLANKS = (9, 10, 11, 12, 13, 32)
-_ZERO, _NINE = 48, 57
+_POINT, _ZERO, _NINE = 46, 48, 57
 
 
 @njit(cache=True, nogil=True)
@@ -83,14 +83,16 @@ def _work_in(h, m, total, last):
 
 @njit(cache=True, nogil=True)
 def _plain(data, at, end):
-    """Return where a text begins and ends without blanks around it and zeros before a number."""
+    """Return where a text begins and ends without blanks around it, zeros before a number, .0 behind it."""
     while at < end and data[at] in _BLANKS:
         at += 1
     while end > at and data[end - 1] in _BLANKS:
         end -= 1
-    for j in range(at, end):
+    last = end - 2 if end - at > 2 and data[end - 2] == _POINT and data[end - 1] == _ZERO else end
+    for j in range(at, last):
         if data[j] < _ZERO or data[j] > _NINE:
             return at, end
+    end = last
     while at < end and data[at] == _ZERO:
         at += 1
     return at, end
@@ -109,8 +111,8 @@ def keyed_start(key: bytes, size: int) -> np.ndarray:
 def keyed_codes(start, offsets, data, out, nobody):
     """Fill out, shape (n, 2), with the first 16 bytes of the code of each text, as two words.
 
-    Text i is data[offsets[i]:offsets[i + 1]], without blanks around it and zeros before a number; where
-    nothing is left of it, nobody[i] becomes true.
+    Text i is data[offsets[i]:offsets[i + 1]], without blanks around it, zeros before a number and .0 behind
+    it; where nothing is left of it, nobody[i] becomes true.
     """
     words, state = np.zeros(16, np.uint64), np.empty(8, np.uint64)
     for i in range(out.shape[0]):

@@ -227,6 +227,8 @@
 
   function choose() {
     selected = -1;
+    byId("about").textContent = indicators[indicator].about;
+    byId("about").hidden = !indicators[indicator].about;
     const withFigures = periods.map((_, n) => n).filter((n) => data.cells[indicator][n]);
     if (!withFigures.includes(period)) period = withFigures[withFigures.length - 1];
     options(byId("period"), periods.map((each) => (each === "all" ? words.all : each)), withFigures, period);

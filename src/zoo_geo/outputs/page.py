@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from html import escape
 from importlib.resources import files
 from pathlib import Path
@@ -124,6 +124,7 @@ def write_page(
     panel: Panel,
     flags: Flags,
     notices: Sequence[str] = (),
+    about: Mapping[str, str] | None = None,
 ) -> Path:
     """Write the page.
 
@@ -141,6 +142,8 @@ def write_page(
         With a column ``sentence`` in its frame.
     notices
         What the reader has to know.
+    about
+        Indicator to what it is: question, definition and source.
 
     Returns
     -------
@@ -148,7 +151,7 @@ def write_page(
         The file, one for all: no network, nothing beside it.
     """
     words = _WORDS[language]
-    data = _data(language, areas, _shown(panel, flags), flags, notices)
+    data = _data(language, areas, _shown(panel, flags), flags, notices, about or {})
     parts = {name: escape(text) for name, text in words.items()} | {
         "title": escape(title),
         "language": language,
@@ -190,7 +193,12 @@ def _shown(panel: Panel, flags: Flags) -> _Shown:
 
 
 def _data(
-    language: Language, areas: Areas, shown: _Shown, flags: Flags, notices: Sequence[str]
+    language: Language,
+    areas: Areas,
+    shown: _Shown,
+    flags: Flags,
+    notices: Sequence[str],
+    about: Mapping[str, str],
 ) -> dict[str, Any]:
     words = _WORDS[language]
     marks, values = _cells(areas, shown, flags.cells)
@@ -201,7 +209,11 @@ def _data(
         "border": _BORDER,
         "areas": {"names": _names(areas), "shapes": _shapes(areas)},
         "indicators": [
-            {"title": item.title or item.id, "per": _per(item.family, item.per, item.unit, language)}
+            {
+                "title": item.title or item.id,
+                "per": _per(item.family, item.per, item.unit, language),
+                "about": about.get(item.id, ""),
+            }
             for item in shown.indicators
         ],
         "periods": list(shown.periods),

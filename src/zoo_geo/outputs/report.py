@@ -39,6 +39,7 @@ def make_report(
     notices: Iterable[str] = (),
     structure: pd.DataFrame | None = None,
     peers: Peers | None = None,
+    indicators: Sequence[Mapping[str, str]] = (),
 ) -> dict[str, Any]:
     """Return the report of a run as plain data.
 
@@ -58,12 +59,15 @@ def make_report(
         Global statistics of every indicator and period, as `global_statistics` gives them.
     peers
         Areas that are alike.
+    indicators
+        What is said of each: ``id``, ``title``, ``question``, ``definition`` and ``source``.
     """
     return {
         "internal": NOTICE,
         "title": title,
         "zoo_geo": __version__,
         "areas": len(areas),
+        "indicators": [dict(each) for each in indicators],
         "detectors": [detection.name for detection in detections],
         "notices": _notices(areas, panel, flags, notices),
         "cells": _counted(flags.cells, "indicator", "status"),
@@ -228,6 +232,8 @@ def as_markdown(report: Mapping[str, Any], language: Language) -> str:
     parts = [f"# {_escaped(report['title'])}", f"**{words['internal']}**", read]
     parts += [f"## {words['notices']}", small_exposure_line(report, language)]
     parts.append(_bullets(told(notice, language) for notice in report["notices"]))
+    if report.get("indicators"):
+        parts += [f"## {words['indicators']}", _bullets(map(about, report["indicators"]))]
     if "truth" in report:
         table = _table(report["truth"]["by_kind"], language)
         parts += [f"## {words['truth']}", truth_line(report, language), table]
@@ -279,6 +285,13 @@ def _peers_parts(peers: Mapping[str, Any], language: Language) -> list[str]:
     ]
     said.append(words["peers_id"].format(id=peers["id"]))
     return [_escaped(" ".join(said)), _table(rows, language) if rows else ""]
+
+
+def about(indicator: Mapping[str, str]) -> str:
+    """Say what an indicator is, in a line."""
+    told = [indicator[name] for name in ("question", "definition", "source")]
+    title = indicator["title"] or indicator["id"]
+    return f"{title} ({indicator['id']}): {' · '.join(filter(None, told)) or '-'}"
 
 
 _EXAMPLES = 5

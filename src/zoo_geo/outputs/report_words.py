@@ -8,6 +8,7 @@ HEADINGS: dict[str, dict[str, str]] = {
     "en": {
         "read": "{areas} areas; detectors: {detectors}.",
         "notices": "What the reader has to know",
+        "indicators": "Indicators: question, definition, source",
         "small": (
             "{flags} of {of} flags on counts {lie} on areas with an exposure below a fifth of what the rate "
             "is per (below 200 for a rate per 1,000)."
@@ -76,6 +77,7 @@ HEADINGS: dict[str, dict[str, str]] = {
     "nl": {
         "read": "{areas} gebieden; detectoren: {detectors}.",
         "notices": "Wat de lezer moet weten",
+        "indicators": "Indicatoren: vraag, definitie, bron",
         "small": (
             "{flags} van {of} vlaggen op aantallen {lie} in gebieden met een noemer onder een vijfde van de "
             "eenheid van het cijfer (onder 200 bij een cijfer per 1.000)."
