@@ -171,7 +171,8 @@ def rows_of(sql: str) -> tuple[str, str] | None:
     plain = node["type"] == "SELECT_NODE" and node.keys() <= _PLAIN
     if not plain or node["aggregate_handling"] != "STANDARD_HANDLING":  # which GROUP BY ALL has not
         return None
-    kept, free = [], []
+    kept: list[dict[str, Any]] = []
+    free: list[dict[str, Any]] = []
     for each in node["select_list"]:
         name = str(each.get("alias") or each.get("column_names", [""])[-1]).lower()
         (free if name in ("value", "branch") else kept).append(each)
