@@ -78,7 +78,7 @@ def test_a_study_becomes_typed_objects(write, tmp_path):
     assert study.indicators[0].table == "figures"
     assert study.indicators[0].title == Text(nl="Inschrijvingen", en="Registrations")
     assert study.within(study.indicators[0].title) == "Registrations"
-    assert study.detector_names() == ["deviation", "getis_ord"]
+    assert study.detector_names() == ["deviation:neighbours", "getis_ord:surroundings"]
     assert study.detectors[1].permutations == 999
     assert study.outputs.formats == ("geoparquet", "gpkg", "geojson", "csv")
     assert study.truth is None
@@ -344,6 +344,13 @@ type = "unusual_mix"
 theme = "both"
 indicators = ["shops", "parks"]
 
+[[detectors]]
+type = "scan"
+
+[[detectors]]
+type = "scan"
+direction = "low"
+
 [[combine]]
 theme = "branches"
 detectors = ["deviation:neighbours", "getis_ord:surroundings"]
@@ -366,8 +373,30 @@ def test_themes_are_combined(write):
     [
         (
             ('type = "unusual_mix"\ntheme = "branches"', 'type = "unusual_mix"\ntheme = "branch"'),
-            "detectors[3].theme needs to be the theme of two indicators or more; got 'branch' of 0. "
-            'Did you mean "branches"?',
+            'detectors[3].theme needs to be the theme of two indicators or more; got "branch", which none '
+            'has. Did you mean "branches"?',
+        ),
+        (
+            ('id = "shops"\ntheme = "branches"', 'id = "shops"\ntheme = "other"'),
+            'combine[1].theme needs to be the theme of two indicators or more; got "branches", which 1 has. '
+            "Give it to another one.",
+        ),
+        (
+            ('alternative = "two-sided"', "at_least = 5"),
+            "combine[1].at_least needs to be at most the number of figures, 4; got 5.",
+        ),
+        (
+            ('"deviation:neighbours", "getis_ord:surroundings"]', '"scan:national"]'),
+            'combine[1].detectors needs a p of each area; got "scan:national", whose p is about the whole '
+            'map.',
+        ),
+        (
+            (
+                'context = ["co_occurrence:neighbours + surroundings", "unusual_mix',
+                'context = ["scan_low:national", "scan_high:national", "unusual_mix',
+            ),
+            'flags.context needs to be detectors of the study; got "scan_high:national". Did you mean '
+            '"scan:national"?',
         ),
         (
             ('["shops", "parks"]', '["shops", "park"]'),

@@ -151,11 +151,11 @@ def counts(
     plain = bool(even and not spread.any())
     weight = np.ones_like(expected)
     if not plain and family == "poisson":
-        lasting = _lasting(spread, expected)
-        weight = 1.0 / (1.0 + lasting * expected.sum(axis=1, keepdims=True)) * np.ones_like(expected)
+        phi = lasting(spread, expected)
+        weight = 1.0 / (1.0 + phi * expected.sum(axis=1, keepdims=True)) * np.ones_like(expected)
     elif not plain:
         share, people = np.minimum(share, 1.0 - 1e-6), size.sum(axis=1, keepdims=True)
-        weight = 1.0 / ((1.0 - share) * (1.0 + np.maximum(people - 1.0, 0.0) * _lasting(spread, size)))
+        weight = 1.0 / ((1.0 - share) * (1.0 + np.maximum(people - 1.0, 0.0) * lasting(spread, size)))
     expected = expected * _ratio(weight * observed, weight * expected, by_period)
     return Counts(family, observed, expected, size, spread, weight, plain, by_period)
 
@@ -167,7 +167,7 @@ def _ratio(above: np.ndarray, below: np.ndarray, by_period: bool) -> np.ndarray:
     return np.divide(over, under, out=np.zeros_like(under), where=under > 0)
 
 
-def _lasting(spread: np.ndarray, part: np.ndarray) -> np.ndarray:
+def lasting(spread: np.ndarray, part: np.ndarray) -> np.ndarray:
     """Spread of an area's total over periods whose deviations go together, shape (n_areas, 1)."""
     if spread.shape[1] == 1:
         return spread
