@@ -388,7 +388,7 @@ def test_themes_are_combined(write):
         (
             ('"deviation:neighbours", "getis_ord:surroundings"]', '"scan:national"]'),
             'combine[1].detectors needs a p of each area; got "scan:national", whose p is about the whole '
-            'map.',
+            "map.",
         ),
         (
             (

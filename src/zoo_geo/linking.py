@@ -245,9 +245,9 @@ def _weighted(panel: Panel, weights: Weights) -> Panel:
                 f"rest of their figures out ({examples(part.index, len(sums))})."
             )
     if carried:
-        whose = "1 area was" if carried == 1 else f"{carried:,} areas were"
+        whose = "1 area" if carried == 1 else f"{carried:,} areas"
         notices.append(
-            f"Earlier figures of {whose} carried over by weight: they are estimates, counts rounded."
+            f"Earlier figures of {whose} were carried over by weight: they are estimates, counts rounded."
         )
     return replace(panel, notices=(*panel.notices, *notices))
 
