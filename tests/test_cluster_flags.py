@@ -7,12 +7,16 @@ import pandas as pd
 import pytest
 from scipy import stats
 
+import small_study
 import zoo_geo as zg
 from test_scan import codes, map_of, panel_of
-from zoo_geo.errors import InputError
+from zoo_geo.cli import main
+from zoo_geo.errors import InputError, StudyError
 from zoo_geo.explain import sentence
 from zoo_geo.facts import detector_kind
+from zoo_geo.pipeline import run
 from zoo_geo.schema import STATUSES
+from zoo_geo.study import load_study
 
 GRID = map_of([(k % 12, k // 12) for k in range(144)])
 SIZE = np.full(144, 1000.0)
@@ -287,3 +291,72 @@ def test_words_of_other_detectors_are_hinted_at():
         zg.Scan(direction="greater")
     with pytest.raises(InputError, match=r"alternative needs to be one of.*got 'low'. Did you mean 'less'\?"):
         zg.GetisOrd(alternative="low")
+
+
+# --- a study ---------------------------------------------------------------------------------------------
+
+TWO = """
+[[detectors]]
+type = "scan"
+replicates = 19
+
+[[detectors]]
+type = "scan"
+replicates = 19
+direction = "low"
+time = "retrospective"
+"""
+
+
+def test_a_study_holds_scans_of_other_directions_and_times(tmp_path, capsys):
+    path = small_study.write_study(tmp_path, extra=TWO)
+    assert main(["check", str(path)]) == 0
+    listed = "deviation:neighbours, getis_ord:surroundings, scan:national, scan_low_retrospective:national."
+    assert listed in capsys.readouterr().out
+    found = run(path, tmp_path / "out").detections
+    assert [each.name for each in found[2:]] == ["scan:national", "scan_low_retrospective:national"]
+    table = pd.read_csv(tmp_path / "out" / "clusters_internal.csv")
+    assert set(table["detector"]) <= {"scan", "scan_low_retrospective"}
+    twice = small_study.write_study(
+        tmp_path, extra=TWO.replace('direction = "low"\ntime = "retrospective"', "")
+    )
+    with pytest.raises(StudyError, match="detectors need to differ in type, reference, direction or time"):
+        load_study(twice)
+
+
+def test_a_check_knows_how_many_periods_there_are(tmp_path, capsys):
+    path = small_study.write_study(tmp_path, extra=TWO + "max_duration = 3\n")
+    assert main(["check", str(path)]) == 2
+    told = capsys.readouterr().err
+    assert told.startswith("detectors[4].max_duration needs to be at most the number of periods, 2; got 3.")
+
+
+def test_the_first_detector_with_a_p_of_each_area_is_combined(tmp_path):
+    """A scan before it has none, so it is passed over."""
+    text = TWO.partition('\n[[detectors]]\ntype = "scan"\nreplicates = 19\ndirection')[0]
+    path = small_study.write_study(tmp_path, extra='[[combine]]\ntheme = "both"\n')
+    study = path.read_text(encoding="utf-8").replace('id = "thefts"', 'id = "thefts"\ntheme = "both"')
+    study = study.replace('id = "houses"', 'id = "houses"\ntheme = "both"')
+    path.write_text(study.replace("[[detectors]]", text.strip() + "\n\n[[detectors]]", 1), encoding="utf-8")
+    found = run(path, tmp_path / "out").detections
+    assert [each.name for each in found] == [
+        "scan:national", "deviation:neighbours", "getis_ord:surroundings", "co_occurrence:neighbours",
+    ]  # fmt: skip
+
+
+def test_a_wrong_expectation_is_said_once_and_words_of_others_are_hinted_at(tmp_path):
+    wrong = TWO.replace("replicates = 19\n\n", 'expected = "deviation:parent:gemeent"\n\n')
+    with pytest.raises(StudyError) as caught:
+        load_study(small_study.write_study(tmp_path, extra=wrong))
+    assert len(caught.value.problems) == 1
+    assert (
+        "detectors[3].expected needs to be the name of a deviation of the study" in caught.value.problems[0]
+    )
+    hinted = TWO.replace('direction = "low"', 'alternative = "low"')
+    with pytest.raises(
+        StudyError, match=r"alternative needs to be a known key.*Did you mean \"direction\"\?"
+    ):
+        load_study(small_study.write_study(tmp_path, extra=hinted))
+    other = '[[detectors]]\ntype = "local_moran"\nalternative = "high"\n'
+    with pytest.raises(StudyError, match=r"alternative needs to be.*Did you mean \"greater\"\?"):
+        load_study(small_study.write_study(tmp_path, extra=other))

@@ -297,7 +297,7 @@ def test_repeated_ids_and_detectors_are_refused(write):
     )
     lines = problems(write(extra=again))
     assert "tables need to have unique ids; got repeated ones (1 of 2; first: figures)." in lines
-    line = "detectors need to differ in type or reference; got the same more than once "
+    line = "detectors need to differ in type, reference, direction or time; got the same more than once "
     assert f"{line}(1 of 3; first: deviation:neighbours)." in lines
 
 

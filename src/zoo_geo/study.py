@@ -445,7 +445,8 @@ def _check_different_detectors(draft: SimpleNamespace, problems: Problems) -> No
     if repeated:
         listed = examples(repeated, len(draft.detectors))
         problems.add(
-            f"detectors need to differ in type or reference; got the same more than once ({listed})."
+            "detectors need to differ in type, reference, direction or time; got the same more than once "
+            f"({listed})."
         )
 
 
