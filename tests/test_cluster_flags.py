@@ -179,6 +179,21 @@ def test_one_notice_for_all_indicators_and_periods_that_are_restless():
     assert 'Pass dispersion="estimate"' in told
 
 
+@pytest.mark.parametrize(("time", "said"), [("each", True), ("retrospective", False)])
+def test_a_smooth_surface_is_said_to_be_one(time, said):
+    level = np.repeat(np.where(np.arange(144) % 12 < 4, 40.0, 15.0)[:, None], 2, axis=1)
+    rng = np.random.default_rng(1)
+    seen = level + rng.integers(-2, 3, level.shape)
+    scan = zg.Scan(replicates=99, dispersion="estimate", time=time)
+    told = [each for each in scan.detect(panel_of(seen, SIZE), GRID).notices if "smoothly" in each]
+    assert bool(told) == said
+    if said:
+        assert "(2 of 2; first: y 2001, y 2002)" in told[0]
+        assert 'expected = "deviation:neighbours"' in told[0]
+    calm_map = zg.Scan(replicates=99, dispersion="estimate").detect(calm([50] * 5), GRID)
+    assert not any("smoothly" in each for each in calm_map.notices)
+
+
 def test_sentences_claim_no_more_than_the_null_gives():
     plain = zg.flag(zg.Scan(replicates=99).detect(calm([50] * 5), GRID)).frame.iloc[0]
     assert "If rates were the same everywhere, chance would give a cluster this strong" in sentence(plain)

@@ -147,9 +147,8 @@ class ClusterScan(Detector):
         ]
         scores = clusters.scores(inputs, given.status, given.stacks, found, self.more)
         scores.reference = given.reference
-        scores.notices += given.notices
-        if self.dispersion == "auto":
-            scores.notices += stacks.restless(given, found, self.called, self.time)
+        doubts = stacks.doubts(given, found, self.called, self.time, self.dispersion)
+        scores.notices += [*given.notices, *doubts]
         return scores
 
     @abstractmethod

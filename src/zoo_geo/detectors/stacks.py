@@ -23,6 +23,8 @@ Dispersion = Literal["auto", "estimate", "none"]
 CYLINDERS = ("retrospective", "prospective")
 """Times in which clusters have periods of their own."""
 _FEWEST = 50
+_WIDE = 0.1
+"""Share of the areas in clusters from which a smooth surface is rather what was found."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -226,26 +228,47 @@ def _spread(known: _Known, family: str) -> float:
     return float(ex.given(seen, size, valid, FAMILIES[family], rate, sure, plain).spread[0, 0])
 
 
-def restless(given: Intake, found: Sequence[Found], what: str, time: Time) -> list[str]:
-    """Say where true rates vary, which p of a plain scan takes for clusters, and what to compare with."""
-    odd = [(s, f) for s, f in zip(given.stacks, found, strict=True) if s.overdispersion > RESTLESS]
-    if not odd:
-        return []
-    inputs, inside = given.inputs, np.zeros(given.inputs.codes.size, bool)
-    for stack, result in odd:
+def doubts(given: Intake, found: Sequence[Found], what: str, time: Time, dispersion: Dispersion) -> list[str]:
+    """Say where clusters are rather true rates that vary, or a smooth surface, and what to compare with."""
+    pairs = list(zip(given.stacks, found, strict=True))
+    odd = [pair for pair in pairs if pair[0].overdispersion > RESTLESS and dispersion == "auto"]
+    wide = [
+        pair for pair in pairs if pair not in odd and _inside(given, [pair]).sum() > _WIDE * pair[0].rows.size
+    ]
+    told = []
+    if odd:
+        times = float(np.median([stack.overdispersion for stack, _ in odd]))
+        told.append(
+            f"{what}:{given.reference}: {'counts' if time == 'each' else 'totals over all periods'} vary "
+            f"{times:.1f} times as much as chance gives where rates are the same everywhere "
+            f"({_which(given, odd, time)}). A plain scan takes that for clusters: its p-values are too "
+            f"small, and the {int(_inside(given, odd).sum()):,} areas in clusters with p <= 0.05 raise no "
+            f"flag by it. {_advice(given.inputs, time)}"
+        )
+    if wide and given.reference == "national" and dispersion != "none" and time not in CYLINDERS:
+        told.append(
+            f"{what}:national: {int(_inside(given, wide).sum()):,} areas lie in clusters with p <= 0.05 "
+            f"({_which(given, wide, time)}). Against all areas together whatever changes smoothly over the "
+            f"map is a cluster. {_advice(given.inputs, time)}"
+        )
+    return told
+
+
+def _inside(given: Intake, pairs: Sequence[tuple[Stack, Found]]) -> np.ndarray:
+    """Areas in clusters with p of at most 0.05, shape (n,)."""
+    inside = np.zeros(given.inputs.codes.size, bool)
+    for stack, result in pairs:
         for cluster in result.clusters:
             if monte_carlo_p(np.array([cluster.statistic]), result.maxima)[0] <= 0.05:
                 inside[stack.rows[cluster.members]] = True
-    names = [inputs.columns[s.columns[0]] for s, _ in odd]
+    return inside
+
+
+def _which(given: Intake, pairs: Sequence[tuple[Stack, Found]], time: Time) -> str:
+    """Name indicators, and periods where each is looked through by itself."""
+    names = [given.inputs.columns[stack.columns[0]] for stack, _ in pairs]
     listed = [f"{i.id} {period}" if time == "each" else i.id for i, period in names]
-    what_of = "counts" if time == "each" else "totals over all periods"
-    times = float(np.median([s.overdispersion for s, _ in odd]))
-    return [
-        f"{what}:{given.reference}: {what_of} vary {times:.1f} times as much as chance gives where rates are "
-        f"the same everywhere ({examples(listed, len(given.stacks))}). A plain scan takes that for clusters: "
-        f"its p-values are too small, and the {int(inside.sum()):,} areas in clusters with p <= 0.05 raise "
-        f"no flag by it. {_advice(inputs, time)}"
-    ]
+    return examples(listed, len(given.stacks))
 
 
 def _advice(inputs: Inputs, time: Time) -> str:

@@ -188,7 +188,7 @@ def _least_excess(e, plain, least):
 
 @njit(cache=True, nogil=True)
 def _one_time(members, start, stop, counts, due, raw, total, least, low, table, bar, sums, margin):
-    """Keep by how much excess (or lack) of each replicate goes beyond what it must, in windows of one period."""
+    """Keep by how much excess (or lack) of replicates goes beyond what it must, in windows of one period."""
     e, plain, width, t = 0.0, 0.0, margin.size, counts.shape[1] - 1
     for k in range(start, stop):
         j = members[k]
