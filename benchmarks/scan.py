@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
+from scipy.spatial import cKDTree
 
 import zoo_geo as zg
 from benchmarks import clock, country
@@ -17,11 +18,12 @@ _LEVEL = 0.01
 
 @dataclass(frozen=True)
 class World:
-    """What true rates do: spread phi, and the standard deviation of the log of a smooth surface."""
+    """What true rates do: spread phi, standard deviation of the log of a smooth surface, step by urbanity."""
 
     name: str
     phi: float
     trend: float
+    urban: float = 0.0
 
 
 WORLDS = (
@@ -30,6 +32,7 @@ WORLDS = (
     World("spread .3", 0.3, 0.0),
     World("smooth trend", 0.0, 0.4),
     World("smooth trend, spread .1", 0.1, 0.4),
+    World("by urbanity, spread .1", 0.1, 0.0, 0.3),
 )
 WAYS = {
     "plain": (None, "none"),
@@ -38,6 +41,8 @@ WAYS = {
     "parent, no spread": ("parent:gemeente", "none"),
     "parent": ("parent:gemeente", "auto"),
     "neighbours": ("neighbours", "auto"),
+    "urbanity": ("stratum:urbanity", "auto"),
+    "covariates": ("model", "auto"),
 }
 """Reference of the expectation, and `Scan.dispersion`."""
 
@@ -45,6 +50,13 @@ WAYS = {
 def _panel(place: country.Country, counts: dict[str, np.ndarray]) -> zg.Panel:
     table = pd.DataFrame({"area": place.codes, "residents": place.residents}).assign(**counts)
     return zg.Panel.from_frame(table, area="area", observed=list(counts), exposure="residents")
+
+
+def _features(place: country.Country) -> pd.DataFrame:
+    """Urbanity, a class from 1 (most urban) to 5, and what it is made of: how far ten areas reach."""
+    reach = cKDTree(place.xy).query(place.xy, k=10)[0][:, -1]
+    urbanity = np.searchsorted(np.quantile(reach, (0.2, 0.4, 0.6, 0.8)), reach) + 1
+    return pd.DataFrame({"urbanity": urbanity, "reach": np.log(reach)}, index=place.codes)
 
 
 def _quiet(place: country.Country, maps: int, world: World, seed: int) -> dict[str, np.ndarray]:
@@ -57,6 +69,7 @@ def _quiet(place: country.Country, maps: int, world: World, seed: int) -> dict[s
         rate = np.full(n, _LEVEL)
         if world.trend:
             rate *= np.exp(country.surface(place, rng, length, world.trend))
+        rate *= np.exp(world.urban * (3 - _features(place)["urbanity"].to_numpy()))
         rates[f"i{k}"] = rate * (rng.gamma(1 / world.phi, world.phi, n) if world.phi else 1.0)
     return rates
 
@@ -67,7 +80,9 @@ def _scans(
     """Clusters of each way of scanning."""
     panel = _panel(place, counts)
     found = {
-        reference: zg.Deviation(reference=reference).detect(panel, place.graph, areas=place.areas)
+        reference: zg.Deviation(
+            reference=reference, adjust=("reach",) if reference == "model" else ()
+        ).detect(panel, place.graph, areas=place.areas, features=_features(place))
         for reference in dict.fromkeys(reference for reference, _ in WAYS.values() if reference)
     }
     for name, (reference, dispersion) in WAYS.items():
