@@ -15,6 +15,7 @@ from zoo_geo.errors import InputError, StudyError
 from zoo_geo.explain import sentence
 from zoo_geo.facts import detector_kind
 from zoo_geo.pipeline import run
+from zoo_geo.scanning import counts, spread_error
 from zoo_geo.schema import STATUSES
 from zoo_geo.study import load_study
 
@@ -206,6 +207,62 @@ def test_sentences_claim_no_more_than_the_null_gives():
     assert "Afgaand op alle gebieden samen geeft toeval ergens een zo sterk cluster" in sentence(aware, "nl")
     apart = plain.to_dict() | {"disagrees": "deviation:neighbours"}
     assert "Against its neighbours it does not stand out by itself." in sentence(apart)
+
+
+# --- how well the spread is known -------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("family", ["poisson", "binomial"])
+def test_the_error_of_an_estimated_spread_is_that_of_many_maps(family):
+    rng = np.random.default_rng(8)
+    size = np.exp(rng.normal(6.0, 1.0, 400)).round() + 5
+    maps, phi = 80, 0.1
+    if family == "poisson":
+        seen = rng.poisson(size * 0.02 * rng.gamma(1 / phi, phi, (maps, 400)))
+    else:
+        seen = rng.binomial(size.astype(int), rng.beta(0.2 * 9, 0.8 * 9, (maps, 400)))
+    table = pd.DataFrame({f"i{k}": seen[k] for k in range(maps)}).assign(area=codes(400), size=size)
+    panel = zg.Panel.from_frame(
+        table, area="area", observed=[f"i{k}" for k in range(maps)], exposure="size", family=family
+    )
+    points = map_of([(k % 20, k // 20) for k in range(400)])
+    scan = zg.Scan(replicates=1, top=1, max_population_share=0.01, dispersion="estimate")
+    estimates = scan.detect(panel, points).frame.groupby("indicator", observed=True)["spread"].first()
+    whole = np.full(400, phi)
+    told = spread_error(family, size * 0.02, size, whole)
+    assert estimates.std() / estimates.mean() == pytest.approx(told, rel=0.35)
+    assert spread_error(family, size * 0.02, size, 0 * whole) == 0.0
+
+
+@pytest.mark.parametrize("family", ["poisson", "binomial"])
+def test_replicates_differ_in_spread_where_it_is_not_known_for_sure(family):
+    size, phi = np.full((300, 1), 400.0), 0.1
+    seen = np.full((300, 1), 40.0)
+
+    def drawn(doubt, first=0, count=300):
+        c = counts(family, seen, size, None, np.full_like(size, phi), doubt=doubt)
+        return c.replicates(5, first, count)[0][:, 0]
+
+    sure, unsure = (drawn(doubt).var(axis=0) for doubt in (0.0, 0.3))
+    chance = np.float64(sure.std() / sure.mean())
+    wanted = np.hypot(chance, 0.3 * phi * 40 / (1 + phi * 40) if family == "poisson" else 0.3)
+    assert unsure.std() / unsure.mean() == pytest.approx(wanted, rel=0.25)
+    assert unsure.mean() == pytest.approx(sure.mean(), rel=0.1)
+    np.testing.assert_array_equal(drawn(0.3, 7, 3), drawn(0.3)[:, 7:10])
+    assert np.isfinite(drawn(50.0)).all()
+
+
+@pytest.mark.slow
+def test_p_allows_for_the_error_of_the_spread():
+    """Few areas: the spread is known to a quarter or so, and p would be twice too small without it."""
+    rng, small = np.random.default_rng(12), []
+    for seed in range(4):
+        seen = {f"i{k}": rng.poisson(20 * rng.gamma(5, 0.2, 144)) for k in range(40)}
+        table = pd.DataFrame(seen | {"area": codes(144), "size": SIZE})
+        panel = zg.Panel.from_frame(table, area="area", observed=list(seen), exposure="size")
+        scan = zg.Scan(replicates=99, top=1, max_population_share=0.1, dispersion="estimate")
+        small += list(scan.detect(panel, GRID, seed=seed).clusters["p_value"] <= 0.05)
+    assert np.mean(small) <= 0.075
 
 
 # --- broken series ------------------------------------------------------------------------------------

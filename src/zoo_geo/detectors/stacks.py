@@ -16,7 +16,7 @@ from zoo_geo.detectors.clusters import RESTLESS, Found, Stack
 from zoo_geo.detectors.inputs import NOT_TESTED, OK, Inputs, column_status
 from zoo_geo.errors import InputError, examples
 from zoo_geo.predictive import FAMILIES
-from zoo_geo.scanning import Counts, counts, monte_carlo_p
+from zoo_geo.scanning import Counts, counts, monte_carlo_p, spread_error
 
 Time = Literal["each", "pooled", "retrospective", "prospective"]
 Dispersion = Literal["auto", "estimate", "none"]
@@ -124,7 +124,10 @@ def _stack(
     family = inputs.columns[columns[0]][0].family
     observed, size, varies = part(inputs.observed), part(inputs.exposure), part(spread)
     expected, chance = None if given is None else part(given), None if plain else varies
-    counted = counts(family, observed, size, expected, chance, by_period=by_period)
+    due = size * (observed.sum() / max(size.sum(), 1e-300)) if expected is None else expected
+    sums = [each.sum(axis=1) for each in (due, size)]
+    doubt = 0.0 if plain else spread_error(family, *sums, varies.max(axis=1, initial=0.0))
+    counted = counts(family, observed, size, expected, chance, by_period=by_period, doubt=doubt)
     over = _overdispersion(counted, varies) if plain and given is None else np.nan
     return Stack(columns, rows, counted, varies, over)
 
