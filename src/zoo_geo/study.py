@@ -97,8 +97,7 @@ class Study:
 
     def detector_names(self) -> list[str]:
         """Return what each detector finds, in order: its name and reference, and its theme."""
-        themes = [f" of {each.theme}" if getattr(each, "theme", "") else "" for each in self.detectors]
-        return [name + theme for name, theme in zip(_names(self), themes, strict=True)]
+        return _with_themes(self)
 
 
 _Check = Callable[[SimpleNamespace, Problems], None]
@@ -435,13 +434,19 @@ def _names(draft: SimpleNamespace | Study) -> list[str]:
     return [f"{each.called}:{compared_with(each)}" for each in draft.detectors]
 
 
+def _with_themes(draft: SimpleNamespace | Study) -> list[str]:
+    """Return the name of what each detector finds, and its theme."""
+    themes = [f" of {each.theme}" if getattr(each, "theme", "") else "" for each in draft.detectors]
+    return [name + theme for name, theme in zip(_names(draft), themes, strict=True)]
+
+
 def _check_known(name: str, known: list[str], at: str, what: str, problems: Problems) -> None:
     if name not in known:
         problems.add(f'{at} needs to be {what}; got "{name}".{nearest(name, known)}')
 
 
 def _check_different_detectors(draft: SimpleNamespace, problems: Problems) -> None:
-    repeated = _repeated(Study.detector_names(draft))
+    repeated = _repeated(_with_themes(draft))
     if repeated:
         listed = examples(repeated, len(draft.detectors))
         problems.add(

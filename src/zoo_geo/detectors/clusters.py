@@ -259,9 +259,8 @@ def unflagged(detection: Detection, supports: np.ndarray, *, alpha: float) -> li
     told = each.agg(areas=("cluster_areas", "first"), yes=("yes", "any")).query("not yes")
     if told.empty:
         return []
-    named = [
-        f"{indicator} {period} of {int(row.areas)} areas" for (indicator, period, _), row in told.iterrows()
-    ]
+    keys = zip(told.index.to_list(), told["areas"], strict=True)
+    named = [f"{indicator} {period} of {int(areas)} areas" for (indicator, period, _), areas in keys]
     return [
         f"{detection.name}: clusters with p <= {alpha:g} of which no area deviates enough by itself raise no "
         f"flag ({examples(named, each.ngroups)}). They stand in Detection.clusters; in a run, "

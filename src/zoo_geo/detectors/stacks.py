@@ -125,8 +125,8 @@ def _stack(
     observed, size, varies = part(inputs.observed), part(inputs.exposure), part(spread)
     expected, chance = None if given is None else part(given), None if plain else varies
     due = size * (observed.sum() / max(size.sum(), 1e-300)) if expected is None else expected
-    sums = [each.sum(axis=1) for each in (due, size)]
-    doubt = 0.0 if plain else spread_error(family, *sums, varies.max(axis=1, initial=0.0))
+    most = varies.max(axis=1, initial=0.0)
+    doubt = 0.0 if plain else spread_error(family, due.sum(axis=1), size.sum(axis=1), most)
     counted = counts(family, observed, size, expected, chance, by_period=by_period, doubt=doubt)
     over = _overdispersion(counted, varies) if plain and given is None else np.nan
     return Stack(columns, rows, counted, varies, over)
