@@ -115,7 +115,8 @@ above 1 at large counts is no error in itself.""",
         scan.report,
         """`Scan` on a simulated country. Columns of the last two tables are ways to scan: `plain` takes true
 rates to be the same everywhere, as Kulldorff's statistic does; the others take expected counts from
-`Deviation`, and its spread where not said otherwise (decision 0013).""",
+`Deviation`, and its spread where not said otherwise (decision 0013); `urbanity` is a class of density, and
+`covariates` a model of that density.""",
     ),
     "ribbons": Section(
         "Clusters of any shape",

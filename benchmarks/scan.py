@@ -7,21 +7,24 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
+from scipy.spatial import cKDTree
 
 import zoo_geo as zg
 from benchmarks import clock, country
 
 _SHARE = 0.1
 _LEVEL = 0.01
+_GROUPS = 5
 
 
 @dataclass(frozen=True)
 class World:
-    """What true rates do: spread phi, and the standard deviation of the log of a smooth surface."""
+    """What true rates do: spread phi, standard deviation of the log of a smooth surface, step by urbanity."""
 
     name: str
     phi: float
     trend: float
+    urban: float = 0.0
 
 
 WORLDS = (
@@ -30,6 +33,7 @@ WORLDS = (
     World("spread .3", 0.3, 0.0),
     World("smooth trend", 0.0, 0.4),
     World("smooth trend, spread .1", 0.1, 0.4),
+    World("by urbanity, spread .1", 0.1, 0.0, 0.3),
 )
 WAYS = {
     "plain": (None, "none"),
@@ -38,6 +42,8 @@ WAYS = {
     "parent, no spread": ("parent:gemeente", "none"),
     "parent": ("parent:gemeente", "auto"),
     "neighbours": ("neighbours", "auto"),
+    "urbanity": ("stratum:urbanity", "auto"),
+    "covariates": ("model", "auto"),
 }
 """Reference of the expectation, and `Scan.dispersion`."""
 
@@ -45,6 +51,13 @@ WAYS = {
 def _panel(place: country.Country, counts: dict[str, np.ndarray]) -> zg.Panel:
     table = pd.DataFrame({"area": place.codes, "residents": place.residents}).assign(**counts)
     return zg.Panel.from_frame(table, area="area", observed=list(counts), exposure="residents")
+
+
+def _features(place: country.Country) -> pd.DataFrame:
+    """Urbanity, a class from 1 (most urban) to 5, and what it is made of: how far ten areas reach."""
+    reach = cKDTree(place.xy).query(place.xy, k=10)[0][:, -1]
+    urbanity = np.searchsorted(np.quantile(reach, (0.2, 0.4, 0.6, 0.8)), reach) + 1
+    return pd.DataFrame({"urbanity": urbanity, "reach": np.log(reach)}, index=place.codes)
 
 
 def _quiet(place: country.Country, maps: int, world: World, seed: int) -> dict[str, np.ndarray]:
@@ -57,36 +70,43 @@ def _quiet(place: country.Country, maps: int, world: World, seed: int) -> dict[s
         rate = np.full(n, _LEVEL)
         if world.trend:
             rate *= np.exp(country.surface(place, rng, length, world.trend))
+        rate *= np.exp(world.urban * (3 - _features(place)["urbanity"].to_numpy()))
         rates[f"i{k}"] = rate * (rng.gamma(1 / world.phi, world.phi, n) if world.phi else 1.0)
     return rates
 
 
 def _scans(
-    place: country.Country, counts: dict[str, np.ndarray], replicates: int
+    place: country.Country, counts: dict[str, np.ndarray], replicates: int, seed: int = 1
 ) -> Iterator[tuple[str, pd.DataFrame]]:
     """Clusters of each way of scanning."""
     panel = _panel(place, counts)
     found = {
-        reference: zg.Deviation(reference=reference).detect(panel, place.graph, areas=place.areas)
+        reference: zg.Deviation(
+            reference=reference, adjust=("reach",) if reference == "model" else ()
+        ).detect(panel, place.graph, areas=place.areas, features=_features(place))
         for reference in dict.fromkeys(reference for reference, _ in WAYS.values() if reference)
     }
     for name, (reference, dispersion) in WAYS.items():
         scan = zg.Scan(max_population_share=_SHARE, replicates=replicates, dispersion=dispersion)
-        yield name, scan.detect(panel, place.areas, expected=found.get(reference), seed=1).clusters
+        yield name, scan.detect(panel, place.areas, expected=found.get(reference), seed=seed).clusters
 
 
 def false_clusters(n: int = 1_500, maps: int = 100, replicates: int = 199, seed: int = 1) -> pd.DataFrame:
-    """Share of maps without a cluster whose strongest has p <= .05, by world and way."""
+    """Share of maps without a cluster whose strongest has p <= .05, by world and way.
+
+    Maps of one scan share its replicates, so several scans with streams of their own share the maps.
+    """
     place, rows = country.build(n), []
     for world in WORLDS:
-        rates = _quiet(place, maps, world, seed)
-        rng = np.random.default_rng(seed + 1)
-        counts = {name: rng.poisson(place.residents * rate) for name, rate in rates.items()}
-        row = {"true rates": world.name}
-        for name, clusters in _scans(place, counts, replicates):
-            first = clusters[clusters["rank"] == 1]
-            row[name] = float((first["p_value"] <= 0.05).sum()) / maps
-        rows.append(row)
+        small = dict.fromkeys(WAYS, 0)
+        for group in range(seed, seed + _GROUPS):
+            rates = _quiet(place, maps // _GROUPS, world, group)
+            rng = np.random.default_rng([group, 1])
+            counts = {name: rng.poisson(place.residents * rate) for name, rate in rates.items()}
+            for name, clusters in _scans(place, counts, replicates, group):
+                small[name] += int((clusters.query("rank == 1")["p_value"] <= 0.05).sum())
+        shares = {name: count / (maps // _GROUPS * _GROUPS) for name, count in small.items()}
+        rows.append({"true rates": world.name} | shares)
     return pd.DataFrame(rows)
 
 

@@ -21,6 +21,7 @@ STOREYS = [
         "geometry",
         "areas",
         "panel",
+        "change_tables",
         "linking",
         "places",
         "branches",

@@ -83,7 +83,7 @@ def test_check_reads_everything_and_computes_nothing(study, capsys):
     assert cli.main(["check", str(study)]) == 0
     said = capsys.readouterr().out
     assert "196 areas, 196 with figures, 2 indicators x 2 periods" in said
-    assert "Detectors: deviation, getis_ord." in said
+    assert "Detectors: deviation:neighbours, getis_ord:surroundings." in said
     assert "secret" in said
 
 

@@ -462,17 +462,20 @@ MIX = {
 
 def test_sentences_name_the_parts():
     assert sentence(MIX) == (
-        "Dorp (BU01), parks in 2024. Against its neighbours its figures are an odd mix, though none is odd "
-        "alone: nail studios (2024) is +1.9 standard deviations off (its other figures lead to -1.8), "
-        "turnover -2.2 (the others: +1.5). Chance alone gives a mix this odd in about 1 of 5,000 areas "
-        "(p = 0.0002). A pattern, not a verdict."
+        "Dorp (BU01), parks in 2024. Against its neighbours its figures are an odd mix, though none is "
+        "beyond the limit for a single figure: nail studios (2024) is +1.9 standard deviations off (its "
+        "other figures lead to -1.8), turnover -2.2 (the others: +1.5). Chance alone gives a mix this odd in "
+        "about 1 of 5,000 areas (p = 0.0002). A pattern, not a verdict."
     )
     assert sentence(MIX, "nl") == (
-        "Dorp (BU01), parks in 2024. Vergeleken met de buren is het een vreemde mix, al valt geen cijfer op: "
+        "Dorp (BU01), parks in 2024. Vergeleken met de buren is het een vreemde mix, al is geen cijfer "
+        "voorbij de grens voor een los cijfer: "
         "nail studios (2024) ligt +1,9 standaardafwijkingen ernaast (de andere cijfers doen -1,8 "
         "verwachten), turnover -2,2 (de andere: +1,5). Toeval alleen geeft zo'n vreemde mix in ongeveer 1 op "
         "de 5.000 gebieden (p = 0,0002). Een patroon, geen oordeel."
     )
+    zero = sentence(MIX | {"parts": "nail studios +1.9 (-0.0); turnover -2.2 (+0.0)"})
+    assert "(its other figures lead to 0), turnover -2.2 (the others: 0)" in zero
     row = MIX | {"detector": "co_occurrence", "parts": "nail studios +3.9; turnover +2.2"}
     assert "Against its neighbours 2 of 3 figures deviate together: nail studios is +3.9" in sentence(row)
     assert "wijken 2 van de 3 cijfers samen af: nail studios ligt +3,9" in sentence(row, "nl")

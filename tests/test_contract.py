@@ -136,7 +136,8 @@ def test_frame_is_tidy_and_in_the_order_of_the_panel(detector, world, areas):
     assert found.frame["area"].tolist() == np.repeat(order, len(rows)).tolist()
     assert found.frame["indicator"].tolist() == rows * len(world)
     assert set(found.frame["period"]) == {"all"}
-    assert set(found.frame["detector"]) == {detector.name} == {found.detector}
+    assert set(found.frame["detector"]) == {detector.called} == {found.detector}
+    assert detector.called.startswith(detector.name)
     assert set(found.frame["reference"]) == {found.reference}
     assert found.name == f"{found.detector}:{found.reference}"
     assert set(found.frame["status"]) <= set(STATUSES)
@@ -379,7 +380,8 @@ def test_every_detector_says_what_it_does_and_shows_it(name):
 
 def test_registry_holds_every_file_that_makes_a_detector():
     folder = Path(detectors.__file__).parent
-    found = {path.stem for path in folder.glob("*.py") if "(Detector):" in path.read_text(encoding="utf-8")}
+    named = "    name: ClassVar[str] = "
+    found = {path.stem for path in folder.glob("*.py") if named in path.read_text(encoding="utf-8")}
     assert found == set(detectors.NAMES) == set(REGISTRY)
 
 

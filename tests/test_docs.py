@@ -34,6 +34,15 @@ def test_code_of_the_reference_runs(capsys):
     pytest.fail("no example of read_microdata")
 
 
+def test_scans_of_the_reference_run(monkeypatch, capsys):
+    monkeypatch.chdir(ROOT)
+    (block,) = (each for each in blocks("docs/reference.md") if "GraphScan" in each)
+    space = {}
+    exec(compile(block, "docs/reference.md", "exec"), space)
+    assert "relative_risk" in capsys.readouterr().out
+    assert len(space["flags"].frame) > 5
+
+
 def test_readme_has_nine_lines_of_python():
     (code,) = blocks("README.md")
     statements = [line for line in code.splitlines() if line and not line.startswith(" " * 10)]

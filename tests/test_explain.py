@@ -104,6 +104,25 @@ def test_binomial_speaks_in_percentages_out_of():
     assert ": 12 of 80, 15%. " in text
 
 
+def test_values_of_several_have_a_mean():
+    row = ROW | {
+        "family": "gaussian", "detector": "getis_ord", "group_observed": 52.8, "group_expected": 40.0,
+        "group_ratio": 1.32, "reference": "surroundings",
+    }  # fmt: skip
+    assert "With its neighbours: 52.8 on average where 40 was to be expected, 1.3 times as much." in sentence(
+        row
+    )
+    assert "Met de buren: gemiddeld 52,8 waar 40 te verwachten was, 1,3 keer zoveel." in sentence(row, "nl")
+    low = row | {"direction": "low", "group_ratio": 0.5}
+    assert "52.8 on average where 40 was to be expected, 0.5 times." in sentence(low)
+    assert "gemiddeld 52,8 waar 40 te verwachten was, maar 0,5 keer zoveel." in sentence(low, "nl")
+    past = row | {"detector": "spike", "history_value": 52.8, "surroundings_change": 1.0}
+    assert "Its other periods had 52.8 on average" in sentence(past)
+    assert "De andere perioden hadden gemiddeld 52,8" in sentence(past, "nl")
+    assert "on average" not in sentence(row | {"family": "poisson"})
+    assert "had 52.8 per 1,000 together" in sentence(past | {"family": "poisson"})
+
+
 def test_gaussian_speaks_in_values():
     row = ROW | {"family": "gaussian", "per": 1.0, "observed": 345.6, "value": 345.6, "unit": "thousand euro"}
     text = sentence(row | {"expected": 210.0, "ratio": math.nan})

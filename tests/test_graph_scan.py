@@ -142,7 +142,7 @@ def test_spread_of_true_rates_is_no_cluster(world):
     )
     assert (plain.clusters["p_value"] <= 0.05).mean() > 0.5
     assert (aware.clusters["p_value"] <= 0.05).mean() <= 0.15
-    assert any("variance of a typical count" in notice for notice in plain.notices)
+    assert any("A plain scan takes that for clusters" in notice for notice in plain.notices)
 
 
 def test_expected_counts_of_another_detection(world):
@@ -244,7 +244,7 @@ def test_limits_are_kept(world):
 
 
 def test_flags_say_that_the_cluster_is_connected(world):
-    flags = zg.flag(scan(world, seen_on(RIBBON)))
+    flags = zg.flag(scan(world, seen_on(RIBBON), dispersion="none"))
     row = flags.frame.iloc[0].to_dict()
     assert "Its areas touch one another, in whatever shape." in sentence(row)
     assert "De gebieden raken elkaar, in welke vorm dan ook." in sentence(row, "nl")

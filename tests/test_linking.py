@@ -125,6 +125,77 @@ def test_what_is_wrong_is_said_with_column_and_rows(changes, message):
         zg.link_periods(panel_of([("A", 2021, 1, 10), ("A", 2022, 1, 10)]), changes)
 
 
+PEOPLE = [("A", 2021, 1, 10), ("A", 2022, 1, 10), ("B", 2021, 1, 10), ("B", 2022, 1, 10)]
+
+
+@pytest.mark.parametrize(
+    ("changes", "which"),
+    [
+        (changes_of((2022, "A", 3, ""), (2022, "X", 3, "")), r"'area' and 'previous'.*data row 2 \(X\)"),
+        (changes_of((2022, "X", 2, "Y"), (2022, "A", 3, "")), r"'area' and 'previous'.*data row 1 \(X\)"),
+        (weights_of((2022, "A", "B", 0.5), (2022, "X", "B", 0.5)), r"column 'old' need.*data row 2 \(X\)"),
+    ],
+)  # fmt: skip
+def test_changes_of_areas_that_nobody_knows_are_an_error_unless_dropped(changes, which):
+    panel = panel_of(PEOPLE)
+    with pytest.raises(InputError, match=f"{which}.*Mend the codes, or set unknown_areas"):
+        zg.link_periods(panel, changes)
+    linked = zg.link_periods(panel, changes, unknown_areas="drop")
+    assert any("left out (1 of 2; first: data row" in notice for notice in linked.notices)
+    with pytest.raises(InputError, match="unknown_areas needs to be 'error' or 'drop'; got 'maybe'"):
+        zg.link_periods(panel, changes, unknown_areas="maybe")
+
+
+def test_areas_that_are_known_elsewhere_or_linked_to_are_no_error():
+    panel = panel_of(PEOPLE)
+    none = zg.link_periods(panel, changes_of((2022, "X", 3, "")), areas=["A", "B", "X"])
+    assert not any("left out" in notice for notice in none.notices)
+    zg.link_periods(panel, changes_of((2022, "X", 3, "")), known=["X"])
+    gone = zg.link_periods(panel, changes_of((2022, "X", 2, "A")))  # A is called X from 2022 on
+    assert any(
+        "no newest area goes on with were left out (1 of 2; first: A)" in told for told in gone.notices
+    )
+    unchanged = zg.link_periods(panel, changes_of((2022, "X", 1, "")))
+    assert not unchanged.notices
+    through = weights_of((2021.5, "A", "M", 1.0), (2022, "M", "B", 1.0))
+    through["period"] = ["2022a", "2022b"]
+    later = panel_of([("A", "2021", 4, 10), ("B", "2022b", 1, 10)])
+    assert figures(zg.link_periods(later, through), "B") == [4, 1]
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        changes_of((2021, "A", 3, ""), (2030, "A", 2, "Q"), (2022, "B", 3, "")),
+        weights_of((2021, "A", "B", 1.0), (2030, "A", "Q", 1.0), (2022, "A", "B", 1.0)),
+    ],
+)
+def test_changes_of_periods_outside_the_panel_are_counted(changes):
+    told = zg.link_periods(panel_of(PEOPLE), changes).notices
+    assert (
+        "2 of 3 changes of areas are of periods that the panel has nothing before or nothing from (2021, "
+        "2030): "
+        "not needed." in told
+    )
+    inside = zg.link_periods(panel_of(PEOPLE), changes.iloc[[2]]).notices
+    assert not any("not needed" in notice for notice in inside)
+
+
+def test_a_column_of_old_codes_that_is_missing_is_named():
+    changes = changes_of((2022, "A", 2, "")).drop(columns="previous").assign(previus="B")
+    with pytest.raises(InputError, match=r"'previous' needs to be in the table.*Did you mean 'previus'"):
+        zg.link_periods(panel_of(PEOPLE), changes)
+    broken = changes_of((2022, "A", 3, "")).drop(columns="previous")
+    assert zg.link_periods(panel_of(PEOPLE), broken).breaks.any()
+
+
+def test_one_area_and_several_are_said_in_words():
+    one = zg.link_periods(panel_of(PEOPLE), weights_of((2022, "A", "B", 0.5), (2022, "B", "B", 1.0)))
+    assert any(notice.startswith("Earlier figures of 1 area were carried over") for notice in one.notices)
+    two = zg.link_periods(panel_of(PEOPLE), weights_of((2022, "A", "B", 0.5), (2022, "B", "A", 1.0)))
+    assert any(notice.startswith("Earlier figures of 2 areas were carried over") for notice in two.notices)
+
+
 def test_all_problems_are_said_at_once_and_names_are_checked():
     with pytest.raises(InputError) as caught:
         zg.link_periods(panel_of([("A", 2021, 1, 10)]), changes_of((2022, "A", 7, ""), (2022, "B", 2, "")))
@@ -380,6 +451,23 @@ def test_a_study_with_a_wrong_table_of_changes_says_where_and_ends_with_2(tmp_pa
     (tmp_path / "changes.csv").unlink()
     assert main(["check", str(tmp_path / "study.toml")]) == 2
     assert "changes" in capsys.readouterr().err
+
+
+def test_a_study_says_which_changes_are_of_areas_that_nobody_knows(tmp_path, capsys):
+    """Codes of another table, or of the map, are known."""
+    typed = pd.DataFrame(
+        {"jaar": [2020, 2021, 2021], "area": ["BU0007", "BU0033", "BU33"], "change": [2, 3, 3],
+         "previous": ["BU9907", "", ""]}
+    )  # fmt: skip
+    path = write_study(tmp_path, typed)
+    assert main(["check", str(path)]) == 2
+    told = capsys.readouterr().err
+    assert "changes.csv: columns 'area' and 'previous' need to hold areas of the panel or the map" in told
+    assert "first: data row 3 (BU33)" in told
+    text = path.read_text(encoding="utf-8").replace("[changes]\n", '[changes]\nunknown_areas = "drop"\n')
+    path.write_text(text, encoding="utf-8")
+    assert main(["check", str(path)]) == 0
+    assert "were left out (1 of 3; first: data row 3 (BU33))" in capsys.readouterr().out
 
 
 def test_old_codes_that_nothing_links_are_an_error(tmp_path, capsys):

@@ -620,7 +620,12 @@ def test_flags_take_p_as_it_is_and_say_so(planted):
     said, gezegd = sentence(row, "en"), sentence(row, "nl")
     n = int(row["cluster_areas"])
     assert f"It lies in a cluster of {n} areas with {int(row['cluster_observed'])} where" in said
-    assert "Chance alone gives a cluster this strong anywhere in about 1 of 1,000 maps (p = 0.001)" in said
+    assert (
+        "If rates were the same everywhere, chance would give a cluster this strong anywhere in about 1 of "
+        "1,000 maps (p = 0.001)" in said
+    )
+    given = sentence(row.to_dict() | {"overdispersion": np.nan, "reference": "parent:gemeente"}, "en")
+    assert "Going by its gemeente, chance gives a cluster this strong anywhere in about 1 of 1,000" in given
     assert "expected to be chance" not in said
     assert f"Het ligt in een cluster van {n} gebieden" in gezegd
     assert "op ongeveer 1 van de 1.000 kaarten (p = 0,001)" in gezegd
@@ -696,7 +701,7 @@ def test_notices_of_restless_rates_neighbours_and_values(planted):
     size = np.full(150, 1000.0)
     panel = panel_of(rng.poisson(30 * rng.gamma(3, 1 / 3, 150)), size)
     told = zg.Scan(replicates=9).detect(panel, areas).notices
-    assert any("A plain scan takes true rates to be the same everywhere" in notice for notice in told)
+    assert any("A plain scan takes that for clusters" in notice for notice in told)
     assert not zg.Scan(replicates=9, dispersion="estimate").detect(panel, areas).notices
     calm = panel_of(rng.poisson(np.full(150, 30)), size)
     assert not zg.Scan(replicates=9).detect(calm, areas).notices

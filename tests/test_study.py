@@ -78,7 +78,7 @@ def test_a_study_becomes_typed_objects(write, tmp_path):
     assert study.indicators[0].table == "figures"
     assert study.indicators[0].title == Text(nl="Inschrijvingen", en="Registrations")
     assert study.within(study.indicators[0].title) == "Registrations"
-    assert study.detector_names() == ["deviation", "getis_ord"]
+    assert study.detector_names() == ["deviation:neighbours", "getis_ord:surroundings"]
     assert study.detectors[1].permutations == 999
     assert study.outputs.formats == ("geoparquet", "gpkg", "geojson", "csv")
     assert study.truth is None
@@ -299,7 +299,7 @@ def test_repeated_ids_and_detectors_are_refused(write):
     )
     lines = problems(write(extra=again))
     assert "tables need to have unique ids; got repeated ones (1 of 2; first: figures)." in lines
-    line = "detectors need to differ in type or reference; got the same more than once "
+    line = "detectors need to differ in type, reference, direction or time; got the same more than once "
     assert f"{line}(1 of 3; first: deviation:neighbours)." in lines
 
 
@@ -346,6 +346,13 @@ type = "unusual_mix"
 theme = "both"
 indicators = ["shops", "parks"]
 
+[[detectors]]
+type = "scan"
+
+[[detectors]]
+type = "scan"
+direction = "low"
+
 [[combine]]
 theme = "branches"
 detectors = ["deviation:neighbours", "getis_ord:surroundings"]
@@ -368,8 +375,30 @@ def test_themes_are_combined(write):
     [
         (
             ('type = "unusual_mix"\ntheme = "branches"', 'type = "unusual_mix"\ntheme = "branch"'),
-            "detectors[3].theme needs to be the theme of two indicators or more; got 'branch' of 0. "
-            'Did you mean "branches"?',
+            'detectors[3].theme needs to be the theme of two indicators or more; got "branch", which none '
+            'has. Did you mean "branches"?',
+        ),
+        (
+            ('id = "shops"\ntheme = "branches"', 'id = "shops"\ntheme = "other"'),
+            'combine[1].theme needs to be the theme of two indicators or more; got "branches", which 1 has. '
+            "Give it to another one.",
+        ),
+        (
+            ('alternative = "two-sided"', "at_least = 5"),
+            "combine[1].at_least needs to be at most the number of figures, 4; got 5.",
+        ),
+        (
+            ('"deviation:neighbours", "getis_ord:surroundings"]', '"scan:national"]'),
+            'combine[1].detectors needs a p of each area; got "scan:national", whose p is about the whole '
+            "map.",
+        ),
+        (
+            (
+                'context = ["co_occurrence:neighbours + surroundings", "unusual_mix',
+                'context = ["scan_low:national", "scan_high:national", "unusual_mix',
+            ),
+            'flags.context needs to be detectors of the study; got "scan_high:national". Did you mean '
+            '"scan:national"?',
         ),
         (
             ('["shops", "parks"]', '["shops", "park"]'),

@@ -28,6 +28,17 @@ def row_labels(where: np.ndarray, codes: np.ndarray) -> list[str]:
     ]
 
 
+_SAME = (("alternative", "direction"), ("greater", "high"), ("less", "low"), ("two-sided", "both"))
+"""Words of tests of one area, and of scans, for the same thing."""
+
+
+def meant(word: object, known: Iterable[object]) -> str | None:
+    """Return the word that the place at hand has for what another one calls differently."""
+    there = list(known)
+    both = (pair[::-1] if word == pair[1] else pair for pair in _SAME if word in pair)
+    return next((other for _, other in both if other in there), None)
+
+
 def nearest_name(name: object, known: Iterable[object]) -> str:
     """Return a hint that names the nearest known name, or nothing."""
     close = difflib.get_close_matches(str(name), [str(other) for other in known], n=1)

@@ -23,7 +23,7 @@ _SMALL = 0.05
 class _Combination:
     """What is combined; has the face of a detector towards `assemble`."""
 
-    name: ClassVar[str] = "co_occurrence"
+    called: ClassVar[str] = "co_occurrence"
     evidence: ClassVar[str] = themes.COMBINATION
     effect: ClassVar[str] = "ratio"
     groups: ClassVar[tuple[str, ...] | None] = None

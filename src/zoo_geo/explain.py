@@ -11,7 +11,7 @@ import re
 from bisect import bisect
 from collections.abc import Callable
 
-from zoo_geo.facts import GROUP_DETECTORS, Facts, Language, Row, other_in
+from zoo_geo.facts import GROUP_DETECTORS, Facts, Language, Row, detector_kind, other_in
 from zoo_geo.phrases import WORDS
 from zoo_geo.schema import SMALL_EXPOSURE
 
@@ -154,7 +154,9 @@ def _history(facts: Facts) -> str:
     if not facts.has("history_value", "surroundings_change"):
         return ""
     change, reference = facts.get("surroundings_change"), _reference(str(facts.get("reference") or ""), facts)
-    own = facts.say("history_own", rate=facts.rate("history_value"))
+    own = facts.say(
+        "history_mean" if facts.family == "gaussian" else "history_own", rate=facts.rate("history_value")
+    )
     if facts.family == "gaussian":
         words = "around_low" if change < 0 else "around_high"
         return own + facts.say(words, change=facts.number(abs(change), 2), reference=reference)
@@ -210,8 +212,9 @@ def _group(facts: Facts) -> str:
     if not facts.in_group or not facts.has("group_observed", "group_expected", "group_ratio"):
         return ""
     low = "group_none" if facts.none("group_ratio") else "group_low"
+    mean = "_mean" if facts.family == "gaussian" else ""
     return facts.say(
-        low if facts.low else "group",
+        low + mean * (low == "group_low") if facts.low else "group" + mean,
         observed=facts.number(facts.get("group_observed")),
         expected=facts.number(facts.get("group_expected")),
         ratio=facts.number(facts.get("group_ratio"), 2),
@@ -247,7 +250,7 @@ def _part(facts: Facts, name: str, score: str, others: str | None, *, first: boo
 
 
 def _signed(facts: Facts, score: str) -> str:
-    return score[0] + facts.number(abs(float(score)), 2)
+    return score[0] * bool(float(score)) + facts.number(abs(float(score)), 2)
 
 
 def _cluster(facts: Facts) -> str:
@@ -266,7 +269,7 @@ def _cluster(facts: Facts) -> str:
         text = f"{text}, {facts.say('periods_together', first=first, last=last)}"
     if risk is not None and 0 < risk < math.inf:
         text = f"{text}; {facts.say('risk_low' if facts.low else 'risk', ratio=facts.number(risk, 2))}"
-    return f"{text}. {facts.say('any_shape')}" if n > 1 and facts.get("detector") == "graph_scan" else text
+    return f"{text}. {facts.say('any_shape')}" if n > 1 and facts.kind == "graph_scan" else text
 
 
 def _reference(name: str, facts: Facts, *, by: bool = False) -> str:
@@ -307,8 +310,10 @@ def _chance(facts: Facts) -> str:
     if p is None:
         return ""
     if facts.in_cluster:
+        words = "p_map_plain" if facts.has("overdispersion") else "p_map"
         return facts.say(
-            "p_map" if p <= 0.1 else "p_map_share",
+            words if p <= 0.1 else f"{words}_share",
+            reference=_reference(str(facts.get("reference") or ""), facts, by=True),
             odds=facts.number(float(f"{1 / p:.2g}"), 15),
             share=facts.number(100 * p, 2),
             p=facts.number(p, 2),
@@ -377,7 +382,8 @@ def _compared(facts: Facts) -> str:
     """Say against what else the area stands out the same way, and against what it does not."""
     own = f"{facts.get('detector')}:{facts.get('reference')}"
     told = []
-    for column, words in (("agrees", "also_low" if facts.low else "also_high"), ("disagrees", "apart")):
+    apart = "apart_alone" if facts.in_cluster else "apart"
+    for column, words in (("agrees", "also_low" if facts.low else "also_high"), ("disagrees", apart)):
         names = [name.partition(":")[2] for name in _listed(facts, column) if name != own]
         if names:
             told.append(facts.say(words, references=_enumerated(names, facts)))
@@ -415,7 +421,8 @@ _OTHER_WAYS = {"trend": "trend", "spike": "spike", "scan": "scan", "graph_scan":
 def _contrary(facts: Facts) -> str:
     """Say against what the area stands out in the other direction, and what else goes that way."""
     way = "high" if facts.low else "low"
-    each = [name.partition(":")[::2] for name in _listed(facts, "contrary")]
+    named = [name.partition(":")[::2] for name in _listed(facts, "contrary")]
+    each = [(detector_kind(detector), reference) for detector, reference in named]
     names = dict.fromkeys(reference for detector, reference in each if detector not in _OTHER_WAYS)
     against = ", ".join(_reference(name, facts) for name in names if not other_in(name))
     how = [facts.say("against", reference=against)] if against else []

@@ -77,6 +77,11 @@ class Facts:
         return self.get("method") == "family" and self.has("cluster_areas")
 
     @property
+    def kind(self) -> str:
+        """Detector that the row is of, without what tells scans apart."""
+        return detector_kind(str(self.get("detector") or ""))
+
+    @property
     def other(self) -> str:
         """The other indicator, when the p is about that figure of the neighbours."""
         return other_in(str(self.get("reference") or ""))
@@ -105,6 +110,17 @@ class Facts:
     def unit(self) -> str:
         """What the exposure counts, or the unit of a measured value, after a space."""
         return f" {self.get('unit')}" if self.has("unit") else ""
+
+
+def detector_kind(name: str) -> str:
+    """Return the detector that a name is of: those of scans go on with direction and time.
+
+    Examples
+    --------
+    >>> detector_kind("scan_low_prospective"), detector_kind("trend")
+    ('scan', 'trend')
+    """
+    return next((kind for kind in ("graph_scan", "scan") if f"{name}_".startswith(f"{kind}_")), name)
 
 
 def other_in(reference: str) -> str:

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from zoo_geo.detectors.base import Detection
-from zoo_geo.detectors.clusters import around, kind
+from zoo_geo.detectors.clusters import around, doubted, kind, own_interval, unflagged
 from zoo_geo.detectors.themes import COMBINATION, KEYS, check_rows, subjects
 from zoo_geo.errors import InputError, examples
 from zoo_geo.significance import METHODS, Method, adjust, needed_at_floor, significant
@@ -105,10 +105,9 @@ def flag(
     """Flag the cells that deviate significantly and by enough.
 
     A cell is flagged when at least one detection that is no context supports it: its adjusted p is at
-    most ``alpha`` and the effect and count are large enough. Evidence of a group (local Moran, G*)
-    needs the effect of the group and of the area itself, whose 95 % interval has to leave 1 out: a calm
-    area beside a group is none of it. A cluster of a scan is one finding: its p is that of the strongest
-    cluster anywhere on the map and not corrected again, and a member needs to lie on its side.
+    most ``alpha`` and the effect and count are large enough. Evidence of a group (local Moran, G*, a
+    cluster) needs the effect of the group and of the area itself, whose 95 % interval has to leave 1 out. p
+    of a cluster is not corrected again. A plain scan of counts that vary beyond its null raises no flag.
 
     Parameters
     ----------
@@ -151,6 +150,7 @@ def _flagged(
     notices = [notice for detection in detections for notice in detection.notices]
     for detection, support in zip(detections, supports, strict=True):
         notices += _too_coarse(detection, support, rules) + _without_effect(detection, rules)
+        notices += unflagged(detection, support.supports, alpha=rules.alpha)
     return Flags(frame, evidence, cells, tuple(dict.fromkeys(notices)))
 
 
@@ -206,7 +206,7 @@ def _support(detection: Detection, rules: Rules) -> _Support:
     supports = significant(q, rules.alpha) & (high | low) & _large(detection, high, rules)
     if detection.groups is not None:  # HL and LH are exceptions among neighbours, not a group
         supports &= frame["label"].isin(detection.groups).to_numpy()
-    raises = supports & (detection.name not in rules.context)
+    raises = supports & (detection.name not in rules.context) & ~doubted(detection)
     return _Support(q, high, supports, raises)
 
 
@@ -232,8 +232,8 @@ def _large(detection: Detection, high: np.ndarray, rules: Rules) -> np.ndarray:
             far = np.where(high, ratio >= rules.min_ratio, ratio <= 1.0 / rules.min_ratio)
             unknown = np.isnan(ratio) & (_uncounted(detection) | (rules.min_ratio == 1.0))
             enough &= far | unknown  # a scale without a zero has no ratio
-        if detection.effect != "ratio" and detection.controls == "cell":
-            low_end, high_end = frame["ratio_low"].to_numpy(), frame["ratio_high"].to_numpy()
+        if detection.effect != "ratio":
+            low_end, high_end = own_interval(detection)
             enough &= np.where(high, low_end > 1.0, high_end < 1.0) | np.isnan(low_end)
         if rules.min_excess > 0:
             enough &= np.abs(observed - expected) >= rules.min_excess
@@ -341,7 +341,7 @@ _FLAG_COLUMNS = [
     "group_observed", "group_expected", "group_ratio", "joins", "joins_expected", "other_value", "other_mean",
     "parts", "n_indicators", "n_periods", "history_value", "surroundings_change", "slope", "change",
     "cluster", "cluster_observed", "cluster_expected", "cluster_areas", "start", "end", "relative_risk",
-    "row",
+    "overdispersion", "row",
 ]  # fmt: skip
 
 
@@ -427,7 +427,8 @@ _EVIDENCE_COLUMNS = [
     "ratio_high", "reference_value", "group_observed", "group_expected", "group_ratio", "joins",
     "joins_expected", "other_value", "other_mean", "ratio_before", "explained", "parts", "n_periods",
     "history_value", "surroundings_change", "slope", "change", "cluster", "cluster_observed",
-    "cluster_expected", "cluster_areas", "start", "end", "relative_risk", "statistic", "z", "p_value",
+    "cluster_expected", "cluster_areas", "start", "end", "relative_risk", "overdispersion", "statistic",
+    "z", "p_value",
 ]  # fmt: skip
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any
 
@@ -75,10 +75,9 @@ def read_inputs(
     areas = _attempt(lambda: _read_areas(study), problems)
     begin("tables")
     changes = _attempt(lambda: _read_changes(study), problems)
-    panels = [
-        _attempt(lambda: _read_panel(study, t, areas, changes, notices), problems)  # noqa: B023
-        for t in study.tables
-    ]
+    panels = [_attempt(lambda: _read_panel(study, t, areas, notices), problems) for t in study.tables]  # noqa: B023
+    if changes is not None:
+        panels = _attempt(lambda: _linked(study, panels, changes, areas), problems)
     aggregates = _attempt(lambda: _read_records(study, areas, notices, whole=records), problems)
     features = _attempt(lambda: _read_features(study, areas, notices), problems)
     truth = _attempt(lambda: _read_truth(study), problems)
@@ -86,6 +85,11 @@ def read_inputs(
     assert areas is not None
     panels.append(None if aggregates is None else aggregates.panel)
     panel = joined([panel for panel in panels if panel is not None] or [_no_figures(areas)], study)
+    if records or not study.sources:
+        for at, detector in enumerate(study.detectors, 1):
+            for line in detector.unfit(panel.periods):
+                problems.add(f"detectors[{at}].{line}")
+        problems.raise_if_any()
     begin("neighbours")
     graph = _build_weights(study, areas)
     notices += [*_isolated(graph, len(areas)), *_empty(panel), *branch_notices(study.branches)]
@@ -130,10 +134,9 @@ def _read_panel(
     study: Study,
     source: TableSource,
     areas: Areas | None,
-    changes: pd.DataFrame | None,
     notices: list[str],
 ) -> Panel | None:
-    """Return the figures of one table, of areas that are on the map."""
+    """Return the figures of one table, of areas that are on the map or, where areas change, of all."""
     chosen = [each for each in study.indicators if each.table == source.id and not from_records(each)]
     if not chosen:
         return None
@@ -144,10 +147,8 @@ def _read_panel(
         notices += [Notice(each, told(each, "nl")).led_by(source.path.name) for each in read.notices]
     else:
         table = read_table(source.path, text, _figure_columns(chosen))
-    if changes is not None:
-        return _linked(study, source, table, chosen, changes, areas)
     try:
-        if areas is not None and source.area in table:
+        if areas is not None and source.area in table and study.changes is None:
             table = _on_the_map(table, source, areas, notices)
             notices += _not_in(table[source.area], source, areas)
         return Panel.from_frame(table, area=source.area, period=source.period, **_columns(study, chosen))
@@ -165,23 +166,36 @@ def _read_changes(study: Study) -> pd.DataFrame | None:
 
 
 def _linked(
+    study: Study, panels: Sequence[Panel | None], changes: pd.DataFrame, areas: Areas | None
+) -> list[Panel | None]:
+    """Return the figures of each table, all periods on the codes of the map."""
+    known = {code for panel in panels if panel is not None for code in panel.areas}
+    known |= set() if areas is None else set(areas.codes)
+    pairs = zip(study.tables, panels, strict=True)
+    return [None if panel is None else _of_now(study, t, panel, changes, areas, known) for t, panel in pairs]
+
+
+def _of_now(
     study: Study,
     source: TableSource,
-    table: pd.DataFrame,
-    chosen: Sequence[IndicatorChoice],
+    panel: Panel,
     changes: pd.DataFrame,
     areas: Areas | None,
+    known: Collection[str],
 ) -> Panel:
     """Return the figures of one table, all periods on the codes of the map."""
     rules = study.changes
     assert rules is not None
+    names = [item.name for item in fields(rules) if item.name not in ("path", "unknown_areas")]
+    columns = {name: getattr(rules, name) for name in names}
+
+    def link(codes: Iterable[str] | None) -> Panel:
+        return link_periods(
+            panel, changes, areas=codes, columns=columns, unknown_areas=rules.unknown_areas, known=known
+        )
+
     try:
-        panel = Panel.from_frame(table, area=source.area, period=source.period, **_columns(study, chosen))
-    except InputError as error:
-        raise error.within(source.path.name) from None
-    columns = {item.name: getattr(rules, item.name) for item in fields(rules) if item.name != "path"}
-    try:
-        linked = link_periods(panel, changes, columns=columns)
+        linked = link(None)
     except InputError as error:
         raise error.within(rules.path.name) from None
     if areas is None:
@@ -194,8 +208,7 @@ def _linked(
             f"{rules.path.name} links to them; got others ({which}). "
             'Set unknown_areas = "drop" for this table to leave them out.'
         )
-    on_the_map = linked.areas[linked.areas.isin(areas.codes)]
-    return link_periods(panel, changes, areas=on_the_map, columns=columns)
+    return link(linked.areas[linked.areas.isin(areas.codes)])
 
 
 def _no_figures(areas: Areas) -> Panel:

@@ -7,28 +7,33 @@ which a series goes on where the area is the same, and starts anew (`Panel.break
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 from scipy import sparse
 
-from zoo_geo.checks import check_columns, row_labels, text_codes
-from zoo_geo.errors import InputError, Problems, examples
-from zoo_geo.panel import Panel, in_order, period_text
+from zoo_geo.change_tables import (
+    CHANGED,
+    CODES,
+    RECODED,
+    ROUNDED,
+    WEIGHTS,
+    Codes,
+    Unknown,
+    Weights,
+    read_codes,
+    read_weights,
+)
+from zoo_geo.errors import InputError, examples
+from zoo_geo.panel import Panel
 from zoo_geo.schema import STATUSES
 
 if TYPE_CHECKING:
     from zoo_geo.areas import Areas
 
-UNCHANGED, RECODED, CHANGED = 1, 2, 3
-"""Codes of CBS: link; look up the old code, then link; figures before are not comparable."""
 _OK, _MISSING, _NO_EXPOSURE = map(STATUSES.index, ("ok", "missing", "no_exposure"))
-_CODES = ("period", "area", "change", "previous")
-_WEIGHTS = ("period", "old", "new", "weight")
-_ROUNDED = 1e-3
-"""Weights of an old code may add up to this much more than one: tables are rounded."""
 
 
 def link_periods(
@@ -37,6 +42,8 @@ def link_periods(
     *,
     areas: Areas | Iterable[str] | None = None,
     columns: Mapping[str, str] | None = None,
+    unknown_areas: Unknown = "error",
+    known: Iterable[str] = (),
 ) -> Panel:
     """Put all periods of a panel on the newest codes, and mark where series are broken.
 
@@ -57,6 +64,11 @@ def link_periods(
     columns
         Names that the table uses: ``{"area": "buurtcode", "change":
         "indelingswijziging_wijken_en_buurten"}``.
+    unknown_areas
+        What to do with changes of areas that are neither in the panel nor in ``areas``: ``error``, or
+        ``drop`` to leave them out, and say so.
+    known
+        Further codes that may stand in the table, without figures in this panel.
 
     Returns
     -------
@@ -80,16 +92,21 @@ def link_periods(
     <Panel: 1 areas x 1 indicators x 2 periods>
     """
     given = dict(columns or {})
-    unknown = [name for name in given if name not in {*_CODES, *_WEIGHTS}]
+    unknown = [name for name in given if name not in {*CODES, *WEIGHTS}]
     if unknown:
-        listed = ", ".join(dict.fromkeys((*_CODES, *_WEIGHTS)))
+        listed = ", ".join(dict.fromkeys((*CODES, *WEIGHTS)))
         raise InputError(f"columns needs to name {listed}; got others ({examples(unknown, len(given))}).")
-    names = {name: given.get(name, name) for name in (*_CODES, *_WEIGHTS)}
+    names = {name: given.get(name, name) for name in (*CODES, *WEIGHTS)}
     wanted = None if areas is None else _codes_of(areas)
-    by_weight = names["weight"] in changes and names["change"] not in changes
-    if by_weight:
-        return _restricted(_weighted(panel, _read_weights(changes, names, panel)), wanted)
-    return _recoded(panel, _read_codes(changes, names, panel), wanted)
+    if unknown_areas not in ("error", "drop"):
+        raise InputError(f"unknown_areas needs to be 'error' or 'drop'; got {unknown_areas!r}.")
+    codes = {*panel.areas, *known, *(() if wanted is None else wanted)}
+    if names["weight"] in changes and names["change"] not in changes:
+        weights = read_weights(changes, names, panel.periods, codes, unknown_areas)
+        panel = replace(panel, notices=(*panel.notices, *weights.notices))
+        return _restricted(_weighted(panel, weights), wanted)
+    recoded = read_codes(changes, names, panel.periods, codes, unknown_areas)
+    return _recoded(replace(panel, notices=(*panel.notices, *recoded.notices)), recoded, wanted)
 
 
 def _codes_of(areas: Areas | Iterable[str]) -> pd.Index:
@@ -98,116 +115,7 @@ def _codes_of(areas: Areas | Iterable[str]) -> pd.Index:
     return pd.Index(list(listed)).astype(object)
 
 
-@dataclass(frozen=True, eq=False)
-class _Codes:
-    """Code changes in order of time: number of the time, first period of the panel that each holds in."""
-
-    step: np.ndarray
-    first: np.ndarray
-    area: np.ndarray
-    change: np.ndarray
-    previous: np.ndarray
-
-
-@dataclass(frozen=True, eq=False)
-class _Weights:
-    """Weights in order of time: number of the time, first period of the panel that new codes hold in."""
-
-    step: np.ndarray
-    first: np.ndarray
-    old: np.ndarray
-    new: np.ndarray
-    weight: np.ndarray
-
-
-def _read_codes(changes: pd.DataFrame, names: dict[str, str], panel: Panel) -> _Codes:
-    """Check a table of code changes."""
-    problems = Problems()
-    if not check_columns([names[name] for name in _CODES[:3]], changes.columns, problems):
-        problems.raise_if_any()
-    area = text_codes(changes[names["area"]], f"areas (column {names['area']!r})", problems).to_numpy()
-    change = pd.to_numeric(changes[names["change"]], errors="coerce").to_numpy(float, na_value=np.nan)
-    _note(~np.isin(change, (1, 2, 3)), f"column {names['change']!r} needs to be 1, 2 or 3", area, problems)
-    previous = np.full(area.size, "", dtype=object)
-    if names["previous"] in changes:
-        text = changes[names["previous"]]
-        previous = text.where(text.notna(), "").astype(str).str.strip().replace(".", "").to_numpy(object)
-    lost = (change == RECODED) & (previous == "")
-    _note(
-        lost,
-        f"column {names['previous']!r} needs to hold the old code of what was recoded (2)",
-        area,
-        problems,
-    )
-    when = period_text(changes[names["period"]], pd.Series(area), problems).to_numpy()
-    keys = pd.DataFrame({"when": when, "area": area, "previous": previous})
-    _note(
-        keys.duplicated(["when", "area"]).to_numpy(),
-        "rows need to be one per area and period",
-        area,
-        problems,
-    )
-    again = keys[(change == RECODED) & ~lost].duplicated(["when", "previous"])
-    need = (
-        f"column {names['previous']!r} needs to hold an old code once a period, as a split is a change of 3"
-    )
-    _note(again.reindex(keys.index, fill_value=False).to_numpy(), need, area, problems)
-    problems.raise_if_any()
-    order, step, at = _first_periods(when, panel)
-    real = change[order] != UNCHANGED
-    order, step, at = order[real], step[real], at[real]
-    return _Codes(step, at, area[order], change[order].astype(int), previous[order])
-
-
-def _read_weights(changes: pd.DataFrame, names: dict[str, str], panel: Panel) -> _Weights:
-    """Check a table of weights."""
-    problems = Problems()
-    if not check_columns([names[name] for name in _WEIGHTS], changes.columns, problems):
-        problems.raise_if_any()
-    old, new = (
-        text_codes(changes[names[name]], f"codes (column {names[name]!r})", problems).to_numpy()
-        for name in ("old", "new")
-    )
-    weight = pd.to_numeric(changes[names["weight"]], errors="coerce").to_numpy(float, na_value=np.nan)
-    _note(
-        ~((weight >= 0) & (weight <= 1 + _ROUNDED)),
-        f"column {names['weight']!r} needs to be between 0 and 1",
-        old,
-        problems,
-    )
-    when = period_text(changes[names["period"]], pd.Series(old), problems).to_numpy()
-    keys = pd.DataFrame({"when": when, "old": old, "new": new, "weight": weight})
-    again = keys.duplicated(["when", "old", "new"]).to_numpy()
-    _note(again, "rows need to be one per period, old and new code", old, problems)
-    sums = keys.groupby(["when", "old"])["weight"].transform("sum").to_numpy()
-    heavy = (sums > 1 + _ROUNDED) & ~keys.duplicated(["when", "old"]).to_numpy()
-    _note(heavy, "weights of an old code need to add up to 1 at most", old, problems)
-    problems.raise_if_any()
-    order, step, at = _first_periods(when, panel)
-    return _Weights(step, at, old[order], new[order], weight[order])
-
-
-def _note(wrong: np.ndarray, need: str, codes: np.ndarray, problems: Problems) -> None:
-    """Note rows that are wrong."""
-    rows = np.flatnonzero(wrong)
-    if rows.size:
-        problems.add(f"{need}; got others ({examples(row_labels(rows, codes), codes.size)}).")
-
-
-def _first_periods(when: np.ndarray, panel: Panel) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Put changes within the panel in order of time: rows, number of the time, first period of each."""
-    known = list(panel.periods)
-    every = in_order({*known, *when})
-    rank = {period: place for place, period in enumerate(every)}
-    of_panel = np.array([rank[period] for period in known])
-    place = np.array([rank[period] for period in when], dtype=int)
-    order = np.argsort(place, kind="stable")
-    at = np.searchsorted(of_panel, place[order])
-    inside = (at > 0) & (at < len(known))
-    return order[inside], place[order][inside], at[inside]
-
-
-def _recoded(panel: Panel, codes: _Codes, wanted: pd.Index | None) -> Panel:
+def _recoded(panel: Panel, codes: Codes, wanted: pd.Index | None) -> Panel:
     """Follow every newest code back through the periods."""
     newest = _newest(panel, codes) if wanted is None else wanted
     count = len(panel.periods)
@@ -235,7 +143,7 @@ def _recoded(panel: Panel, codes: _Codes, wanted: pd.Index | None) -> Panel:
     return replace(figures, notices=tuple(notices), breaks=breaks | before)
 
 
-def _rows_by_period(codes: _Codes) -> dict[int, list[tuple[dict[str, int], dict[str, str]]]]:
+def _rows_by_period(codes: Codes) -> dict[int, list[tuple[dict[str, int], dict[str, str]]]]:
     """Changes by the period that they hold from, the latest first: kind and old code of each code."""
     found: dict[int, list[tuple[dict[str, int], dict[str, str]]]] = {}
     for step in np.unique(codes.step)[::-1]:
@@ -247,7 +155,7 @@ def _rows_by_period(codes: _Codes) -> dict[int, list[tuple[dict[str, int], dict[
     return found
 
 
-def _newest(panel: Panel, codes: _Codes) -> pd.Index:
+def _newest(panel: Panel, codes: Codes) -> pd.Index:
     """Codes of the panel that no later code replaced, in its order."""
     kept = codes.change == RECODED
     replaced = dict(zip(codes.previous[kept], codes.first[kept].tolist(), strict=True))
@@ -318,7 +226,7 @@ def _restricted(panel: Panel, wanted: pd.Index | None) -> Panel:
     return replace(_taken(panel, wanted, lineage), notices=(*panel.notices, *_left_out(panel, used)))
 
 
-def _weighted(panel: Panel, weights: _Weights) -> Panel:
+def _weighted(panel: Panel, weights: Weights) -> Panel:
     """Carry the figures of earlier periods over to the codes that hold later, one change after the other."""
     carried, notices = 0, []
     for number in np.unique(weights.step):
@@ -330,16 +238,16 @@ def _weighted(panel: Panel, weights: _Weights) -> Panel:
         panel = _carried(panel, step[step["weight"] > 0], t)
         carried += step["new"].nunique()
         sums = step.groupby("old")["weight"].sum()
-        part = sums[sums < 1 - _ROUNDED]
+        part = sums[sums < 1 - ROUNDED]
         if len(part):
             notices.append(
                 f"Before {panel.periods[t]}, weights of old codes that add up to less than 1 leave the "
                 f"rest of their figures out ({examples(part.index, len(sums))})."
             )
     if carried:
+        whose = "1 area" if carried == 1 else f"{carried:,} areas"
         notices.append(
-            f"Earlier figures of {carried:,} areas were carried over by weight: they are estimates, "
-            "counts rounded."
+            f"Earlier figures of {whose} were carried over by weight: they are estimates, counts rounded."
         )
     return replace(panel, notices=(*panel.notices, *notices))
 
@@ -400,7 +308,7 @@ def _whole(matrix: sparse.csr_array, cube: np.ndarray, codes: pd.Index) -> np.nd
     sums = np.bincount(of, share, matrix.shape[1])
     starts = np.searchsorted(of, of)
     part = share / sums[of]
-    kept = np.where(np.abs(sums - 1.0) <= _ROUNDED * (1 + 1e-9), 1.0, sums)
+    kept = np.where(np.abs(sums - 1.0) <= ROUNDED * (1 + 1e-9), 1.0, sums)
     given = np.zeros((to.size, cube.shape[1]))
     out = np.where(np.isnan(_times(matrix, cube)), np.nan, 0.0)
     for t in range(cube.shape[2]):

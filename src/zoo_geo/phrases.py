@@ -27,6 +27,7 @@ WORDS: dict[str, dict[str, str]] = {
         "history_1": "its own other period and the change of {reference}",
         "beginning": "the beginning of its series",
         "history_own": "Its other periods had {rate} together",
+        "history_mean": "Its other periods had {rate} on average",
         "around": "; meanwhile the level of {reference} went times {change}",
         "around_odds": "; meanwhile the odds of {reference} went times {change}",
         "around_high": "; meanwhile {reference} rose by {change}",
@@ -86,6 +87,13 @@ WORDS: dict[str, dict[str, str]] = {
         "together_low": "The area and its neighbours together stand out as low",
         "group": "With its neighbours: {observed} where {expected} was to be expected, {ratio} times as much",
         "group_low": "With its neighbours: {observed} where {expected} was to be expected, {ratio} times",
+        "group_mean": (
+            "With its neighbours: {observed} on average where {expected} was to be expected, {ratio} times "
+            "as much"
+        ),
+        "group_low_mean": (
+            "With its neighbours: {observed} on average where {expected} was to be expected, {ratio} times"
+        ),
         "group_none": "With its neighbours: none where {expected} was to be expected",
         "cluster": "It lies in a cluster of {n} areas with {observed} where {expected} was to be expected",
         "cluster_low": (
@@ -99,8 +107,21 @@ WORDS: dict[str, dict[str, str]] = {
         "risk": "that is {ratio} times as much as elsewhere",
         "risk_low": "that is only {ratio} times as much as elsewhere",
         "any_shape": "Its areas touch one another, in whatever shape",
-        "p_map": "Chance alone gives a cluster this strong anywhere in about 1 of {odds} maps (p = {p})",
-        "p_map_share": "Chance alone gives a cluster this strong anywhere in {share}% of maps (p = {p})",
+        "p_map": (
+            "Going by {reference}, chance gives a cluster this strong anywhere in about 1 of {odds} maps (p "
+            "= {p})"
+        ),
+        "p_map_share": (
+            "Going by {reference}, chance gives a cluster this strong anywhere in {share}% of maps (p = {p})"
+        ),
+        "p_map_plain": (
+            "If rates were the same everywhere, chance would give a cluster this strong anywhere in about 1 "
+            "of {odds} maps (p = {p})"
+        ),
+        "p_map_plain_share": (
+            "If rates were the same everywhere, chance would give a cluster this strong anywhere in {share}% "
+            "of maps (p = {p})"
+        ),
         "joins": "{joins} of its {n}neighbours have it too, where chance gives {expected}",
         "joins_1": "{joins} of its {n}neighbours has it too, where chance gives {expected}",
         "joins_only": "Its one neighbour has it too, where chance gives {expected}",
@@ -108,6 +129,7 @@ WORDS: dict[str, dict[str, str]] = {
         "also_high": "It is high against {references} too",
         "also_low": "It is low against {references} too",
         "apart": "Against {references} it does not stand out",
+        "apart_alone": "Against {references} it does not stand out by itself",
         "and": "{first} and {last}",
         "explained": "Covariates explain {share} of its difference from all areas together",
         "explained_less": "Going by covariates it deviates even more",
@@ -129,7 +151,10 @@ WORDS: dict[str, dict[str, str]] = {
         "contrary_spike_low": "For its own series this period is low",
         "contrary_scan_high": "It lies in a cluster that is high",
         "contrary_scan_low": "It lies in a cluster that is low",
-        "unusual_mix": "Against {reference} its figures are an odd mix, though none is odd alone: {parts}",
+        "unusual_mix": (
+            "Against {reference} its figures are an odd mix, though none is beyond the limit for a single "
+            "figure: {parts}"
+        ),
         "co_occurrence": "Against {reference} {n} of {of} figures deviate together: {parts}",
         "co_occurrence_1": "Against {reference} one of its figures deviates: {parts}",
         "co_occurrence_bare": "Against {reference} {n} figures deviate together: {parts}",
@@ -177,6 +202,7 @@ WORDS: dict[str, dict[str, str]] = {
         "history_1": "de eigen andere periode en de verandering van {reference}",
         "beginning": "het begin van de eigen reeks",
         "history_own": "De andere perioden hadden samen {rate}",
+        "history_mean": "De andere perioden hadden gemiddeld {rate}",
         "around": "; het niveau van {reference} ging intussen maal {change}",
         "around_odds": "; de kansverhouding van {reference} ging intussen maal {change}",
         "around_high": "; bij {reference} was de verandering intussen +{change}",
@@ -236,6 +262,12 @@ WORDS: dict[str, dict[str, str]] = {
         "together_low": "Het gebied en zijn buren vallen samen op als laag",
         "group": "Met de buren: {observed} waar {expected} te verwachten was, {ratio} keer zoveel",
         "group_low": "Met de buren: {observed} waar {expected} te verwachten was, maar {ratio} keer zoveel",
+        "group_mean": (
+            "Met de buren: gemiddeld {observed} waar {expected} te verwachten was, {ratio} keer zoveel"
+        ),
+        "group_low_mean": (
+            "Met de buren: gemiddeld {observed} waar {expected} te verwachten was, maar {ratio} keer zoveel"
+        ),
         "group_none": "Met de buren: niets waar {expected} te verwachten was",
         "cluster": (
             "Het ligt in een cluster van {n} gebieden met {observed} waar {expected} te "
@@ -253,10 +285,21 @@ WORDS: dict[str, dict[str, str]] = {
         "risk_low": "dat is maar {ratio} keer zoveel als elders",
         "any_shape": "De gebieden raken elkaar, in welke vorm dan ook",
         "p_map": (
-            "Toeval alleen geeft ergens een zo sterk cluster op ongeveer 1 van de {odds} "
+            "Afgaand op {reference} geeft toeval ergens een zo sterk cluster op ongeveer 1 van de {odds} "
             "kaarten (p = {p})"
         ),
-        "p_map_share": "Toeval alleen geeft ergens een zo sterk cluster op {share}% van de kaarten (p = {p})",
+        "p_map_share": (
+            "Afgaand op {reference} geeft toeval ergens een zo sterk cluster op {share}% van de kaarten (p "
+            "= {p})"
+        ),
+        "p_map_plain": (
+            "Als de cijfers overal gelijk waren, gaf toeval ergens een zo sterk cluster op ongeveer 1 van de "
+            "{odds} kaarten (p = {p})"
+        ),
+        "p_map_plain_share": (
+            "Als de cijfers overal gelijk waren, gaf toeval ergens een zo sterk cluster op {share}% van de "
+            "kaarten (p = {p})"
+        ),
         "joins": "{joins} van de {n}buren hebben het ook, waar toeval {expected} geeft",
         "joins_1": "{joins} van de {n}buren heeft het ook, waar toeval {expected} geeft",
         "joins_only": "Het ene buurgebied heeft het ook, waar toeval {expected} geeft",
@@ -264,6 +307,7 @@ WORDS: dict[str, dict[str, str]] = {
         "also_high": "Ook vergeleken met {references} is het hoog",
         "also_low": "Ook vergeleken met {references} is het laag",
         "apart": "Vergeleken met {references} valt het niet op",
+        "apart_alone": "Vergeleken met {references} valt het op zichzelf niet op",
         "and": "{first} en {last}",
         "explained": "Kenmerken verklaren {share} van het verschil met alle gebieden samen",
         "explained_less": "Afgaand op kenmerken wijkt het nog meer af",
@@ -285,7 +329,10 @@ WORDS: dict[str, dict[str, str]] = {
         "contrary_spike_low": "Voor de eigen reeks is deze periode laag",
         "contrary_scan_high": "Het ligt in een cluster dat hoog is",
         "contrary_scan_low": "Het ligt in een cluster dat laag is",
-        "unusual_mix": "Vergeleken met {reference} is het een vreemde mix, al valt geen cijfer op: {parts}",
+        "unusual_mix": (
+            "Vergeleken met {reference} is het een vreemde mix, al is geen cijfer voorbij de grens voor een "
+            "los cijfer: {parts}"
+        ),
         "co_occurrence": "Vergeleken met {reference} wijken {n} van de {of} cijfers samen af: {parts}",
         "co_occurrence_1": "Vergeleken met {reference} wijkt een van de cijfers af: {parts}",
         "co_occurrence_bare": "Vergeleken met {reference} wijken {n} cijfers samen af: {parts}",

@@ -145,7 +145,7 @@ def _detect(inputs: Inputs, steps: _Steps) -> Iterable[Detection]:
     waiting = [bool(getattr(detector, "expected", None)) for detector in study.detectors]
     for k in sorted(range(len(study.detectors)), key=lambda k: waiting[k]):
         detector = study.detectors[k]
-        steps.begin(f"{study.detector_names()[k]} {getattr(detector, 'reference', '')}".strip())
+        steps.begin(study.detector_names()[k])
         alike = getattr(detector, "reference", "") == "peers" and not waiting[k]
         named = {each.name: each for each in found.values()}
         found[k] = detector.detect(
@@ -161,7 +161,7 @@ def _detect(inputs: Inputs, steps: _Steps) -> Iterable[Detection]:
 
 def _combined(inputs: Inputs, single: Sequence[Detection]) -> Iterable[Detection]:
     """Combine the p-values of each theme that the study asks for."""
-    known = {each.name: each for each in single if each.evidence != COMBINATION}
+    known = {each.name: each for each in single if each.evidence != COMBINATION and each.controls == "cell"}
     for asked in inputs.study.combine:
         found = [known[name] for name in asked.detectors or list(known)[:1]]
         yield co_occurrence(found, asked.theme, alternative=asked.alternative, at_least=asked.at_least)

@@ -105,6 +105,9 @@ class ChangesSource:
     old: str = key("Column with the old code, for weights.", "old", **_FILLED)
     new: str = key("Column with the new code, for weights.", "new", **_FILLED)
     weight: str = key("Column with the share of the old area that goes to the new one.", "weight", **_FILLED)
+    unknown_areas: Literal["error", "drop"] = key(
+        "What to do with changes of areas that are in no table and not on the map.", "error"
+    )
 
 
 @dataclass(frozen=True)

@@ -17,6 +17,7 @@ from dataclasses import MISSING, Field, field, fields, is_dataclass
 from pathlib import Path
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
+from zoo_geo.checks import meant
 from zoo_geo.errors import InputError, Problems
 
 
@@ -336,6 +337,8 @@ def kind_of(hint: Any, metadata: Mapping[str, Any]) -> Kind:
 def nearest(word: Any, known: Iterable[str], *, rest: bool = True) -> str:
     """Return a hint that names the known word which was probably meant, else all of them (`rest`)."""
     known = [str(name) for name in known]
+    if same := meant(word, known):
+        return f' Did you mean "{same}"?'
     close = difflib.get_close_matches(str(word), known, n=1, cutoff=0.5)
     if close:
         return f' Did you mean "{close[0]}"?'

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any, TypeVar, cast
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from zoo_geo import record_checks
 from zoo_geo.branches import BranchGroup, branch_table
@@ -35,6 +35,9 @@ from zoo_geo.sections import (
     Weights,
 )
 from zoo_geo.strict import INVALID, Kind, Listing, Table, Tagged, key, nearest
+
+if TYPE_CHECKING:
+    from zoo_geo.detectors.base import Detector
 
 TABLE_SUFFIXES = (".csv", ".parquet")
 CBS_SUFFIXES = (".gpkg", ".shp")
@@ -93,9 +96,8 @@ class Study:
         return text if isinstance(text, str) else text.within(self.language)
 
     def detector_names(self) -> list[str]:
-        """Return the registered name of each detector, in order."""
-        names = {type_: name for name, type_ in registry().items()}
-        return [names[type(detector)] for detector in self.detectors]
+        """Return what each detector finds, in order: its name and reference, and its theme."""
+        return _with_themes(self)
 
 
 _Check = Callable[[SimpleNamespace, Problems], None]
@@ -298,9 +300,14 @@ def _check_priority(draft: SimpleNamespace, problems: Problems) -> None:
         _check_known(draft.priority.per, levels, "priority.per", "a level of areas.parents", problems)
 
 
+def _own_reference(detector: object) -> str:
+    """Return the reference that a detector itself names; that of a detection it leans on is no choice."""
+    return "" if getattr(detector, "expected", None) else str(getattr(detector, "reference", ""))
+
+
 def _check_references(draft: SimpleNamespace, problems: Problems) -> None:
     for number, detector in enumerate(draft.detectors, 1):
-        kind, _, level = str(getattr(detector, "reference", "")).partition(":")
+        kind, _, level = _own_reference(detector).partition(":")
         if kind == "parent":
             at, what = f"detectors[{number}].reference", "parent: and a level of areas.parents"
             _check_known(level, list(draft.areas.parents), at, what, problems)
@@ -316,7 +323,7 @@ def _check_features(draft: SimpleNamespace, problems: Problems) -> None:
     if draft.peers and not draft.features:
         problems.add(f"peers {no_features}")
     for number, detector in enumerate(draft.detectors, 1):
-        at, reference = f"detectors[{number}]", str(getattr(detector, "reference", ""))
+        at, reference = f"detectors[{number}]", _own_reference(detector)
         if reference == "peers" and not draft.peers:
             problems.add(f"{at}.reference = peers " + lack.format("peers", "It says who is alike."))
         if (reference.startswith("stratum:") or reference == "model") and not draft.features:
@@ -331,7 +338,7 @@ def _check_families(draft: SimpleNamespace, problems: Problems) -> None:
     shares = [each.id for each in draft.indicators if each.family == "binomial"]
     total = len(draft.indicators)
     for number, detector in enumerate(draft.detectors, 1):
-        at, reference = f"detectors[{number}]", str(getattr(detector, "reference", ""))
+        at, reference = f"detectors[{number}]", _own_reference(detector)
         if reference in ("sar", "sar_lag", "car") and counts and len(counts) == total:
             need = f"{at}.reference = {reference} needs to have values (gaussian)"
             problems.add(f"{need}; got counts ({examples(counts, total)}).")
@@ -361,22 +368,35 @@ def _check_themes(draft: SimpleNamespace, problems: Problems) -> None:
         if each.theme in ids:
             problems.add(f"{at}.theme needs a name that is no indicator's; got {each.theme}.")
         elif not named and themes[each.theme] < 2:
+            hint = " Give it to another one." if each.theme in themes else nearest(each.theme, list(themes))
             problems.add(
-                f"{at}.theme needs to be the theme of two indicators or more; got {each.theme!r} of "
-                f"{themes[each.theme]}.{nearest(each.theme, list(themes))}"
+                f'{at}.theme needs to be the theme of two indicators or more; got "{each.theme}", which '
+                f"{themes[each.theme] or 'none'} has.{hint}"
             )
 
 
 def _check_combined(draft: SimpleNamespace, problems: Problems) -> None:
     """Note combinations of detectors that the study does not have, or that combine already."""
-    single = [
-        name for name, each in zip(_names(draft), draft.detectors, strict=True) if not hasattr(each, "theme")
-    ]
+    named = list(zip(_names(draft), draft.detectors, strict=True))
+    single = [name for name, each in named if _can_combine(each)]
+    whole = [name for name, each in named if each.controls == "family"]
+    themes = Counter(each.theme for each in draft.indicators if each.theme)
     for number, each in enumerate(draft.combine, 1):
+        at = f"combine[{number}]"
         for name in each.detectors:
-            _check_known(name, single, f"combine[{number}].detectors", "detectors of the study", problems)
+            if name in whole:
+                problems.add(
+                    f'{at}.detectors needs a p of each area; got "{name}", whose p is about the whole map.'
+                )
+            else:
+                _check_known(name, single, f"{at}.detectors", "detectors of the study", problems)
+        figures = themes[each.theme] * max(len(each.detectors), 1)
+        if themes[each.theme] > 1 and each.at_least > figures:
+            problems.add(
+                f"{at}.at_least needs to be at most the number of figures, {figures}; got {each.at_least}."
+            )
     if draft.combine and not single:
-        problems.add("combine needs to have a detector of single indicators; got none.")
+        problems.add("combine needs to have a detector with a p of each area and indicator; got none.")
     repeated = _repeated(each.theme for each in draft.combine)
     if repeated:
         first = examples(repeated, len(draft.combine))
@@ -393,16 +413,22 @@ def _check_expected(draft: SimpleNamespace, problems: Problems) -> None:
 
 
 def _check_context(draft: SimpleNamespace, problems: Problems) -> None:
-    single = _names(draft)
-    references = [[name.partition(":")[2] for name in each.detectors or single[:1]] for each in draft.combine]
-    known = [*single, *(f"co_occurrence:{' + '.join(dict.fromkeys(each))}" for each in references)]
+    every = _names(draft)
+    first = [name for name, each in zip(every, draft.detectors, strict=True) if _can_combine(each)][:1]
+    references = [[name.partition(":")[2] for name in each.detectors or first] for each in draft.combine]
+    known = [*every, *(f"co_occurrence:{' + '.join(dict.fromkeys(each))}" for each in references)]
     for name in draft.flags.context:
         _check_known(name, known, "flags.context", "detectors of the study", problems)
     if set(known) <= set(draft.flags.context):
         problems.add("flags.context needs to leave a detector that can raise a flag; got all of them.")
 
 
-def _names(draft: SimpleNamespace) -> list[str]:
+def _can_combine(detector: Detector) -> bool:
+    """Whether a detector has a p of each area and indicator, as `pipeline` combines."""
+    return not hasattr(detector, "theme") and detector.controls == "cell"
+
+
+def _names(draft: SimpleNamespace | Study) -> list[str]:
     """Return detector and reference of what each detector will find, as in ``deviation:national``."""
     from zoo_geo.detectors.local import reference
 
@@ -410,8 +436,13 @@ def _names(draft: SimpleNamespace) -> list[str]:
         named = getattr(detector, "reference", None)
         return str(named) if named else reference(getattr(detector, "value", "residual"))
 
-    names = {type_: name for name, type_ in registry().items()}
-    return [f"{names[type(each)]}:{compared_with(each)}" for each in draft.detectors]
+    return [f"{each.called}:{compared_with(each)}" for each in draft.detectors]
+
+
+def _with_themes(draft: SimpleNamespace | Study) -> list[str]:
+    """Return the name of what each detector finds, and its theme."""
+    themes = [f" of {each.theme}" if getattr(each, "theme", "") else "" for each in draft.detectors]
+    return [name + theme for name, theme in zip(_names(draft), themes, strict=True)]
 
 
 def _check_known(name: str, known: list[str], at: str, what: str, problems: Problems) -> None:
@@ -420,12 +451,12 @@ def _check_known(name: str, known: list[str], at: str, what: str, problems: Prob
 
 
 def _check_different_detectors(draft: SimpleNamespace, problems: Problems) -> None:
-    themes = [f" of {each.theme}" if getattr(each, "theme", "") else "" for each in draft.detectors]
-    repeated = _repeated(name + theme for name, theme in zip(_names(draft), themes, strict=True))
+    repeated = _repeated(_with_themes(draft))
     if repeated:
         listed = examples(repeated, len(draft.detectors))
         problems.add(
-            f"detectors need to differ in type or reference; got the same more than once ({listed})."
+            "detectors need to differ in type, reference, direction or time; got the same more than once "
+            f"({listed})."
         )
 
 
@@ -463,7 +494,7 @@ _CHECKS: tuple[tuple[tuple[str, ...], _Check], ...] = (
     (("features", "peers", "detectors"), _check_features),
     (("indicators", "detectors"), _check_families),
     (("indicators", "detectors", "combine"), _check_themes),
-    (("detectors", "combine"), _check_combined),
+    (("indicators", "detectors", "combine"), _check_combined),
     (("detectors",), _check_expected),
     (("detectors", "flags", "combine"), _check_context),
     (("detectors",), _check_different_detectors),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field
 from os import cpu_count
@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeVar
 import numpy as np
 import pandas as pd
 
+from zoo_geo.checks import meant
 from zoo_geo.detectors.inputs import OK, Inputs, prepare, values
 from zoo_geo.errors import InputError
 from zoo_geo.panel import Indicator
@@ -78,6 +79,15 @@ class Detection:
         """Detector and reference, as in ``deviation:neighbours``."""
         return f"{self.detector}:{self.reference}"
 
+    def __repr__(self) -> str:
+        periods = self.frame["period"].nunique()
+        small = int((self.frame["p_value"] <= 0.05).sum())
+        told = "" if self.clusters is None else f", {len(self.clusters):,} clusters"
+        return (
+            f"<Detection {self.name}: {len(self.frame):,} cells of {len(self.indicators):,} indicators x "
+            f"{periods:,} periods, {small:,} with p <= 0.05{told}>"
+        )
+
 
 @dataclass(eq=False)
 class Scores:
@@ -121,7 +131,13 @@ class Detector(ABC):
 
     def __init_subclass__(cls, **kwargs: Any) -> None:  # noqa: ANN401
         super().__init_subclass__(**kwargs)
-        Detector.kinds.append(cls)
+        if "name" in vars(cls):
+            Detector.kinds.append(cls)
+
+    @property
+    def called(self) -> str:
+        """Name in results: that of the detector, unless options make it another question."""
+        return self.name
 
     def detect(
         self,
@@ -159,9 +175,32 @@ class Detector(ABC):
         InputError
             Areas of the panel are not in the graph, or an option does not fit.
         """
+        inputs, jobs = self._prepared(panel, neighbors, areas, features, seed, n_jobs)
+        return self._found(inputs, seed, jobs)
+
+    def unfit(self, periods: Sequence[str]) -> list[str]:
+        """Say which options do not fit the periods of a panel."""
+        return []
+
+    def _prepared(
+        self,
+        panel: Panel,
+        neighbors: Graph | Peers | None,
+        areas: Areas | None,
+        features: pd.DataFrame | None,
+        seed: int,
+        n_jobs: int | None,
+    ) -> tuple[Inputs, int]:
+        """Check what is given, and bring it together; returns the number of threads too."""
         check_seed(seed)
         inputs, jobs = prepare(panel, neighbors, areas, features), threads(n_jobs)
-        return assemble(self, self._rows(inputs), self._score(inputs, seed, jobs), seed, jobs)
+        if wrong := self.unfit(panel.periods):
+            raise InputError(wrong)
+        return inputs, jobs
+
+    def _found(self, inputs: Inputs, seed: int, n_jobs: int) -> Detection:
+        """Score, and make the detection of it."""
+        return assemble(self, self._rows(inputs), self._score(inputs, seed, n_jobs), seed, n_jobs)
 
     def _rows(self, inputs: Inputs) -> Inputs:
         """Return what the rows of the frame are of: every indicator, or a whole theme."""
@@ -203,7 +242,7 @@ def assemble(detector: Detector, inputs: Inputs, scores: Scores, seed: int, n_jo
     frame = pd.DataFrame(dict(zip(names, columns, strict=True)), copy=False)
     parameters = asdict(detector) | {"seed": seed, "version": __version__}  # type: ignore[call-overload]
     return Detection(
-        frame, detector.name, scores.reference, inputs.indicators, detector.evidence, detector.effect,
+        frame, detector.called, scores.reference, inputs.indicators, detector.evidence, detector.effect,
         detector.groups, detector.counts, scores.clusters, detector.controls, parameters,
         tuple(scores.notices),
     )  # fmt: skip
@@ -216,7 +255,7 @@ def _column(name: str, detector: Detector, inputs: Inputs, scores: Scores) -> An
         "area": lambda: _areas(inputs, c),
         "indicator": lambda: _repeat([i.id for i, _ in inputs.columns], 1, n),
         "period": lambda: _repeat([p for _, p in inputs.columns], 1, n),
-        "detector": lambda: _repeat([detector.name], n * c, 1),
+        "detector": lambda: _repeat([detector.called], n * c, 1),
         "reference": lambda: _repeat([scores.reference], n * c, 1),
         "status": lambda: _words(STATUSES, scores.status, inputs),
         "direction": lambda: _words(("none", "high", "low"), _direction(scores), inputs),
@@ -288,9 +327,14 @@ def options(**given: tuple[object, tuple[object, ...]]) -> None:
         Lists every option that is not, with its choices.
     """
     wrong = [
-        f"{name} needs to be one of {', '.join(map(repr, choices))}; got {value!r}."
+        f"{name} needs to be one of {', '.join(map(repr, choices))}; got {value!r}.{_hint(value, choices)}"
         for name, (value, choices) in given.items()
         if value not in choices
     ]
     if wrong:
         raise InputError(wrong)
+
+
+def _hint(value: object, choices: tuple[object, ...]) -> str:
+    word = meant(value, choices)
+    return f" Did you mean {word!r}?" if word else ""

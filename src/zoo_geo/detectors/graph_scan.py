@@ -3,36 +3,25 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar, Literal
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
-import pandas as pd
 
 from zoo_geo import growing
-from zoo_geo.detectors import clusters
-from zoo_geo.detectors.base import (
-    Detection,
-    Detector,
-    Scores,
-    assemble,
-    check_seed,
-    options,
-    spread_out,
-    threads,
-)
-from zoo_geo.detectors.inputs import CONSTANT, ISOLATED, OK, TOO_FEW, Inputs, matrix, places
+from zoo_geo.detectors import stacks
+from zoo_geo.detectors.base import spread_out
+from zoo_geo.detectors.cluster_scan import ClusterScan, Search
+from zoo_geo.detectors.clusters import Cluster, Found, Stack
+from zoo_geo.detectors.inputs import CONSTANT, ISOLATED, OK, TOO_FEW, matrix, places
 from zoo_geo.errors import InputError
 from zoo_geo.peers import Peers
 
 if TYPE_CHECKING:
     from libpysal.graph import Graph
 
-    from zoo_geo.areas import Areas
-    from zoo_geo.panel import Panel
-
 
 @dataclass(frozen=True)
-class GraphScan(Detector):
+class GraphScan(ClusterScan):
     """A scan for connected clusters of any shape, where `Scan` looks into circles.
 
     From every area that deviates a cluster is grown over the graph: of all neighbours the one comes in with
@@ -86,107 +75,27 @@ class GraphScan(Detector):
     """
 
     name: ClassVar[str] = "graph_scan"
-    evidence: ClassVar[str] = "cluster"
-    effect: ClassVar[str] = "relative_risk"
-    controls: ClassVar[Literal["cell", "family"]] = "family"
-    own: ClassVar[tuple[str, ...]] = clusters.OWN
+    more: ClassVar[tuple[str, ...]] = ("log_likelihood_ratio",)
+    whole: ClassVar[tuple[str, ...]] = (*ClusterScan.whole, "max_areas")
 
     max_areas: int = 20
     border_cost: float = 1.2
-    max_population_share: float = 0.5
-    direction: Literal["high", "low", "both"] = "high"
-    replicates: int = 999
-    min_cases: int = 2
-    top: int = 10
-    time: Literal["each", "pooled"] = "each"
-    dispersion: clusters.Dispersion = "auto"
-    expected: str | None = None
 
-    def __post_init__(self) -> None:
-        options(
-            direction=(self.direction, ("high", "low", "both")),
-            time=(self.time, ("each", "pooled")),
-            dispersion=(self.dispersion, ("auto", "estimate", "none")),
-        )
-        wrong = []
-        if not 0 < self.max_population_share <= 0.5:
-            wrong.append(
-                f"max_population_share needs to be above 0 and at most 0.5; got {self.max_population_share}."
-            )
-        if not 0 <= self.border_cost < np.inf:
-            wrong.append(f"border_cost needs to be a number of at least 0; got {self.border_cost}.")
-        for option in ("max_areas", "replicates", "min_cases", "top"):
-            value = getattr(self, option)
-            if value != int(value) or value < 1:
-                wrong.append(f"{option} needs to be a whole number of at least 1; got {value}.")
-        if wrong:
-            raise InputError(wrong)
+    def _wrong(self) -> list[str]:
+        if 0 <= self.border_cost < np.inf:
+            return []
+        return [f"border_cost needs to be a number of at least 0; got {self.border_cost}."]
 
-    @property
-    def reference(self) -> str:
-        """What a study compares with: the reference of the detection that ``expected`` names."""
-        return self.expected.partition(":")[2] if self.expected else "national"
-
-    def detect(
-        self,
-        panel: Panel,
-        neighbors: Graph | Peers | None = None,
-        *,
-        areas: Areas | None = None,
-        features: pd.DataFrame | None = None,
-        expected: Detection | None = None,
-        seed: int = 0,
-        n_jobs: int | None = None,
-    ) -> Detection:
-        """Look for connected clusters in every indicator and period of a panel.
-
-        Parameters
-        ----------
-        panel
-            Counts and exposures; values (gaussian) are ``not_tested``.
-        neighbors
-            Which areas touch, see `build_weights`. Two areas are linked when either is the other's neighbour;
-            weights do not matter, but 0 is no link.
-        areas
-            The map, for the middle and the reach of clusters; may be left out.
-        features
-            Not used.
-        expected
-            A `Detection` of `Deviation` on the same panel; areas without an expectation are in no cluster.
-        seed
-            Of the replicates; the same seed gives the same result on any machine.
-        n_jobs
-            Threads; None for all cores.
-
-        Returns
-        -------
-        Detection
-            With `Detection.clusters`: ``statistic`` is the score, ``log_likelihood_ratio`` what it is without
-            the cost of the border. Cells outside every cluster have p = 1; of a cluster of several periods
-            those of the last one carry its p, and those before are ``not_tested``.
-
-        Raises
-        ------
-        InputError
-            There is no graph, areas of the panel are not in it, or ``expected`` does not fit.
-        """
-        check_seed(seed)
-        jobs = threads(n_jobs)
+    def _check_place(self, neighbors: Graph | Peers | None) -> None:
         if not (isinstance(neighbors, Peers) or hasattr(neighbors, "adjacency")):
             got = type(neighbors).__name__
             raise InputError(f"neighbors needs to be a libpysal Graph; got {got}. See zoo_geo.build_weights.")
-        clusters.named(self, expected)
-        given = clusters.intake(panel, neighbors, areas, features, expected, self.time, self.dispersion)
-        return assemble(self, given.inputs, self._scan(given, seed, jobs), seed, jobs)
 
-    def _score(self, inputs: Inputs, seed: int, n_jobs: int) -> Scores:
-        raise NotImplementedError("a scan takes an expectation beside the graph, see detect")
-
-    def _scan(self, given: clusters.Intake, seed: int, n_jobs: int) -> Scores:
+    def _search(self, given: stacks.Intake) -> Search:
         points = places(given.inputs)
         _mark_isolates(given)
 
-        def look(stack: clusters.Stack, seed: int, n_jobs: int) -> clusters.Found:
+        def look(stack: Stack, seed: int, n_jobs: int) -> Found:
             ground = self._ground(given, stack)
             starts = range(0, self.replicates, growing.BATCH)
 
@@ -197,11 +106,11 @@ class GraphScan(Detector):
             maxima = np.concatenate(spread_out(drawn, starts, n_jobs))
             found = growing.strongest(stack.counts, ground, self.top)
             on_map = None if points is None else points[stack.rows]
-            return clusters.Found([_cluster(each, stack, on_map) for each in found], maxima)
+            return Found([_cluster(each, stack, on_map) for each in found], maxima)
 
-        return clusters.scores(given, clusters.searched(given, look, seed, n_jobs), ("log_likelihood_ratio",))
+        return look
 
-    def _ground(self, given: clusters.Intake, stack: clusters.Stack) -> growing.Ground:
+    def _ground(self, given: stacks.Intake, stack: Stack) -> growing.Ground:
         weights = matrix(given.inputs)[stack.rows][:, stack.rows]
         indptr, indices = growing.links(weights, np.ones(stack.rows.size, bool))
         return growing.Ground(
@@ -217,7 +126,7 @@ class GraphScan(Detector):
         )
 
 
-def _mark_isolates(given: clusters.Intake) -> None:
+def _mark_isolates(given: stacks.Intake) -> None:
     """Give areas without a neighbour that has a figure the status isolated, in silent columns too."""
     weights = matrix(given.inputs)
     for stack in given.stacks:
@@ -228,13 +137,13 @@ def _mark_isolates(given: clusters.Intake) -> None:
         given.status[:, stack.columns] = np.where(there & alone[:, None], ISOLATED, status)
 
 
-def _cluster(grown: growing.Grown, stack: clusters.Stack, points: np.ndarray | None) -> clusters.Cluster:
+def _cluster(grown: growing.Grown, stack: Stack, points: np.ndarray | None) -> Cluster:
     """Tell a cluster, with the middle of its points and how far they reach from there."""
     middle, radius = np.full(2, np.nan), np.nan
     if points is not None:
         middle = points[grown.members].mean(axis=0)
         radius = float(np.hypot(*(points[grown.members] - middle).T).max())
-    return clusters.Cluster(
+    return Cluster(
         grown.members, 0, stack.columns.size, grown.score, float(grown.side),
         float(middle[0]), float(middle[1]), radius,
         {"log_likelihood_ratio": growing.ratio_of(stack.counts, grown)},

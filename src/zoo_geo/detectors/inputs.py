@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from libpysal.graph import Graph
 
     from zoo_geo.areas import Areas
+    from zoo_geo.detectors.base import Detection
 
 OK, MISSING, SECRET, NO_EXPOSURE, ISOLATED, CONSTANT, TOO_FEW, NOT_TESTED = range(len(STATUSES))
 FEWEST_AREAS = 10
@@ -57,6 +58,8 @@ class Inputs:
         Events behind counts of distinct units, as ``observed``; None where no indicator has them.
     breaks
         Where an area's series starts anew, shape (n, n_periods); None where none does.
+    expectation
+        Detection whose expected counts a scan takes, or None.
     kept
         What detectors work out and the next one can use; lives as long as these inputs.
     """
@@ -73,6 +76,7 @@ class Inputs:
     peers: str | None = None
     events: np.ndarray | None = None
     breaks: np.ndarray | None = None
+    expectation: Detection | None = None
     kept: dict[Any, Any] = field(default_factory=dict)
 
     def labels(self, level: str) -> np.ndarray:

@@ -2,31 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar, Literal
+from typing import ClassVar, Literal, get_args
 
 import numpy as np
 import pandas as pd
 
-from zoo_geo.detectors import clusters
-from zoo_geo.detectors.base import Detection, Detector, Scores, assemble, check_seed, options, threads
+from zoo_geo.detectors import stacks
+from zoo_geo.detectors.base import options
+from zoo_geo.detectors.cluster_scan import ClusterScan, Search
+from zoo_geo.detectors.clusters import Found, Stack
 from zoo_geo.detectors.inputs import Inputs, places
 from zoo_geo.detectors.windows import Shape, Windows, search
 from zoo_geo.errors import InputError, examples
-
-if TYPE_CHECKING:
-    from libpysal.graph import Graph
-
-    from zoo_geo.areas import Areas
-    from zoo_geo.panel import Panel
-    from zoo_geo.peers import Peers
 
 _ANGLES = {1.5: 4, 2.0: 6, 3.0: 9, 4.0: 12, 5.0: 15}
 """How many directions each axis ratio is tried in, as SaTScan does."""
 
 
 @dataclass(frozen=True)
-class Scan(Detector):
+class Scan(ClusterScan):
     """Kulldorff's scan statistic: the strongest cluster of any place and size, and those that come next.
 
     Every circle around an area's point is looked into, up to a share of the population: its log likelihood
@@ -85,117 +81,48 @@ class Scan(Detector):
     """
 
     name: ClassVar[str] = "scan"
-    evidence: ClassVar[str] = "cluster"
-    effect: ClassVar[str] = "relative_risk"
-    controls: ClassVar[Literal["cell", "family"]] = "family"
-    own: ClassVar[tuple[str, ...]] = clusters.OWN
+    times: ClassVar[tuple[str, ...]] = get_args(stacks.Time)
+    whole: ClassVar[tuple[str, ...]] = (*ClusterScan.whole, "max_duration")
 
-    max_population_share: float = 0.5
     max_radius: float | None = None
-    direction: Literal["high", "low", "both"] = "high"
     shape: Literal["circle", "ellipse"] = "circle"
     penalty: float = 0.0
-    replicates: int = 999
-    min_cases: int = 2
-    top: int = 10
-    time: clusters.Time = "each"
     max_duration: int | None = None
     adjust_time: bool = True
-    dispersion: clusters.Dispersion = "auto"
-    expected: str | None = None
 
-    def __post_init__(self) -> None:
-        options(
-            direction=(self.direction, ("high", "low", "both")),
-            shape=(self.shape, ("circle", "ellipse")),
-            time=(self.time, ("each", "pooled", "retrospective", "prospective")),
-            dispersion=(self.dispersion, ("auto", "estimate", "none")),
-        )
+    def unfit(self, periods: Sequence[str]) -> list[str]:
+        """Say whether clusters may last longer than the periods of a panel."""
+        if self.time not in stacks.CYLINDERS or (self.max_duration or 0) <= len(periods):
+            return []
+        return [
+            f"max_duration needs to be at most the number of periods, {len(periods)}; got "
+            f"{self.max_duration}. "
+            "Leave it out for half of them."
+        ]
+
+    def _wrong(self) -> list[str]:
+        options(shape=(self.shape, ("circle", "ellipse")))
         wrong = []
-        if not 0 < self.max_population_share <= 0.5:
-            wrong.append(
-                f"max_population_share needs to be above 0 and at most 0.5; got {self.max_population_share}."
-            )
         if self.max_radius is not None and not self.max_radius > 0:
             wrong.append(f"max_radius needs to be above 0; got {self.max_radius}.")
         if self.penalty < 0:
             wrong.append(f"penalty needs to be at least 0; got {self.penalty}.")
-        for option, least in (("replicates", 1), ("min_cases", 1), ("top", 1), ("max_duration", 1)):
-            value = getattr(self, option)
-            if value is not None and (value != int(value) or value < least):
-                wrong.append(f"{option} needs to be a whole number of at least {least}; got {value}.")
-        if wrong:
-            raise InputError(wrong)
+        return wrong
 
     @property
-    def reference(self) -> str:
-        """What a study compares with: the reference of the detection that ``expected`` names."""
-        return self.expected.partition(":")[2] if self.expected else "national"
+    def more(self) -> tuple[str, ...]:  # type: ignore[override]
+        """Columns of the table of clusters beside those of every scan."""
+        return ("angle", "axis_ratio") if self.shape == "ellipse" else ()
 
-    def detect(
-        self,
-        panel: Panel,
-        neighbors: Graph | Peers | Areas | None = None,
-        *,
-        areas: Areas | None = None,
-        features: pd.DataFrame | None = None,
-        expected: Detection | None = None,
-        seed: int = 0,
-        n_jobs: int | None = None,
-    ) -> Detection:
-        """Look for clusters in every indicator and period of a panel.
-
-        Parameters
-        ----------
-        panel
-            Counts and exposures; values (gaussian) are ``not_tested``.
-        neighbors
-            The map (points will do). A graph is taken too, for its list of areas only.
-        areas
-            The map, where ``neighbors`` is not.
-        features
-            Not used.
-        expected
-            A `Detection` of `Deviation` on the same panel; areas without an expectation are in no window.
-        seed
-            Of the replicates; the same seed gives the same result on any machine.
-        n_jobs
-            Threads; None for all cores.
-
-        Returns
-        -------
-        Detection
-            With `Detection.clusters`. Cells outside every cluster have p = 1; of a cluster of several periods
-            those of the last one carry its p, and those before are ``not_tested``.
-
-        Raises
-        ------
-        InputError
-            Areas of the panel are not on the map, or ``expected`` does not fit.
-        """
-        check_seed(seed)
-        jobs = threads(n_jobs)
-        clusters.named(self, expected)
-        given = clusters.intake(
-            panel, neighbors, areas, features, expected, self.time, self.dispersion,
-            adjust_time=self.adjust_time,
-        )  # fmt: skip
-        return assemble(self, given.inputs, self._scan(given, seed, jobs), seed, jobs)
-
-    def _score(self, inputs: Inputs, seed: int, n_jobs: int) -> Scores:
-        raise NotImplementedError("a scan takes the map and an expectation, see detect")
-
-    def _scan(self, given: clusters.Intake, seed: int, n_jobs: int) -> Scores:
+    def _search(self, given: stacks.Intake) -> Search:
         points = _points(given.inputs)
 
-        def look(stack: clusters.Stack, seed: int, n_jobs: int) -> clusters.Found:
+        def look(stack: Stack, seed: int, n_jobs: int) -> Found:
             return search(self._windows(stack, points), stack.counts, self.replicates, self.top, seed, n_jobs)
 
-        found = clusters.searched(given, look, seed, n_jobs)
-        more = ("angle", "axis_ratio") if self.shape == "ellipse" else ()
-        return clusters.scores(given, found, more)
+        return look
 
-    def _windows(self, stack: clusters.Stack, points: np.ndarray) -> Windows:
+    def _windows(self, stack: Stack, points: np.ndarray) -> Windows:
         first, end = self._spans(stack.columns.size)
         return Windows(
             points=points[stack.rows],

@@ -226,23 +226,23 @@ def _luck(stream, share, wide, out_of):
 
 
 @njit(cache=True, nogil=True)
-def scatter(expected, size, spread, out_of, seed, first, count):
+def scatter(expected, size, spread, times, out_of, seed, first):
     """Draw counts around what is expected, of true rates that last: ``(n_areas, n_periods, count)`` float32.
 
     Negative binomial with variance ``mean + spread mean^2``; with ``out_of``, beta-binomial with
-    correlation ``spread`` out of ``size``. An area's true rate is drawn once for all its periods: where share
-    or spread differ between them, each period's is made of the same random numbers, so they rise and fall
-    together.
+    correlation ``spread`` out of ``size``. Replicate m has ``times[m]`` times that spread. An area's true
+    rate is drawn once for all its periods: where share or spread differ between them, each period's is made
+    of the same random numbers, so they rise and fall together.
     """
     n, periods = expected.shape
-    out = np.zeros((n, periods, count), np.float32)
+    out = np.zeros((n, periods, times.size), np.float32)
     stream, again = np.empty(1, np.uint64), np.empty(1, np.uint64)
-    for m in range(count):
+    for m in range(times.size):
         stream[0] = _key(seed, first + m)
         for i in range(n):
             start, luck, share_before, wide_before = _key(stream[0], i), 1.0, -1.0, -1.0
             for t in range(periods):
-                mean, wide = expected[i, t], spread[i, t]
+                mean, wide = expected[i, t], times[m] * spread[i, t]
                 share = min(mean / size[i, t], 1.0) if out_of and size[i, t] > 0.0 else 0.0
                 if share != share_before or wide != wide_before:
                     again[0] = start

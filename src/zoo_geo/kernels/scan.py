@@ -167,10 +167,8 @@ def maxima(
             _in_time(
                 members, start, stop, counts, due, raw, first, end, total, least, table, bar, sums, margin
             )
-        elif low:
-            _high_low(members, start, stop, counts, due, raw, total, least, table, bar, sums, margin)
         else:
-            _high(members, start, stop, counts, due, raw, total, least, table, bar, sums, margin)
+            _one_time(members, start, stop, counts, due, raw, total, least, low, table, bar, sums, margin)
         for r in range(width):
             if margin[r] < 0.0:
                 continue
@@ -189,33 +187,8 @@ def _least_excess(e, plain, least):
 
 
 @njit(cache=True, nogil=True)
-def _high(members, start, stop, counts, due, raw, total, least, table, bar, sums, margin):
-    """Keep by how much the excess of each replicate goes beyond what it must, in windows of one period."""
-    e, plain, width, t = 0.0, 0.0, margin.size, counts.shape[1] - 1
-    for k in range(start, stop):
-        j = members[k]
-        inside = j < 0
-        if inside:
-            j = ~j
-        e += due[j, t]
-        plain += raw[j, t]
-        if inside:
-            for r in range(width):
-                sums[0, r] += counts[j, t, r]
-            continue
-        needed, mid = _least_excess(e, plain, least), np.float32(e)
-        above = np.float32(table[0, _bin(e, total)])
-        for r in range(width):
-            s = sums[0, r] + counts[j, t, r]
-            sums[0, r] = s
-            x = above * bar[r]
-            d = (s - mid) - (x if x > needed else needed)
-            margin[r] = d if d > margin[r] else margin[r]
-
-
-@njit(cache=True, nogil=True)
-def _high_low(members, start, stop, counts, due, raw, total, least, table, bar, sums, margin):
-    """Do the same for a lack as well as for an excess."""
+def _one_time(members, start, stop, counts, due, raw, total, least, low, table, bar, sums, margin):
+    """Keep by how much excess (or lack) of replicates goes beyond what it must, in windows of one period."""
     e, plain, width, t = 0.0, 0.0, margin.size, counts.shape[1] - 1
     for k in range(start, stop):
         j = members[k]
@@ -230,18 +203,26 @@ def _high_low(members, start, stop, counts, due, raw, total, least, table, bar, 
             continue
         needed, mid, b = _least_excess(e, plain, least), np.float32(e), _bin(e, total)
         above, below = np.float32(table[0, b]), np.float32(table[1, b])
-        for r in range(width):
-            s = sums[0, r] + counts[j, t, r]
-            sums[0, r] = s
-            x, y = above * bar[r], mid - s - below * bar[r]
-            d = (s - mid) - (x if x > needed else needed)
-            d = d if d > y else y
-            margin[r] = d if d > margin[r] else margin[r]
+        if low:
+            for r in range(width):
+                s = sums[0, r] + counts[j, t, r]
+                sums[0, r] = s
+                x, y = above * bar[r], mid - s - below * bar[r]
+                d = (s - mid) - (x if x > needed else needed)
+                d = d if d > y else y
+                margin[r] = d if d > margin[r] else margin[r]
+        else:
+            for r in range(width):
+                s = sums[0, r] + counts[j, t, r]
+                sums[0, r] = s
+                x = above * bar[r]
+                d = (s - mid) - (x if x > needed else needed)
+                margin[r] = d if d > margin[r] else margin[r]
 
 
 @njit(cache=True, nogil=True)
 def _in_time(members, start, stop, counts, due, raw, first, end, total, least, table, bar, sums, margin):
-    """Do the same for every stretch of periods."""
+    """Do the same for every stretch of periods, excess and lack alike."""
     times, width = sums.shape
     e, plain = np.zeros(times), np.zeros(times)
     for k in range(start, stop):

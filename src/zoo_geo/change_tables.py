@@ -1,0 +1,213 @@
+"""Tables of areas that changed between periods, read and checked: code changes, or weights."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import pandas as pd
+
+from zoo_geo.checks import check_columns, row_labels, text_codes
+from zoo_geo.errors import Problems, examples
+from zoo_geo.panel import in_order, period_text
+
+Unknown = Literal["error", "drop"]
+UNCHANGED, RECODED, CHANGED = 1, 2, 3
+"""Codes of CBS: link; look up the old code, then link; figures before are not comparable."""
+CODES = ("period", "area", "change", "previous")
+WEIGHTS = ("period", "old", "new", "weight")
+ROUNDED = 1e-3
+"""Weights of an old code may add up to this much more than one: tables are rounded."""
+
+
+@dataclass(frozen=True, eq=False)
+class Codes:
+    """Code changes in order of time: number of the time, first period of the panel that each holds in."""
+
+    step: np.ndarray
+    first: np.ndarray
+    area: np.ndarray
+    change: np.ndarray
+    previous: np.ndarray
+    notices: tuple[str, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class Weights:
+    """Weights in order of time: number of the time, first period of the panel that new codes hold in."""
+
+    step: np.ndarray
+    first: np.ndarray
+    old: np.ndarray
+    new: np.ndarray
+    weight: np.ndarray
+    notices: tuple[str, ...]
+
+
+def read_codes(
+    changes: pd.DataFrame,
+    names: dict[str, str],
+    periods: Sequence[str],
+    known: Collection[str],
+    unknown_areas: Unknown,
+) -> Codes:
+    """Read a table of code changes for a panel of some periods and areas.
+
+    Raises
+    ------
+    InputError
+        One line per problem, all together.
+    """
+    problems = Problems()
+    if not check_columns([names[name] for name in CODES[:3]], changes.columns, problems):
+        problems.raise_if_any()
+    area = text_codes(changes[names["area"]], f"areas (column {names['area']!r})", problems).to_numpy()
+    change = pd.to_numeric(changes[names["change"]], errors="coerce").to_numpy(float, na_value=np.nan)
+    _note(~np.isin(change, (1, 2, 3)), f"column {names['change']!r} needs to be 1, 2 or 3", area, problems)
+    previous = np.full(area.size, "", dtype=object)
+    if names["previous"] in changes:
+        text = changes[names["previous"]]
+        previous = text.where(text.notna(), "").astype(str).str.strip().replace(".", "").to_numpy(object)
+    lost = (change == RECODED) & (previous == "")
+    if lost.any() and names["previous"] not in changes:
+        check_columns([names["previous"]], changes.columns, problems)
+        problems.raise_if_any()
+    _note(
+        lost,
+        f"column {names['previous']!r} needs to hold the old code of what was recoded (2)",
+        area,
+        problems,
+    )
+    when = period_text(changes[names["period"]], pd.Series(area), problems).to_numpy()
+    keys = pd.DataFrame({"when": when, "area": area, "previous": previous})
+    _note(
+        keys.duplicated(["when", "area"]).to_numpy(),
+        "rows need to be one per area and period",
+        area,
+        problems,
+    )
+    again = keys[(change == RECODED) & ~lost].duplicated(["when", "previous"])
+    need = (
+        f"column {names['previous']!r} needs to hold an old code once a period, as a split is a change of 3"
+    )
+    _note(again.reindex(keys.index, fill_value=False).to_numpy(), need, area, problems)
+    problems.raise_if_any()
+    real = change != UNCHANGED
+    order, step, at, told = _first_periods(when, real, periods)
+    linked = change == RECODED
+    both = np.concatenate([area[linked], previous[linked]])
+    reached = _reached(known, both, np.concatenate([previous[linked], area[linked]]))
+    absent = ~np.isin(area, list(reached))
+    what = f"columns {names['area']!r} and {names['previous']!r}"
+    kept = _known_only(absent[order], what, row_labels(order, area), problems, told, unknown_areas)
+    order, step, at = order[kept], step[kept], at[kept]
+    return Codes(step, at, area[order], change[order].astype(int), previous[order], tuple(told))
+
+
+def read_weights(
+    changes: pd.DataFrame,
+    names: dict[str, str],
+    periods: Sequence[str],
+    known: Collection[str],
+    unknown_areas: Unknown,
+) -> Weights:
+    """Read a table of weights for a panel of some periods and areas.
+
+    Raises
+    ------
+    InputError
+        One line per problem, all together.
+    """
+    problems = Problems()
+    if not check_columns([names[name] for name in WEIGHTS], changes.columns, problems):
+        problems.raise_if_any()
+    old, new = (
+        text_codes(changes[names[name]], f"codes (column {names[name]!r})", problems).to_numpy()
+        for name in ("old", "new")
+    )
+    weight = pd.to_numeric(changes[names["weight"]], errors="coerce").to_numpy(float, na_value=np.nan)
+    _note(
+        ~((weight >= 0) & (weight <= 1 + ROUNDED)),
+        f"column {names['weight']!r} needs to be between 0 and 1",
+        old,
+        problems,
+    )
+    when = period_text(changes[names["period"]], pd.Series(old), problems).to_numpy()
+    keys = pd.DataFrame({"when": when, "old": old, "new": new, "weight": weight})
+    again = keys.duplicated(["when", "old", "new"]).to_numpy()
+    _note(again, "rows need to be one per period, old and new code", old, problems)
+    sums = keys.groupby(["when", "old"])["weight"].transform("sum").to_numpy()
+    heavy = (sums > 1 + ROUNDED) & ~keys.duplicated(["when", "old"]).to_numpy()
+    _note(heavy, "weights of an old code need to add up to 1 at most", old, problems)
+    problems.raise_if_any()
+    order, step, at, told = _first_periods(when, np.ones(old.size, bool), periods)
+    absent = ~np.isin(old, list(_reached(known, old, new)))
+    what = f"column {names['old']!r}"
+    kept = _known_only(absent[order], what, row_labels(order, old), problems, told, unknown_areas)
+    order, step, at = order[kept], step[kept], at[kept]
+    return Weights(step, at, old[order], new[order], weight[order], tuple(told))
+
+
+def _note(wrong: np.ndarray, need: str, codes: np.ndarray, problems: Problems) -> None:
+    """Note rows that are wrong."""
+    rows = np.flatnonzero(wrong)
+    if rows.size:
+        problems.add(f"{need}; got others ({examples(row_labels(rows, codes), codes.size)}).")
+
+
+def _reached(known: Collection[str], of: np.ndarray, to: np.ndarray) -> set[str]:
+    """Return the codes that are known, and those that changes lead to from these."""
+    reached, before = set(known), -1
+    while len(reached) > before:
+        before = len(reached)
+        reached.update(to[np.isin(of, list(reached))])
+    return reached
+
+
+def _known_only(
+    absent: np.ndarray,
+    what: str,
+    rows: Sequence[str],
+    problems: Problems,
+    told: list[str],
+    unknown_areas: Unknown,
+) -> np.ndarray:
+    """Return which changes are of areas that are known, after noting or telling the others."""
+    if absent.any():
+        which = examples([row for row, yes in zip(rows, absent, strict=True) if yes], absent.size)
+        if unknown_areas == "error":
+            problems.add(
+                f"{what} need to hold areas of the panel or the map; got others ({which}). "
+                'Mend the codes, or set unknown_areas = "drop" to leave these changes out.'
+            )
+            problems.raise_if_any()
+        told.append(f"Changes of areas that are neither in the panel nor on the map were left out ({which}).")
+    return ~absent
+
+
+def _first_periods(
+    when: np.ndarray, real: np.ndarray, periods: Sequence[str]
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, list[str]]:
+    """Put changes within the panel in order of time: rows, number of the time, first period of each.
+
+    Says how many ``real`` changes are about other periods.
+    """
+    every = in_order({*periods, *when})
+    rank = {period: place for place, period in enumerate(every)}
+    of_panel = np.array([rank[period] for period in periods])
+    place = np.array([rank[period] for period in when], dtype=int)
+    order = np.argsort(place, kind="stable")
+    order = order[real[order]]
+    at = np.searchsorted(of_panel, place[order])
+    inside = (at > 0) & (at < len(periods))
+    told = []
+    if not inside.all():
+        which = [every[k] for k in np.unique(place[order][~inside])]
+        told.append(
+            f"{int((~inside).sum()):,} of {inside.size:,} changes of areas are of periods that the panel has "
+            f"nothing before or nothing from ({', '.join(which[:3])}{', ...' * (len(which) > 3)}): not "
+            f"needed."
+        )
+    return order[inside], place[order][inside], at[inside], told
