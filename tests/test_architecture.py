@@ -68,11 +68,11 @@ STOREYS = [
         "growing",
     },
     {"detectors"},
-    {"co_occurrences", "significance", "flags", "priorities", "structure"},
+    {"co_occurrences", "significance", "supports", "flags", "priorities", "structure"},
     set(),  # review, disclosure
     {"explain", "facts", "phrases"},
     {"outputs"},
-    {"study", "sections", "record_checks", "inputs", "joining", "pipeline", "sample"},
+    {"study", "sections", "detector_checks", "record_checks", "inputs", "joining", "pipeline", "sample"},
     {"cli"},
 ]
 """From the ground up; a folder is one room. A room imports from its own storey and from those below."""

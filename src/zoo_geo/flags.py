@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 
 from zoo_geo.detectors.base import Detection
-from zoo_geo.detectors.clusters import around, doubted, kind, own_interval, unflagged
-from zoo_geo.detectors.themes import COMBINATION, KEYS, check_rows, subjects
-from zoo_geo.errors import InputError, examples
-from zoo_geo.significance import METHODS, Method, adjust, needed_at_floor, significant
+from zoo_geo.detectors.clusters import around, kind, unflagged
+from zoo_geo.detectors.themes import KEYS, check_rows, subjects
+from zoo_geo.errors import InputError
+from zoo_geo.significance import Method
+from zoo_geo.supports import Rules, Support, support_of, too_coarse, uncounted, without_effect
 
 if TYPE_CHECKING:
     from libpysal.graph import Graph
@@ -43,50 +44,6 @@ class Flags:
     evidence: pd.DataFrame
     cells: pd.DataFrame
     notices: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True)
-class Rules:
-    """What a deviation needs to become a flag.
-
-    Parameters
-    ----------
-    alpha
-        Level of the correction, 0 to 1.
-    method
-        See `significance.adjust`. The family is detector x reference x indicator x period.
-    min_ratio
-        Observed / expected of a high flag is at least this; of a low flag at most 1 / this.
-    min_excess
-        Observed and expected differ by at least this many.
-    min_count
-        A high flag has at least this many observed, a low flag at least as many expected.
-    context
-        Detections, as ``deviation:national``, that are shown beside a flag and never raise one.
-    """
-
-    alpha: float = 0.05
-    method: Method = "bh"
-    min_ratio: float = 1.0
-    min_excess: float = 0.0
-    min_count: float = 5
-    context: tuple[str, ...] = ()
-
-    def __post_init__(self) -> None:
-        wrong = []
-        if not 0 < self.alpha < 1:
-            wrong.append(f"alpha needs to be between 0 and 1; got {self.alpha}.")
-        if self.method not in METHODS:
-            wrong.append(f"method needs to be one of {', '.join(METHODS)}; got {self.method!r}.")
-        if self.min_ratio < 1:
-            wrong.append(f"min_ratio needs to be at least 1; got {self.min_ratio}.")
-        wrong += [
-            f"{name} needs to be at least 0; got {getattr(self, name)}."
-            for name in ("min_excess", "min_count")
-            if getattr(self, name) < 0
-        ]
-        if wrong:
-            raise InputError(wrong)
 
 
 def flag(
@@ -139,7 +96,7 @@ def _flagged(
     detections: Sequence[Detection], rules: Rules, study: str, areas: Areas | None, graph: Graph | None
 ) -> Flags:
     """Flag the cells of detections that have the same rows."""
-    supports = [_support(detection, rules) for detection in detections]
+    supports = [support_of(detection, rules) for detection in detections]
     cells = _cells(detections, supports, rules)
     frame = _frame(detections, supports, cells, study, rules)
     evidence = _evidence(detections, supports, frame)
@@ -149,7 +106,7 @@ def _flagged(
         frame = _next_door(frame, graph)
     notices = [notice for detection in detections for notice in detection.notices]
     for detection, support in zip(detections, supports, strict=True):
-        notices += _too_coarse(detection, support, rules) + _without_effect(detection, rules)
+        notices += too_coarse(detection, support, rules) + without_effect(detection, rules)
         notices += unflagged(detection, support.supports, alpha=rules.alpha)
     return Flags(frame, evidence, cells, tuple(dict.fromkeys(notices)))
 
@@ -187,72 +144,7 @@ def _check(detections: Sequence[Detection], rules: Rules) -> None:
         check_rows(each)
 
 
-@dataclass(frozen=True, eq=False)
-class _Support:
-    """What one detection says of each cell; arrays on the rows of the frames."""
-
-    q: np.ndarray
-    high: np.ndarray
-    supports: np.ndarray
-    raises: np.ndarray
-
-
-def _support(detection: Detection, rules: Rules) -> _Support:
-    frame = detection.frame
-    corrected = detection.controls == "family"
-    q = frame["p_value"].to_numpy().copy() if corrected else _adjusted(frame, rules.method)
-    direction = frame["direction"].to_numpy()
-    high, low = direction == "high", direction == "low"
-    supports = significant(q, rules.alpha) & (high | low) & _large(detection, high, rules)
-    if detection.groups is not None:  # HL and LH are exceptions among neighbours, not a group
-        supports &= frame["label"].isin(detection.groups).to_numpy()
-    raises = supports & (detection.name not in rules.context) & ~doubted(detection)
-    return _Support(q, high, supports, raises)
-
-
-def _adjusted(frame: pd.DataFrame, method: Method) -> np.ndarray:
-    """Adjusted p within each indicator and period."""
-    p = frame["p_value"].to_numpy()
-    q = np.full(p.size, np.nan)
-    for _, rows in _families(frame):
-        q[rows] = adjust(p[rows], method)
-    return q
-
-
-def _large(detection: Detection, high: np.ndarray, rules: Rules) -> np.ndarray:
-    """Whether effect, excess and count reach the rules' minimum; a combination has none of them."""
-    if detection.evidence == COMBINATION:
-        return np.ones(high.size, bool)
-    frame = detection.frame
-    observed, expected = frame["observed"].to_numpy(), frame["expected"].to_numpy()
-    enough = np.ones(high.size, bool)
-    with np.errstate(invalid="ignore"):
-        for name in dict.fromkeys(("ratio", detection.effect)):
-            ratio = frame[name].to_numpy()
-            far = np.where(high, ratio >= rules.min_ratio, ratio <= 1.0 / rules.min_ratio)
-            unknown = np.isnan(ratio) & (_uncounted(detection) | (rules.min_ratio == 1.0))
-            enough &= far | unknown  # a scale without a zero has no ratio
-        if detection.effect != "ratio":
-            low_end, high_end = own_interval(detection)
-            enough &= np.where(high, low_end > 1.0, high_end < 1.0) | np.isnan(low_end)
-        if rules.min_excess > 0:
-            enough &= np.abs(observed - expected) >= rules.min_excess
-        count = np.where(high | np.isnan(expected), observed, expected)
-        return enough & ((count >= rules.min_count) | _uncounted(detection))
-
-
-def _uncounted(detection: Detection) -> np.ndarray:
-    """Rows for which a minimum count means nothing: values, and all of a detector of yes-or-no figures."""
-    return _is_value(detection) | (not detection.counts)
-
-
-def _is_value(detection: Detection) -> np.ndarray:
-    """Rows of values, which need no zero."""
-    values = {indicator.id for indicator in detection.indicators if indicator.family == "gaussian"}
-    return detection.frame["indicator"].isin(values).to_numpy()
-
-
-def _cells(detections: Sequence[Detection], supports: Sequence[_Support], rules: Rules) -> pd.DataFrame:
+def _cells(detections: Sequence[Detection], supports: Sequence[Support], rules: Rules) -> pd.DataFrame:
     """Every cell with its class, from the first detection that compares an area's own figure."""
     own = [k for k, d in enumerate(detections) if d.evidence == "own figure"]
     lead = min(own, key=lambda k: detections[k].name in rules.context, default=0)
@@ -261,7 +153,7 @@ def _cells(detections: Sequence[Detection], supports: Sequence[_Support], rules:
     if not own:
         label = _class_of_p(frame)
     small = np.fmax(frame["observed"].to_numpy(), frame["expected"].to_numpy()) < rules.min_count
-    label[small & (label == "as_expected") & ~_uncounted(detections[lead])] = "too_few"
+    label[small & (label == "as_expected") & ~uncounted(detections[lead])] = "too_few"
     more = ["detector", "reference", "observed", "exposure", "value", "expected", "status", "direction"]
     cells = frame[[*KEYS, *more, "ratio", "p_value"]].copy()
     cells["q_value"] = supports[lead].q
@@ -282,7 +174,7 @@ def _class_of_p(frame: pd.DataFrame) -> np.ndarray:
 
 def _frame(
     detections: Sequence[Detection],
-    supports: Sequence[_Support],
+    supports: Sequence[Support],
     cells: pd.DataFrame,
     study: str,
     rules: Rules,
@@ -357,7 +249,7 @@ def flag_id(study: str, area: str, period: str, indicator: str) -> str:
     return f"F{digest[:15]}"  # a letter first, or a spreadsheet reads some ids as numbers
 
 
-def _leading(detections: Sequence[Detection], supports: Sequence[_Support], rows: np.ndarray) -> np.ndarray:
+def _leading(detections: Sequence[Detection], supports: Sequence[Support], rows: np.ndarray) -> np.ndarray:
     """Which detection tells a flag: an area's own figure before a group, then the order given."""
     order = sorted(range(len(detections)), key=lambda k: (detections[k].evidence != "own figure", k))
     lead = np.full(rows.size, -1)
@@ -374,7 +266,7 @@ def _first_known(detections: Sequence[Detection], name: str, rows: np.ndarray) -
 
 
 def _listed(
-    detections: Sequence[Detection], supports: Sequence[_Support], rows: np.ndarray, direction: np.ndarray
+    detections: Sequence[Detection], supports: Sequence[Support], rows: np.ndarray, direction: np.ndarray
 ) -> tuple[list[str], list[int], list[str]]:
     """Name the detections that raise each flag, and all that find the other direction; count kinds."""
     raised = np.stack([s.raises[rows] for s in supports], 1)
@@ -386,7 +278,7 @@ def _listed(
 
 
 def _beside(
-    detections: Sequence[Detection], supports: Sequence[_Support], rows: np.ndarray, direction: np.ndarray
+    detections: Sequence[Detection], supports: Sequence[Support], rows: np.ndarray, direction: np.ndarray
 ) -> tuple[list[str], list[str]]:
     """Name comparisons, context too, in which the own figure deviates the same way, and those it fits in."""
     own = [k for k, detection in enumerate(detections) if detection.evidence == "own figure"]
@@ -406,7 +298,7 @@ def _names(detections: Sequence[Detection], chosen: np.ndarray) -> list[str]:
 
 
 def _evidence(
-    detections: Sequence[Detection], supports: Sequence[_Support], frame: pd.DataFrame
+    detections: Sequence[Detection], supports: Sequence[Support], frame: pd.DataFrame
 ) -> pd.DataFrame:
     """What each detection says of each flagged cell."""
     parts = []
@@ -459,43 +351,3 @@ def _next_door(frame: pd.DataFrame, graph: Graph) -> pd.DataFrame:
     merged = frame.merge(count, on=KEYS, how="left", validate="one_to_one")
     merged["neighbors_flagged"] = merged["neighbors_flagged"].fillna(0).astype(int)
     return merged
-
-
-def _without_effect(detection: Detection, rules: Rules) -> list[str]:
-    """Say where there is nothing to hold the minimum ratio against."""
-    counted = ~_uncounted(detection) & np.isfinite(detection.frame["p_value"].to_numpy())
-    if rules.min_ratio == 1.0 or not counted.any() or detection.frame["ratio"].notna().any():
-        return []
-    return [
-        f"{detection.name}: value='{detection.parameters.get('value')}' expects nothing of an area itself, "
-        "so with a minimum ratio it flags no counts and shares. Use value='residual', or no min_ratio."
-    ]
-
-
-def _too_coarse(detection: Detection, support: _Support, rules: Rules) -> list[str]:
-    """Say where too few permutations stand in the way of any discovery."""
-    permutations = detection.parameters.get("permutations")
-    drawn = detection.parameters.get("inference", "permutation") == "permutation"
-    if not permutations or not drawn or rules.method != "bh":
-        return []
-    # join counts have no alternative: their p is one-sided
-    tails = 2 if detection.parameters.get("alternative") == "two-sided" else 1
-    p = detection.frame["p_value"].to_numpy()
-    blocked, most = [], 0
-    for key, rows in _families(detection.frame):
-        at_floor = int((p[rows] <= tails / (permutations + 1.0) * (1 + 1e-9)).sum())
-        needed = needed_at_floor(int(np.isfinite(p[rows]).sum()), permutations, rules.alpha, tails)
-        if 0 < at_floor < needed and not significant(support.q[rows], rules.alpha).any():
-            blocked.append(" ".join(map(str, key)))
-            most = max(most, needed)
-    if not blocked:
-        return []
-    return [
-        f"{detection.name}: {permutations:,} permutations are too few for a discovery where areas reach the "
-        f"smallest p but fewer than {most} do ({examples(blocked)}). Raise permutations."
-    ]
-
-
-def _families(frame: pd.DataFrame) -> Iterable[tuple[Any, Any]]:
-    """Rows of each indicator and period: what is corrected together."""
-    return frame.groupby(["indicator", "period"], sort=False, observed=True).indices.items()

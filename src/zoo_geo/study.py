@@ -4,14 +4,13 @@
 from __future__ import annotations
 
 import tomllib
-from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
-from zoo_geo import record_checks
+from zoo_geo import detector_checks, record_checks
 from zoo_geo.branches import BranchGroup, branch_table
 from zoo_geo.errors import InputError, Problems, StudyError, examples
 from zoo_geo.records import SUFFIXES, Source
@@ -34,10 +33,10 @@ from zoo_geo.sections import (
     Truth,
     Weights,
 )
-from zoo_geo.strict import INVALID, Kind, Listing, Table, Tagged, key, nearest
+from zoo_geo.strict import INVALID, Kind, Listing, Table, Tagged, key
 
 if TYPE_CHECKING:
-    from zoo_geo.detectors.base import Detector
+    pass
 
 TABLE_SUFFIXES = (".csv", ".parquet")
 CBS_SUFFIXES = (".gpkg", ".shp")
@@ -97,7 +96,7 @@ class Study:
 
     def detector_names(self) -> list[str]:
         """Return what each detector finds, in order: its name and reference, and its theme."""
-        return _with_themes(self)
+        return detector_checks.detector_names(self)
 
 
 _Check = Callable[[SimpleNamespace, Problems], None]
@@ -225,7 +224,7 @@ def _check_parents(draft: SimpleNamespace, problems: Problems) -> None:
 def _check_unique_ids(section: str) -> _Check:
     def check(draft: SimpleNamespace, problems: Problems) -> None:
         items = getattr(draft, section)
-        repeated = _repeated(item.id for item in items)
+        repeated = detector_checks.repeated(item.id for item in items)
         if repeated:
             problems.add(
                 f"{section} need to have unique ids; got repeated ones ({examples(repeated, len(items))})."
@@ -255,7 +254,7 @@ def _check_table_names(draft: SimpleNamespace, problems: Problems) -> None:
         elif indicator.table is None and len(known) > 1:
             problems.add(f"{at}.table needs to be the id of a table; got nothing. Known: {', '.join(known)}.")
         elif indicator.table is not None:
-            _check_known(indicator.table, known, f"{at}.table", "the id of a table", problems)
+            detector_checks.check_known(indicator.table, known, f"{at}.table", "the id of a table", problems)
     only = known[0] if known else None
     draft.indicators = tuple(
         replace(item, table=item.table or only) if record_checks.needs_table(item) else item
@@ -297,166 +296,8 @@ def _check_exposure(draft: SimpleNamespace, problems: Problems) -> None:
 def _check_priority(draft: SimpleNamespace, problems: Problems) -> None:
     if draft.priority.per is not None:
         levels = list(draft.areas.parents)
-        _check_known(draft.priority.per, levels, "priority.per", "a level of areas.parents", problems)
-
-
-def _own_reference(detector: object) -> str:
-    """Return the reference that a detector itself names; that of a detection it leans on is no choice."""
-    return "" if getattr(detector, "expected", None) else str(getattr(detector, "reference", ""))
-
-
-def _check_references(draft: SimpleNamespace, problems: Problems) -> None:
-    for number, detector in enumerate(draft.detectors, 1):
-        kind, _, level = _own_reference(detector).partition(":")
-        if kind == "parent":
-            at, what = f"detectors[{number}].reference", "parent: and a level of areas.parents"
-            _check_known(level, list(draft.areas.parents), at, what, problems)
-        if (other := getattr(detector, "other", None)) is not None:
-            known = [indicator.id for indicator in draft.indicators]
-            _check_known(other, known, f"detectors[{number}].other", "the id of an indicator", problems)
-
-
-def _check_features(draft: SimpleNamespace, problems: Problems) -> None:
-    """Note what compares by features, or with peers, where the study has none."""
-    lack = "needs to have a section [{0}] in the study; got none. {1}"
-    no_features = lack.format("features", "It names the table of features of the areas.")
-    if draft.peers and not draft.features:
-        problems.add(f"peers {no_features}")
-    for number, detector in enumerate(draft.detectors, 1):
-        at, reference = f"detectors[{number}]", _own_reference(detector)
-        if reference == "peers" and not draft.peers:
-            problems.add(f"{at}.reference = peers " + lack.format("peers", "It says who is alike."))
-        if (reference.startswith("stratum:") or reference == "model") and not draft.features:
-            problems.add(f"{at}.reference = {reference} {no_features}")
-        elif getattr(detector, "adjust", ()) and not draft.features:
-            problems.add(f"{at}.adjust {no_features}")
-
-
-def _check_families(draft: SimpleNamespace, problems: Problems) -> None:
-    """Note comparisons that no indicator of the study can have."""
-    counts = [each.id for each in draft.indicators if each.family != "gaussian"]
-    shares = [each.id for each in draft.indicators if each.family == "binomial"]
-    total = len(draft.indicators)
-    for number, detector in enumerate(draft.detectors, 1):
-        at, reference = f"detectors[{number}]", _own_reference(detector)
-        if reference in ("sar", "sar_lag", "car") and counts and len(counts) == total:
-            need = f"{at}.reference = {reference} needs to have values (gaussian)"
-            problems.add(f"{need}; got counts ({examples(counts, total)}).")
-        elif _adjusts(detector) and shares and len(shares) == total:
-            need = f"{at}.adjust needs to have counts per exposure or values"
-            got = examples(shares, total)
-            problems.add(f'{need}; got shares (binomial: {got}). Use reference = "model".')
-
-
-def _adjusts(detector: object) -> bool:
-    """Tell whether a detector makes areas comparable by covariates before it compares them."""
-    return bool(getattr(detector, "adjust", ())) and getattr(detector, "reference", "") != "model"
-
-
-def _check_themes(draft: SimpleNamespace, problems: Problems) -> None:
-    """Note combinations of themes that the study's indicators cannot make."""
-    themes = Counter(each.theme for each in draft.indicators if each.theme)
-    ids = [each.id for each in draft.indicators]
-    asked = [(f"combine[{number}]", each) for number, each in enumerate(draft.combine, 1)]
-    asked += [
-        (f"detectors[{n}]", each) for n, each in enumerate(draft.detectors, 1) if hasattr(each, "theme")
-    ]
-    for at, each in asked:
-        named = getattr(each, "indicators", ())
-        for id in named:
-            _check_known(id, ids, f"{at}.indicators", "ids of indicators", problems)
-        if each.theme in ids:
-            problems.add(f"{at}.theme needs a name that is no indicator's; got {each.theme}.")
-        elif not named and themes[each.theme] < 2:
-            hint = " Give it to another one." if each.theme in themes else nearest(each.theme, list(themes))
-            problems.add(
-                f'{at}.theme needs to be the theme of two indicators or more; got "{each.theme}", which '
-                f"{themes[each.theme] or 'none'} has.{hint}"
-            )
-
-
-def _check_combined(draft: SimpleNamespace, problems: Problems) -> None:
-    """Note combinations of detectors that the study does not have, or that combine already."""
-    named = list(zip(_names(draft), draft.detectors, strict=True))
-    single = [name for name, each in named if _can_combine(each)]
-    whole = [name for name, each in named if each.controls == "family"]
-    themes = Counter(each.theme for each in draft.indicators if each.theme)
-    for number, each in enumerate(draft.combine, 1):
-        at = f"combine[{number}]"
-        for name in each.detectors:
-            if name in whole:
-                problems.add(
-                    f'{at}.detectors needs a p of each area; got "{name}", whose p is about the whole map.'
-                )
-            else:
-                _check_known(name, single, f"{at}.detectors", "detectors of the study", problems)
-        figures = themes[each.theme] * max(len(each.detectors), 1)
-        if themes[each.theme] > 1 and each.at_least > figures:
-            problems.add(
-                f"{at}.at_least needs to be at most the number of figures, {figures}; got {each.at_least}."
-            )
-    if draft.combine and not single:
-        problems.add("combine needs to have a detector with a p of each area and indicator; got none.")
-    repeated = _repeated(each.theme for each in draft.combine)
-    if repeated:
-        first = examples(repeated, len(draft.combine))
-        problems.add(f"combine needs to have each theme once; got repeated ones ({first}).")
-
-
-def _check_expected(draft: SimpleNamespace, problems: Problems) -> None:
-    """Note expected counts of a detection that the study does not have."""
-    known = [name for name in _names(draft) if name.startswith("deviation:")]
-    for number, detector in enumerate(draft.detectors, 1):
-        if (name := getattr(detector, "expected", None)) is not None:
-            what = "the name of a deviation of the study, as deviation:national"
-            _check_known(name, known, f"detectors[{number}].expected", what, problems)
-
-
-def _check_context(draft: SimpleNamespace, problems: Problems) -> None:
-    every = _names(draft)
-    first = [name for name, each in zip(every, draft.detectors, strict=True) if _can_combine(each)][:1]
-    references = [[name.partition(":")[2] for name in each.detectors or first] for each in draft.combine]
-    known = [*every, *(f"co_occurrence:{' + '.join(dict.fromkeys(each))}" for each in references)]
-    for name in draft.flags.context:
-        _check_known(name, known, "flags.context", "detectors of the study", problems)
-    if set(known) <= set(draft.flags.context):
-        problems.add("flags.context needs to leave a detector that can raise a flag; got all of them.")
-
-
-def _can_combine(detector: Detector) -> bool:
-    """Whether a detector has a p of each area and indicator, as `pipeline` combines."""
-    return not hasattr(detector, "theme") and detector.controls == "cell"
-
-
-def _names(draft: SimpleNamespace | Study) -> list[str]:
-    """Return detector and reference of what each detector will find, as in ``deviation:national``."""
-    from zoo_geo.detectors.local import reference
-
-    def compared_with(detector: object) -> str:
-        named = getattr(detector, "reference", None)
-        return str(named) if named else reference(getattr(detector, "value", "residual"))
-
-    return [f"{each.called}:{compared_with(each)}" for each in draft.detectors]
-
-
-def _with_themes(draft: SimpleNamespace | Study) -> list[str]:
-    """Return the name of what each detector finds, and its theme."""
-    themes = [f" of {each.theme}" if getattr(each, "theme", "") else "" for each in draft.detectors]
-    return [name + theme for name, theme in zip(_names(draft), themes, strict=True)]
-
-
-def _check_known(name: str, known: list[str], at: str, what: str, problems: Problems) -> None:
-    if name not in known:
-        problems.add(f'{at} needs to be {what}; got "{name}".{nearest(name, known)}')
-
-
-def _check_different_detectors(draft: SimpleNamespace, problems: Problems) -> None:
-    repeated = _repeated(_with_themes(draft))
-    if repeated:
-        listed = examples(repeated, len(draft.detectors))
-        problems.add(
-            "detectors need to differ in type, reference, direction or time; got the same more than once "
-            f"({listed})."
+        detector_checks.check_known(
+            draft.priority.per, levels, "priority.per", "a level of areas.parents", problems
         )
 
 
@@ -464,10 +305,6 @@ def _numbered(section: str, draft: SimpleNamespace) -> Iterator[tuple[str, Any]]
     """Yield the items of a section, each with its place in the file."""
     for number, item in enumerate(getattr(draft, section), 1):
         yield f"{section}[{number}: {item.id}]", item
-
-
-def _repeated(names: Iterable[str]) -> list[str]:
-    return [name for name, count in Counter(names).items() if count > 1]
 
 
 _CHECKS: tuple[tuple[tuple[str, ...], _Check], ...] = (
@@ -490,13 +327,13 @@ _CHECKS: tuple[tuple[tuple[str, ...], _Check], ...] = (
     (("tables", "indicators"), _check_periods),
     (("indicators",), _check_exposure),
     (("areas", "priority"), _check_priority),
-    (("areas", "detectors"), _check_references),
-    (("features", "peers", "detectors"), _check_features),
-    (("indicators", "detectors"), _check_families),
-    (("indicators", "detectors", "combine"), _check_themes),
-    (("indicators", "detectors", "combine"), _check_combined),
-    (("detectors",), _check_expected),
-    (("detectors", "flags", "combine"), _check_context),
-    (("detectors",), _check_different_detectors),
+    (("areas", "detectors"), detector_checks.check_references),
+    (("features", "peers", "detectors"), detector_checks.check_features),
+    (("indicators", "detectors"), detector_checks.check_families),
+    (("indicators", "detectors", "combine"), detector_checks.check_themes),
+    (("indicators", "detectors", "combine"), detector_checks.check_combined),
+    (("detectors",), detector_checks.check_expected),
+    (("detectors", "flags", "combine"), detector_checks.check_context),
+    (("detectors",), detector_checks.check_different_detectors),
 )
 """Checks across keys, each with the sections that must be right in themselves before it makes sense."""
