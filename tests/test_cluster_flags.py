@@ -432,3 +432,26 @@ def test_a_wrong_expectation_is_said_once_and_words_of_others_are_hinted_at(tmp_
     other = '[[detectors]]\ntype = "local_moran"\nalternative = "high"\n'
     with pytest.raises(StudyError, match=r"alternative needs to be.*Did you mean \"greater\"\?"):
         load_study(small_study.write_study(tmp_path, extra=other))
+
+
+def test_clusters_beyond_those_that_are_told_are_said():
+    """Four planted groups of one area each, and two told."""
+    points = [(x, y) for y in range(12) for x in range(12)]
+    size = np.full(144, 1_000.0)
+    seen = np.full(144, 10.0)
+    seen[[20, 28, 100, 110]] = 60.0
+    panel, world = panel_of(seen, size), map_of(points)
+    few = zg.Scan(max_population_share=0.03, replicates=99, top=2, dispersion="none").detect(panel, world)
+    assert len(few.clusters) == 2
+    assert any("more clusters have p <= 0.05 than the 2 that are told" in each for each in few.notices)
+    every = zg.Scan(max_population_share=0.03, replicates=99, dispersion="none").detect(panel, world)
+    assert (every.clusters["p_value"] <= 0.05).sum() == 4
+    assert not any("that are told" in each for each in every.notices)
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, 0, 2.5])
+def test_numbers_that_are_none_are_refused(value):
+    with pytest.raises(InputError, match="top needs to be a whole number"):
+        zg.Scan(top=value)
+    with pytest.raises(InputError, match="penalty needs"):
+        zg.Scan(shape="ellipse", penalty=np.nan)

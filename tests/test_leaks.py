@@ -133,7 +133,7 @@ def test_public_codes_are_no_leak():
     "name",
     ["bsn", "BSN", "Burgerservicenummer", "rinpersoon", "RINPERSOON", "naam", "voor_naam", "AchterNaam", "e-mail",
      "E_mail", "eigenaar_bsn", "bsn_partner", "partnerBSN", "telefoonnummer", "IBAN", "contact_email", "name", "RINPERSOONHKW", "rinpersoon_pa",
-     "client_naam", "contactNaam", "naam van de eigenaar"],
+     "client_naam", "contactNaam", "naam van de eigenaar", "bsnnummer", "BSNhash", "contactpersoon", "tel", "gsm"],
 )  # fmt: skip
 def test_names_of_identifiers(name):
     assert is_identifier_name(name)

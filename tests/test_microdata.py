@@ -759,12 +759,35 @@ def test_every_identifier_is_coded_whatever_its_capitals_and_type():
 def test_however_a_number_was_stored_it_is_the_same_person():
     import pyarrow as pa
 
-    texts = ["12345678", "012345678", " 12345678\n", "12345678.0", "0012345678.0 "]
-    other = ["12345678.5", "12345678.", ".0", "1234567", "12345678.00"]
+    texts = ["12345678", "012345678", " 12345678\n", "12345678.0", "0012345678.0 ", "12345678.00",
+             "\xa012345678", "12345678\xa0 "]  # fmt: skip
+    other = ["12345678.5", "12345678.", ".0", "1234567", "12345678.01", "12345678\xa01"]
     same, *_ = codes = zg.Key(b"k" * 16).codes(pa.array(texts + other)).to_pylist()
     assert codes[: len(texts)] == [same] * len(texts)
     assert same not in codes[len(texts) :]
     assert len(set(codes)) == 1 + len(other)
+
+
+def test_a_column_named_as_the_number_of_a_row_is_refused():
+    with pytest.raises(InputError, match="other names than rowid"):
+        read_microdata(
+            [Source("r", frame=PEOPLE.assign(RowId=0))], [indicator("sum", "SELECT area, unit FROM r")]
+        )
+
+
+@pytest.mark.parametrize("name", ["p.geoparquet", "p.gpkg"])
+def test_columns_of_the_names_of_coordinates_beside_a_geometry_are_refused(name, tmp_path):
+    """Whichever were taken, half of the readers would have meant the other."""
+    import geopandas as gpd
+
+    points = gpd.GeoDataFrame({"X": [1.0], "n": [1]}, geometry=gpd.points_from_xy([5.0], [6.0], crs=28992))
+    write = points.to_parquet if name.endswith("parquet") else points.to_file
+    write(tmp_path / name)
+    with pytest.raises(InputError, match=r"got columns of that name \(X\)"):
+        read_microdata(
+            [Source("r", tmp_path / name)],
+            [indicator("sum", "SELECT n AS area, n AS unit, n AS value FROM r")],
+        )
 
 
 def test_another_key_gives_other_codes():

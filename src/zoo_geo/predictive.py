@@ -140,7 +140,7 @@ class Poisson:
         phi: np.ndarray | float,
         freedom: float,
     ) -> tuple[np.ndarray, np.ndarray]:
-        """Return the 95 % interval of observed / expected (F quantiles of two Poisson counts)."""
+        """Return the 95 % interval of observed / expected (F quantiles of two Poisson counts, whole ones)."""
         mean = rate * size
         with np.errstate(divide="ignore", invalid="ignore"):
             low = observed / mean * ratio_quantiles(np.maximum(observed, 1.0), strength, 0.025)
@@ -169,7 +169,7 @@ class Binomial(Poisson):
         """Factor on rho of one column that matches the central coverage."""
         from zoo_geo.kernels.tails import bb_coverage
 
-        weight = ((size - 1.0) / (1.0 + (size - 1.0) * (start + error * rate / (1.0 - rate)))) ** 2 + 1e-9
+        weight = ((size - 1.0) / (1.0 + (size - 1.0) * start)) ** 2 + 1e-9
         mean = rate * size
         found = _match(lambda rho: bb_coverage(observed, mean, size, rho, error, weight, 0.25), start[0], 0.9)
         if found > 0.5 or _rare(mean, weight):
@@ -191,7 +191,7 @@ class Binomial(Poisson):
         """Estimate how much the error grows with steepness, by matching the central coverage."""
         from zoo_geo.kernels.tails import bb_coverage
 
-        weight = ((size - 1.0) / (1.0 + (size - 1.0) * (phi + error * rate / (1.0 - rate)))) ** 2 + 1e-9
+        weight = ((size - 1.0) / (1.0 + (size - 1.0) * phi)) ** 2 + 1e-9
         mean = rate * size
 
         def coverage(pace: float) -> float:

@@ -26,7 +26,8 @@ _NAMES = frozenset(
     volledigenaam voornaam voornamen roepnaam achternaam achternamen geslachtsnaam
     familienaam meisjesnaam initialen voorletters name fullname firstname givenname lastname surname
     familyname email emailadres emailaddress mail mailadres telefoon telefoonnummer telnr mobiel
-    mobielnummer phone phonenumber telephone iban rekeningnummer bankrekening bankrekeningnummer
+    mobielnummer tel gsm gsmnummer contactpersoon
+    phone phonenumber telephone iban rekeningnummer bankrekening bankrekeningnummer
     bankaccount paspoortnummer passportnumber rijbewijsnummer documentnummer geboortenaam
     """.split()
 )
@@ -42,6 +43,7 @@ _PERSONS = frozenset(
     medewerker verdachte slachtoffer aanvrager owner customer
     """.split()
 )
+_STEMS = ("bsn", "burgerservice", "sofinummer", "telefoonnummer", "rekeningnummer")
 _RIN = re.compile(r"rinpersoon(?!s)")  # RINPERSOONS and RINPERSOONSHKW say of which kind a number is
 
 
@@ -112,8 +114,8 @@ class Key:
         """Return the code of each text, as a UUID, which nobody adds up by mistake; none for nobody.
 
         Keyed BLAKE2b of 16 bytes, as `hashlib.blake2b(text, key=..., digest_size=16)` gives it. Blanks
-        around a text, zeros before a number and .0 behind it do not count, however it was stored: 012345678,
-        12345678 and 12345678.0 are one person. Empty, and nothing but zeros, is nobody.
+        around a text, zeros before a number and .0 or .00 behind it do not count, however it was
+        stored: 012345678, 12345678 and 12345678.0 are one person. Empty, and nothing but zeros, is nobody.
         """
         import numpy as np
         import pyarrow as pa
@@ -155,7 +157,9 @@ def is_identifier_name(name: str) -> bool:
     words = [word.lower() for word in re.findall(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])", name)]
     plain = "".join(re.findall(r"[a-z]+", name.lower()))
     of_person = not _PERSONS.isdisjoint(words) and not {"naam", "name"}.isdisjoint(words)
-    return plain in _NAMES or not _WORDS.isdisjoint(words) or of_person or _RIN.match(plain) is not None
+    if plain in _NAMES or plain.startswith(_STEMS):
+        return True
+    return not _WORDS.isdisjoint(words) or of_person or _RIN.match(plain) is not None
 
 
 def undeclared(columns: Iterable[str], declared: Iterable[str]) -> list[str]:

@@ -155,6 +155,11 @@ def _located(schema: pa.Schema, batches: Any, place: str) -> pa.RecordBatchReade
     if place not in schema.names:
         return pa.RecordBatchReader.from_batches(schema, batches)
     fields = [each for each in schema if each.name != place]
+    if own := [each.name for each in fields if each.name.lower() in ("x", "y")]:
+        raise InputError(
+            f"geometry needs to be what x and y come from; got columns of that name ({', '.join(own)}). "
+            "Rename them in the file."
+        )
     outer = pa.schema([*fields, ("x", pa.float64()), ("y", pa.float64())])
 
     def made() -> Iterator[pa.RecordBatch]:

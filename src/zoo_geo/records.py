@@ -294,6 +294,8 @@ def _code_call(name: str, dtype: str) -> str:
 def _check_columns(source: Source, types: Collection[str], secret: Key | None, areas: Areas | None) -> None:
     """Refuse columns that are named and absent, and identifiers that are not named."""
     problems, known = Problems(), {name.lower() for name in types}
+    if "rowid" in known:
+        problems.add("columns need other names than rowid, the database's own number of a row; got it.")
     for option in ("identifiers", "drop"):
         for name in getattr(source, option):
             if name.lower() not in known:

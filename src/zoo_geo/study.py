@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from types import SimpleNamespace
-from typing import TYPE_CHECKING, Any, TypeVar, cast
+from typing import Any, TypeVar, cast
 
 from zoo_geo import detector_checks, record_checks
 from zoo_geo.branches import BranchGroup, branch_table
@@ -34,9 +34,6 @@ from zoo_geo.sections import (
     Weights,
 )
 from zoo_geo.strict import INVALID, Kind, Listing, Table, Tagged, key
-
-if TYPE_CHECKING:
-    pass
 
 TABLE_SUFFIXES = (".csv", ".parquet")
 CBS_SUFFIXES = (".gpkg", ".shp")

@@ -68,7 +68,7 @@ class ClusterScan(Detector):
             )
         for option in self.whole:
             value = getattr(self, option)
-            if value is not None and (value != int(value) or value < 1):
+            if value is not None and not (1 <= value < np.inf and value == int(value)):
                 wrong.append(f"{option} needs to be a whole number of at least 1; got {value}.")
         if wrong:
             raise InputError(wrong)
@@ -145,15 +145,17 @@ class ClusterScan(Detector):
             search(stack, seed, n_jobs) if stack.rows.size > 1 and stack.counts.total > 0 else nothing
             for stack in given.stacks
         ]
+        untold = clusters.untold(inputs, given.stacks, found, self.called, self.top)
+        found = [replace(each, clusters=each.clusters[: self.top]) for each in found]
         scores = clusters.scores(inputs, given.status, given.stacks, found, self.more)
         scores.reference = given.reference
         doubts = stacks.doubts(given, found, self.called, self.time, self.dispersion)
-        scores.notices += [*given.notices, *doubts]
+        scores.notices += [*given.notices, *doubts, *untold]
         return scores
 
     @abstractmethod
     def _search(self, given: stacks.Intake) -> Search:
-        """Return what looks through one stack."""
+        """Return what looks through one stack, for one cluster more than are told."""
 
     def _check_place(self, neighbors: Graph | Peers | None) -> None:
         """Raise where there is not what groups of areas are made of."""

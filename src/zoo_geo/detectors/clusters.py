@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -16,9 +15,6 @@ from zoo_geo.detectors.inputs import NOT_TESTED, OK, Inputs
 from zoo_geo.errors import examples
 from zoo_geo.predictive import FAMILIES
 from zoo_geo.scanning import Counts, gumbel_p, lasting, monte_carlo_p
-
-if TYPE_CHECKING:
-    pass
 
 OWN = (
     "cluster_observed", "cluster_expected", "relative_risk", "cluster_areas", "start", "end", "spread",
@@ -190,6 +186,28 @@ def _own_interval(stack: Stack, cluster: Cluster) -> tuple[np.ndarray, np.ndarra
     k = np.flatnonzero(rate > 0)
     low[k], high[k] = _interval(c.family, c.observed[at].sum(axis=1)[k], whole[k], rate[k], spread[k])
     return low[:, None], high[:, None]
+
+
+def untold(
+    inputs: Inputs, stacks: Sequence[Stack], found: Sequence[Found], called: str, top: int
+) -> list[str]:
+    """Say where more clusters than are told have p <= 0.05."""
+    maps = [
+        inputs.columns[stack.columns[0]]
+        for stack, each in zip(stacks, found, strict=True)
+        if len(each.clusters) > top
+        and monte_carlo_p(np.array([each.clusters[top].statistic]), each.maxima)[0] <= _USUAL_ALPHA
+    ]
+    if not maps:
+        return []
+    named = examples([f"{indicator.id} {period}" for indicator, period in maps], len(stacks))
+    return [
+        f"{called}: more clusters have p <= {_USUAL_ALPHA:g} than the {top} that are told ({named}). Give a "
+        "larger top to see them."
+    ]
+
+
+_USUAL_ALPHA = 0.05
 
 
 def doubted(detection: Detection) -> np.ndarray:

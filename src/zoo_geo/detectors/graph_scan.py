@@ -104,7 +104,7 @@ class GraphScan(ClusterScan):
                 return growing.maxima(stack.counts, ground, seed, first, count)
 
             maxima = np.concatenate(spread_out(drawn, starts, n_jobs))
-            found = growing.strongest(stack.counts, ground, self.top)
+            found = growing.strongest(stack.counts, ground, self.top + 1)
             on_map = None if points is None else points[stack.rows]
             return Found([_cluster(each, stack, on_map) for each in found], maxima)
 

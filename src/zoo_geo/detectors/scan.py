@@ -105,7 +105,7 @@ class Scan(ClusterScan):
         wrong = []
         if self.max_radius is not None and not self.max_radius > 0:
             wrong.append(f"max_radius needs to be above 0; got {self.max_radius}.")
-        if self.penalty < 0:
+        if not self.penalty >= 0:
             wrong.append(f"penalty needs to be at least 0; got {self.penalty}.")
         return wrong
 
@@ -118,7 +118,9 @@ class Scan(ClusterScan):
         points = _points(given.inputs)
 
         def look(stack: Stack, seed: int, n_jobs: int) -> Found:
-            return search(self._windows(stack, points), stack.counts, self.replicates, self.top, seed, n_jobs)
+            return search(
+                self._windows(stack, points), stack.counts, self.replicates, self.top + 1, seed, n_jobs
+            )
 
         return look
 

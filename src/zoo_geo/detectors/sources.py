@@ -327,7 +327,15 @@ def _gaps(covariates: Covariates, inputs: Inputs, reference: str) -> tuple[str, 
         stands = "the median stands for it, beside a term that learns what the gap says."
         nl = "de mediaan komt ervoor in de plaats, met een term die leert wat het gat zegt."
     en, dutch = (tell(inputs.codes[missing.any(axis=1)], len(missing)) for tell in (examples, which))
+    there = (inputs.status == OK).any(axis=1)
+    empty = [name for name, gone in zip(covariates.names, missing[there].T, strict=True) if gone.all()]
+    idle = tuple(
+        Notice(f"Covariate {name} is known nowhere and explains nothing.",
+               f"Kenmerk {name} is nergens bekend en verklaart niets.")
+        for name in empty
+    )  # fmt: skip
     return (
+        *idle,
         Notice(
             f"Areas with a figure lack a covariate ({en}; most often {most}): {stands}",
             f"Gebieden met een cijfer missen een kenmerk ({dutch}; meestal {points(most)}): {nl}",

@@ -82,13 +82,22 @@ def _work_in(h, m, total, last):
 
 
 @njit(cache=True, nogil=True)
+def _hard_blank(data, at, end):
+    """Say whether a blank that breaks no line (U+00A0, two bytes) stands there."""
+    return at >= 0 and at + 1 < end and data[at] == 0xC2 and data[at + 1] == 0xA0
+
+
+@njit(cache=True, nogil=True)
 def _plain(data, at, end):
     """Return where a text begins and ends without blanks around it, zeros before a number, .0 behind it."""
-    while at < end and data[at] in _BLANKS:
-        at += 1
-    while end > at and data[end - 1] in _BLANKS:
-        end -= 1
-    last = end - 2 if end - at > 2 and data[end - 2] == _POINT and data[end - 1] == _ZERO else end
+    while at < end and (data[at] in _BLANKS or _hard_blank(data, at, end)):
+        at += 1 if data[at] in _BLANKS else 2
+    while end > at and (data[end - 1] in _BLANKS or _hard_blank(data, end - 2, end)):
+        end -= 1 if data[end - 1] in _BLANKS else 2
+    last = end
+    while last > at and data[last - 1] == _ZERO:
+        last -= 1
+    last = last - 1 if at + 1 < last < end and data[last - 1] == _POINT else end
     for j in range(at, last):
         if data[j] < _ZERO or data[j] > _NINE:
             return at, end
