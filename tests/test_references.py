@@ -455,6 +455,17 @@ def test_missing_covariates_are_counted_and_named(options, family, words):
     assert not any("lack a covariate" in notice for notice in whole.notices)
 
 
+def test_a_covariate_that_no_area_has_is_said_to_explain_nothing():
+    world, size, seen, x, areas = covaried()
+    panel, table = world.panel(seen, size), table_of(world, x=x, z=np.full(len(world), np.nan))
+    found = zg.Deviation(reference="model").detect(panel, world.graph(), areas=areas, features=table)
+    assert "Covariate z is known nowhere and explains nothing." in found.notices
+    without = zg.Deviation(reference="model").detect(
+        panel, world.graph(), areas=areas, features=table_of(world, x=x)
+    )
+    pd.testing.assert_series_equal(found.frame["expected"], without.frame["expected"], rtol=1e-3)
+
+
 @pytest.mark.parametrize(
     ("options", "words"),
     [
