@@ -284,7 +284,10 @@ def _carried(panel: Panel, step: pd.DataFrame, t: int) -> Panel:
     events = None if changed.events is None else changed.events.copy()
     if events is not None and panel.events is not None:
         events[rows] = _whole(matrix[touched], panel.events[:, :, :t], new_codes[touched])
-    return replace(changed, areas=new_codes, events=events, **cubes)
+    breaks = None if changed.breaks is None else changed.breaks.copy()
+    if breaks is not None and panel.breaks is not None:
+        breaks[touched, :t] = matrix[touched] @ panel.breaks[:, :t].astype(float) > 0
+    return replace(changed, areas=new_codes, events=events, breaks=breaks, **cubes)
 
 
 def _times(matrix: sparse.csr_array, cube: np.ndarray) -> np.ndarray:
