@@ -11,6 +11,7 @@ import small_study
 import zoo_geo as zg
 from test_scan import codes, map_of, panel_of
 from zoo_geo.cli import main
+from zoo_geo.detectors import clusters
 from zoo_geo.errors import InputError, StudyError
 from zoo_geo.explain import sentence
 from zoo_geo.facts import detector_kind
@@ -150,6 +151,30 @@ def test_a_plain_scan_of_restless_counts_raises_no_flag_and_says_what_to_write(k
     aware = dataclasses.replace(detector, dispersion="estimate").detect(panel, *place, areas=GRID)
     assert not aware.notices
     assert aware.frame["overdispersion"].isna().all()
+
+
+@pytest.mark.parametrize(("n", "over", "odd"), [
+    (144, 1.49, False), (144, 1.51, True), (576, 1.24, False), (576, 1.26, True), (14400, 1.04, False),
+    (14400, 1.06, True), (0, 1.2, False), (144, np.nan, False),
+])  # fmt: skip
+def test_the_bar_of_a_plain_scan_falls_with_the_root_of_the_areas(n, over, odd):
+    assert bool(clusters.restless(np.array([over]), np.array([n]))[0]) is odd
+
+
+@pytest.mark.parametrize("time", ["each", "pooled"])
+def test_a_large_map_that_varies_a_little_more_than_chance_raises_no_flag(time):
+    side = 30
+    large = map_of([(k % side, k // side) for k in range(side**2)])
+    rng = np.random.default_rng(5)
+    seen = rng.poisson(30 * rng.gamma(1 / 0.012, 0.012, side**2)).astype(float)
+    seen[[64, 65, 94, 95]] = 70.0  # a strong cluster
+    panel = panel_of(np.repeat(seen[:, None], 1 if time == "each" else 2, axis=1), np.full(side**2, 1000.0))
+    found = zg.Scan(replicates=99, time=time).detect(panel, large)
+    over = found.frame["overdispersion"].dropna().unique()
+    assert ((over > 1 + 6 / side) & (over < 1.5 * panel.observed.shape[2])).all()
+    assert found.clusters["p_value"].min() <= 0.05
+    assert zg.flag(found).frame.empty
+    assert any("raise no flag by it" in notice for notice in found.notices)
 
 
 def test_other_evidence_stands_without_that_of_a_restless_scan():

@@ -122,7 +122,7 @@ _ALL = (
     Column("radius", "number", "units of the map", "Reach of a cluster from its centre, along the longest axis.", _MODEL),
     Column("own_low", "number", "share", "Lower end of the 95 % interval of observed / expected of the area over the periods of its cluster.", _MODEL),
     Column("own_high", "number", "share", "Upper end of that interval.", _MODEL),
-    Column("overdispersion", "number", "share", "Variance over mean of a typical count, where a scan takes rates to be the same everywhere; above 1.5 it raises no flag.", _MODEL),
+    Column("overdispersion", "number", "share", "Variance over mean of a typical count, where a scan takes rates to be the same everywhere; above 1 + 6 / sqrt(areas) it raises no flag.", _MODEL),
     Column("start", "string", "-", "First period of a cluster, or of that which holds the area.", _MODEL),
     Column("end", "string", "-", "Last period of a cluster; of its periods only this one is tested.", _MODEL),
     Column("log_likelihood_ratio", "number", "-", "Log likelihood ratio of a cluster, the cost of its border left out.", _MODEL),
