@@ -102,6 +102,7 @@ _ALL = (
     Column("change", "number", "share", "End of Sen's line over its beginning.", _COUNTS),
     Column("autocorrelation", "number", "share", "Correlation of successive periods beside the trend.", _COUNTS),
     Column("history_value", "number", "per `per` units of exposure", "Rate of the area's other periods together.", _COUNTS),
+    Column("history", "string", "-", "Periods that Spike holds one against: all others, or those before it only."),
     Column("surroundings_change", "number", "share (values: as observed)", "Factor (shares: on odds; values: difference) by which the surroundings changed between the other periods and this one; of Trend from the first to the last.", _COUNTS),
     Column("ratio_before", "number", "share", "Observed over what all areas together lead to expect, before covariates.", _COUNTS),
     Column("explained", "number", "share", "Part of that deviation, on the log scale, that covariates explain.", _MODEL),

@@ -221,7 +221,8 @@ def _row(inputs: Inputs, stack: Stack, found: Found, cluster: Cluster, rank: int
     rest_seen, rest = float(c.observed.sum()) - observed, float(c.expected.sum()) - expected
     inside = observed / expected if expected > 0 else np.nan
     outside = rest_seen / rest if rest > 0 else np.nan
-    periods = [inputs.columns[k][1] for k in stack.columns[span]]
+    counting = (c.size[members, span] > 0).any(axis=0)  # of others, before a break say, it holds no figure
+    periods = [inputs.columns[k][1] for k in stack.columns[span][counting if counting.any() else ...]]
     statistic = np.array([cluster.statistic])
     return {
         "cluster": rank,
@@ -274,7 +275,10 @@ def unflagged(detection: Detection, supports: np.ndarray, *, alpha: float) -> li
     if told.empty:
         return []
     keys = zip(told.index.to_list(), told["areas"], strict=True)
-    named = [f"{indicator} {period} of {int(areas)} areas" for (indicator, period, _), areas in keys]
+    named = [
+        f"{indicator} {period} of {int(areas)} area{'s' * (areas != 1)}"
+        for (indicator, period, _), areas in keys
+    ]
     return [
         f"{detection.name}: clusters with p <= {alpha:g} of which no area deviates enough by itself raise no "
         f"flag ({examples(named, each.ngroups)}). They stand in Detection.clusters; in a run, "
