@@ -113,22 +113,27 @@ def read_codes(
     need = f"column {names['previous']!r} needs to be another code for what was recoded (2)"
     _note((change == RECODED) & (previous == area), need, area, problems)
     problems.raise_if_any()
-    real = change != UNCHANGED
-    order, step, at, told = _first_periods(when, real, periods)
-    linked = change == RECODED
-    both = np.concatenate([area[linked], previous[linked]])
-    reached = _reached(known, both, np.concatenate([previous[linked], area[linked]]))
-    absent = ~np.isin(area, list(reached))
+    order, step, at, told = _first_periods(when, change != UNCHANGED, periods)
+    absent, lost = _strange(area, change, previous, known)
     what = f"columns {names['area']!r} and {names['previous']!r}"
     kept = _known_only(absent[order], what, row_labels(order, area), problems, told, unknown_areas)
-    old = _reached(known, previous[linked], area[linked])
-    lost = linked & ~absent & ~np.isin(previous, list(old))
     what = f"column {names['previous']!r}"
     kept &= _known_only(lost[order], what, row_labels(order, previous), problems, told, unknown_areas)
     order, step, at = order[kept], step[kept], at[kept]
     _check_replaced(order, step, at, (area, change, previous), names["previous"], last, problems)
     problems.raise_if_any()
     return Codes(step, at, area[order], change[order].astype(int), previous[order], tuple(told))
+
+
+def _strange(
+    area: np.ndarray, change: np.ndarray, previous: np.ndarray, known: Collection[str]
+) -> tuple[np.ndarray, np.ndarray]:
+    """Rows of areas that nothing links to known ones, and others whose old code goes back to none."""
+    linked = change == RECODED
+    new, old = area[linked], previous[linked]
+    reached = _reached(known, np.concatenate([new, old]), np.concatenate([old, new]))
+    absent = ~np.isin(area, list(reached))
+    return absent, linked & ~absent & ~np.isin(previous, list(_reached(known, old, new)))
 
 
 def _check_replaced(
