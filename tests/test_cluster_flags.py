@@ -11,6 +11,7 @@ import small_study
 import zoo_geo as zg
 from test_scan import codes, map_of, panel_of
 from zoo_geo.cli import main
+from zoo_geo.detectors import clusters
 from zoo_geo.errors import InputError, StudyError
 from zoo_geo.explain import sentence
 from zoo_geo.facts import detector_kind
@@ -119,6 +120,9 @@ def test_clusters_without_a_member_that_deviates_by_itself_are_told():
     assert told.startswith("scan:national: clusters with p <= 0.05 of which no area")
     assert f"(1 of 1; first: y 2001 of {n} areas)" in told
     assert "clusters_internal" in told
+    one = dataclasses.replace(found, frame=found.frame.assign(cluster_areas=1.0))
+    (told,) = (notice for notice in zg.flag(one).notices if "no area deviates enough by itself" in notice)
+    assert "first: y 2001 of 1 area)" in told
     some = zg.flag(zg.Scan(replicates=99).detect(calm([50] * 5), GRID))
     assert not any("deviates enough by itself" in notice for notice in some.notices)
 
@@ -150,6 +154,30 @@ def test_a_plain_scan_of_restless_counts_raises_no_flag_and_says_what_to_write(k
     aware = dataclasses.replace(detector, dispersion="estimate").detect(panel, *place, areas=GRID)
     assert not aware.notices
     assert aware.frame["overdispersion"].isna().all()
+
+
+@pytest.mark.parametrize(("n", "over", "odd"), [
+    (144, 1.49, False), (144, 1.51, True), (576, 1.24, False), (576, 1.26, True), (14400, 1.04, False),
+    (14400, 1.06, True), (0, 1.2, False), (144, np.nan, False),
+])  # fmt: skip
+def test_the_bar_of_a_plain_scan_falls_with_the_root_of_the_areas(n, over, odd):
+    assert bool(clusters.restless(np.array([over]), np.array([n]))[0]) is odd
+
+
+@pytest.mark.parametrize("time", ["each", "pooled"])
+def test_a_large_map_that_varies_a_little_more_than_chance_raises_no_flag(time):
+    side = 30
+    large = map_of([(k % side, k // side) for k in range(side**2)])
+    rng = np.random.default_rng(5)
+    seen = rng.poisson(30 * rng.gamma(1 / 0.012, 0.012, side**2)).astype(float)
+    seen[[64, 65, 94, 95]] = 70.0  # a strong cluster
+    panel = panel_of(np.repeat(seen[:, None], 1 if time == "each" else 2, axis=1), np.full(side**2, 1000.0))
+    found = zg.Scan(replicates=99, time=time).detect(panel, large)
+    over = found.frame["overdispersion"].dropna().unique()
+    assert ((over > 1 + 6 / side) & (over < 1.5 * panel.observed.shape[2])).all()
+    assert found.clusters["p_value"].min() <= 0.05
+    assert zg.flag(found).frame.empty
+    assert any("raise no flag by it" in notice for notice in found.notices)
 
 
 def test_other_evidence_stands_without_that_of_a_restless_scan():
@@ -290,6 +318,45 @@ def test_periods_before_a_change_of_boundary_take_no_part(time):
     pd.testing.assert_frame_equal(found.clusters, other.clusters)
     assert any("periods without a figure add nothing" in notice for notice in other.notices)
     assert not any("periods without a figure" in notice for notice in found.notices)
+
+
+def test_a_cluster_of_a_broken_series_says_the_years_that_count():
+    """An area of its own, with figures of five years of which three come after the break."""
+    seen = np.resize([19.0, 20.0, 21.0], 144)[:, None].repeat(5, axis=1)
+    seen[64, 2:] = 80.0
+    panel = panel_of(seen, SIZE)
+    breaks = np.zeros((144, 5), bool)
+    breaks[64, 2] = True
+    scan = zg.Scan(time="pooled", replicates=99, max_population_share=0.05)
+    found = scan.detect(dataclasses.replace(panel, breaks=breaks), GRID)
+    row = zg.flag(found).frame.set_index("area").loc["BU0064"]
+    assert (row["cluster_areas"], row["cluster_observed"]) == (1, 240)
+    assert (row["start"], row["end"]) == ("2003", "2005")
+    assert found.clusters.loc[0, "period"] == "2003 - 2005"
+    assert "240 seen where" not in sentence(row)
+    assert "2003 to 2005 together" in sentence(row)
+    assert "2001" not in sentence(row)
+
+
+def test_a_flag_of_several_periods_shows_the_interval_that_decided():
+    """A period of 14 where 8 are expected holds 1; six of them do not."""
+    panel = calm(np.full((5, 6), 14.0), periods=6, rate=8.0)
+    scan = zg.Scan(time="pooled", replicates=99, max_population_share=0.1, dispersion="none")
+    flags = zg.flag(scan.detect(panel, GRID))
+    row = flags.frame.set_index("area").loc["BU0064"]
+    assert row["ratio_low"] < 1 < row["own_low"]
+    evidence = flags.evidence.set_index("area").loc["BU0064"]
+    assert (evidence["own_low"], evidence["own_high"]) == (row["own_low"], row["own_high"])
+    low, high = (float(f"{row[name]:.2g}") for name in ("own_low", "own_high"))
+    told = sentence(row)
+    assert (
+        f"The area itself over those periods: {low:g} to {high:g} times what was to be expected (95% " in told
+    )
+    assert "(95% interval 0." not in told
+    assert "Het gebied zelf over die perioden: " in sentence(row, "nl")
+    once = sentence(row.to_dict() | {"start": row["end"]})
+    assert "The area itself" not in once
+    assert "(95% interval 0." in once
 
 
 def test_single_periods_and_graphs_with_broken_series():

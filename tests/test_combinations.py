@@ -405,6 +405,8 @@ def test_what_cannot_be_combined_is_refused(lively):
         co_occurrence([], "t")
     with pytest.raises(InputError, match="at_least needs to be"):
         co_occurrence(own, "t", at_least=0)
+    with pytest.raises(InputError, match="at_least needs to be at most the number of figures, 3; got 4"):
+        co_occurrence(own, "t", at_least=4)
     with pytest.raises(InputError, match="of single indicators"):
         co_occurrence(co_occurrence(own, "t"), "t")
     scan = Scan(replicates=19, dispersion="none").detect(

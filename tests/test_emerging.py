@@ -104,6 +104,9 @@ def test_a_group_of_the_last_periods_is_consecutive(world):
     told = flags.frame[flags.frame["area"] == world.codes[5 * 12 + 5]].iloc[0].to_dict()
     assert "Over 12 periods it is a hot spot of the last periods in a row" in zg.sentence(told, "en")
     assert "Over 12 perioden is het een hete plek in de laatste perioden op rij" in zg.sentence(told, "nl")
+    none = {**told, "label": "no_pattern"}
+    assert "No pattern over its 12 periods was found." in zg.sentence(none, "en")
+    assert "Over de 12 perioden is geen patroon gevonden." in zg.sentence(none, "nl")
 
 
 @pytest.mark.parametrize("value", ["residual", "rate", "eb_rate"])

@@ -71,7 +71,8 @@ def test_codes_that_swap_or_are_used_again_never_lend_a_figure_twice():
     swapped = zg.link_periods(panel_of(rows), changes_of((2022, "A", 2, "B"), (2022, "B", 2, "A")))
     assert figures(swapped, "A") == [2, 3]
     assert figures(swapped, "B") == [1, 4]
-    reused = zg.link_periods(panel_of(rows), changes_of((2022, "B", 2, "A")))  # A is another area now
+    anew = changes_of((2022, "B", 2, "A"), (2022, "A", 3, ""))  # A is another area now
+    reused = zg.link_periods(panel_of(rows), anew)
     assert figures(reused, "B") == [1, 4]
     np.testing.assert_equal(figures(reused, "A"), [np.nan, 3])
     assert any("left out (1 of 2; first: B)" in notice for notice in reused.notices)
@@ -111,6 +112,8 @@ def test_input_is_not_modified():
         (changes_of((2022, "A", 2, None)), "column 'previous' needs to hold the old code"),
         (changes_of((2022, "A", 1, ""), (2022, "A", 3, "")), "rows need to be one per area and period"),
         (changes_of((2022, "A", 2, "X"), (2022, "B", 2, "X")), r"once a period.*1 of 2; first: data row 2"),
+        (changes_of((2022, "A", 1, "B")), r"empty, or the code itself.*1 of 1; first: data row 1 \(A\)"),
+        (changes_of((2022, "A", 2, "A")), r"another code for what was recoded.*1 of 1; first: data row 1"),
         (changes_of((None, "A", 1, "")), "periods .column 'period'. need to be given"),
         (changes_of((2022, 14, 1, "")), "need to be text"),
         (changes_of((2022, "A", 1, "")).drop(columns="change"), "column 'change' needs to be in the table"),
@@ -134,6 +137,8 @@ PEOPLE = [("A", 2021, 1, 10), ("A", 2022, 1, 10), ("B", 2021, 1, 10), ("B", 2022
         (changes_of((2022, "A", 3, ""), (2022, "X", 3, "")), r"'area' and 'previous'.*data row 2 \(X\)"),
         (changes_of((2022, "X", 2, "Y"), (2022, "A", 3, "")), r"'area' and 'previous'.*data row 1 \(X\)"),
         (weights_of((2022, "A", "B", 0.5), (2022, "X", "B", 0.5)), r"column 'old' need.*data row 2 \(X\)"),
+        (weights_of((2022, "A", "B", 0.5), (2022, "A", "X", 0.5)), r"column 'new' need.*data row 2 \(X\)"),
+        (changes_of((2022, "A", 2, "X"), (2022, "B", 3, "")), r"column 'previous' need.*data row 1 \(X\)"),
     ],
 )  # fmt: skip
 def test_changes_of_areas_that_nobody_knows_are_an_error_unless_dropped(changes, which):
@@ -151,7 +156,8 @@ def test_areas_that_are_known_elsewhere_or_linked_to_are_no_error():
     none = zg.link_periods(panel, changes_of((2022, "X", 3, "")), areas=["A", "B", "X"])
     assert not any("left out" in notice for notice in none.notices)
     zg.link_periods(panel, changes_of((2022, "X", 3, "")), known=["X"])
-    gone = zg.link_periods(panel, changes_of((2022, "X", 2, "A")))  # A is called X from 2022 on
+    before = panel_of([row for row in PEOPLE if row[:2] != ("A", 2022)])
+    gone = zg.link_periods(before, changes_of((2022, "X", 2, "A")))  # A is called X from 2022 on
     assert any(
         "no newest area goes on with were left out (1 of 2; first: A)" in told for told in gone.notices
     )
@@ -161,6 +167,47 @@ def test_areas_that_are_known_elsewhere_or_linked_to_are_no_error():
     through["period"] = ["2022a", "2022b"]
     later = panel_of([("A", "2021", 4, 10), ("B", "2022b", 1, 10)])
     assert figures(zg.link_periods(later, through), "B") == [4, 1]
+
+
+def test_an_area_that_loses_its_past_by_a_dropped_change_keeps_what_it_has():
+    linked = zg.link_periods(panel_of(PEOPLE), changes_of((2022, "A", 2, "X")), unknown_areas="drop")
+    assert figures(linked, "A") == [1, 1]
+    chain = changes_of((2022, "M", 2, "A"), (2023, "B", 2, "M"))  # M is in no table of figures
+    rows = [("A", 2021, 4, 10), ("B", 2023, 1, 10)]
+    assert figures(zg.link_periods(panel_of(rows), chain), "B") == [4, 1]
+
+
+def test_a_code_that_an_area_still_has_is_no_former_code_of_another():
+    panel = panel_of(PEOPLE)
+    said = r"column 'previous'.*of no area any more.*1 of 1; first: data row 1 \(B from A, still an area\)"
+    with pytest.raises(InputError, match=said):
+        zg.link_periods(panel, changes_of((2022, "B", 2, "A")))
+    gone = panel_of([row for row in PEOPLE if row[:2] not in (("A", 2022), ("B", 2021))])
+    assert figures(zg.link_periods(gone, changes_of((2022, "B", 2, "A"))), "B") == [1, 1]
+    with pytest.raises(InputError, match="still an area"):  # it is on the map
+        zg.link_periods(gone, changes_of((2022, "B", 2, "A")), areas=["A", "B"])
+    both = changes_of((2022, "B", 2, "A"), (2022, "A", 3, ""))
+    assert breaks(zg.link_periods(panel, both), "A") == [False, True]
+
+
+def test_columns_that_are_named_need_to_be_in_the_table():
+    table = changes_of((2022, "A", 3, ""))
+    with pytest.raises(InputError, match="column 'gewicht' needs to be in the table"):
+        zg.link_periods(panel_of(PEOPLE), table, columns={"weight": "gewicht"})
+    zg.link_periods(panel_of(PEOPLE), table, columns={"weight": "weight", "period": "period"})
+
+
+@pytest.mark.parametrize(
+    "rows",
+    [
+        [(2022, "A", "B", 0.0)],  # no weight
+        [(2022, "C", "B", 1.0)],  # nothing before
+        [(2022, "A", "A", 1.0)],  # itself
+    ],
+)
+def test_carried_over_is_not_said_where_nothing_was(rows):
+    panel = panel_of([*PEOPLE, ("C", 2022, 1, 10)])
+    assert not any("carried over" in told for told in zg.link_periods(panel, weights_of(*rows)).notices)
 
 
 @pytest.mark.parametrize(
@@ -461,6 +508,14 @@ def test_a_study_with_a_wrong_table_of_changes_says_where_and_ends_with_2(tmp_pa
     (tmp_path / "changes.csv").unlink()
     assert main(["check", str(tmp_path / "study.toml")]) == 2
     assert "changes" in capsys.readouterr().err
+
+
+def test_a_study_that_names_a_column_of_weights_needs_it_in_the_table(tmp_path, capsys):
+    path = write_study(tmp_path)
+    text = path.read_text(encoding="utf-8").replace("[changes]\n", '[changes]\nweight = "gewicht"\n')
+    path.write_text(text, encoding="utf-8")
+    assert main(["check", str(path)]) == 2
+    assert "changes.csv: column 'gewicht' needs to be in the table" in capsys.readouterr().err
 
 
 def test_a_study_says_which_changes_are_of_areas_that_nobody_knows(tmp_path, capsys):

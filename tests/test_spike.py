@@ -1,5 +1,7 @@
 """Spike: slow twins, calibration where the truth is known, and what may not be flagged."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -14,7 +16,9 @@ from series import calm, of_period, panel_of
 from test_deviation import areas_of, parents_of
 from zoo_geo import references
 from zoo_geo.courses import START, Series, course
+from zoo_geo.detectors import spike
 from zoo_geo.errors import InputError
+from zoo_geo.explain import sentence
 from zoo_geo.histories import compare
 from zoo_geo.kernels.histories import split_coverage, split_tails
 from zoo_geo.predictive import FAMILIES
@@ -366,6 +370,43 @@ def test_the_notice_of_shares_says_how_far_odds_stray(middle):
     _, found = shares(np.full(8, middle), spread=0.3)
     (notice,) = [notice for notice in found.notices if "odds stray by about" in notice]
     assert 22 <= int(notice.partition("about ")[2].partition("%")[0]) <= 36
+
+
+@pytest.mark.parametrize("family", ["poisson", "binomial"])
+def test_no_notice_says_that_figures_stray_by_nothing(family):
+    indicator = SimpleNamespace(id="y", family=family)
+    inputs = SimpleNamespace(indicators=[indicator], columns=[(indicator, "1"), (indicator, "2")])
+
+    def told(common, bursts, stray):
+        return spike._told({0: (SimpleNamespace(common=common, bursts=bursts), stray, 0)}, inputs)
+
+    assert told(1e-6, 0.0, 1e-6) == []
+    (some,) = told(0.01, 0.0, 0.01)
+    assert "stray by about 10% beyond chance; p allows for it." in some
+    if family == "poisson":
+        assert told(0.0, 0.5, 0.0) == [
+            "y from period to period: counts vary as if events came 1.5 at a time; p allows for it."
+        ]
+        assert "10% beyond chance, and counts as if events came 1.5 at a time;" in told(0.01, 0.5, 0.0)[0]
+
+
+def test_a_flag_against_earlier_periods_says_earlier():
+    world = lattice(11, 10)
+    size, table = calm(world, 6, seed=14)
+    table[40, 5] = 900
+    for history, word, other in (("before", "earlier", "other"), ("all", "other", "earlier")):
+        found = detected(world, table, size, history=history)
+        row = zg.flag(found).frame.set_index(["area", "period"]).loc[(world.codes[40], "2006")]
+        assert row["history"] == history
+        told = sentence(row)
+        assert f"its own 5 {word} periods and the change" in told
+        assert f"Its {word} periods had" in told
+        assert f"{other} period" not in told
+        dutch = {"earlier": "eerdere", "other": "andere"}
+        assert f"de eigen 5 {dutch[word]} perioden" in sentence(row, "nl")
+        assert f"De {dutch[word]} perioden hadden" in sentence(row, "nl")
+        assert f"{word} period and" in sentence(row.to_dict() | {"n_periods": 1})
+        assert f"Its {word} periods had" in sentence(row.to_dict() | {"family": "gaussian"})
 
 
 @pytest.mark.parametrize(

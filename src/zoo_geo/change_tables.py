@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -51,9 +51,23 @@ def read_codes(
     names: dict[str, str],
     periods: Sequence[str],
     known: Collection[str],
+    last: Mapping[str, int],
     unknown_areas: Unknown,
 ) -> Codes:
     """Read a table of code changes for a panel of some periods and areas.
+
+    Parameters
+    ----------
+    changes, names
+        The table, and its column of each name of ours.
+    periods
+        Of the panel.
+    known
+        Codes that may stand in the table.
+    last
+        Last period, as a position, in which each code is in use.
+    unknown_areas
+        What to do with rows of other codes.
 
     Raises
     ------
@@ -93,17 +107,65 @@ def read_codes(
         f"column {names['previous']!r} needs to hold an old code once a period, as a split is a change of 3"
     )
     _note(again.reindex(keys.index, fill_value=False).to_numpy(), need, area, problems)
+    same = (change == UNCHANGED) & (previous != "") & (previous != area)
+    need = f"column {names['previous']!r} needs to be empty, or the code itself, for what is unchanged (1)"
+    _note(same, need, area, problems)
+    need = f"column {names['previous']!r} needs to be another code for what was recoded (2)"
+    _note((change == RECODED) & (previous == area), need, area, problems)
     problems.raise_if_any()
-    real = change != UNCHANGED
-    order, step, at, told = _first_periods(when, real, periods)
-    linked = change == RECODED
-    both = np.concatenate([area[linked], previous[linked]])
-    reached = _reached(known, both, np.concatenate([previous[linked], area[linked]]))
-    absent = ~np.isin(area, list(reached))
+    order, step, at, told = _first_periods(when, change != UNCHANGED, periods)
+    absent, lost = _strange(area, change, previous, known)
     what = f"columns {names['area']!r} and {names['previous']!r}"
     kept = _known_only(absent[order], what, row_labels(order, area), problems, told, unknown_areas)
+    what = f"column {names['previous']!r}"
+    kept &= _known_only(lost[order], what, row_labels(order, previous), problems, told, unknown_areas)
     order, step, at = order[kept], step[kept], at[kept]
+    _check_replaced(order, step, at, (area, change, previous), names["previous"], last, problems)
+    problems.raise_if_any()
     return Codes(step, at, area[order], change[order].astype(int), previous[order], tuple(told))
+
+
+def _strange(
+    area: np.ndarray, change: np.ndarray, previous: np.ndarray, known: Collection[str]
+) -> tuple[np.ndarray, np.ndarray]:
+    """Rows of areas that nothing links to known ones, and others whose old code goes back to none."""
+    linked = change == RECODED
+    new, old = area[linked], previous[linked]
+    reached = _reached(known, np.concatenate([new, old]), np.concatenate([old, new]))
+    absent = ~np.isin(area, list(reached))
+    return absent, linked & ~absent & ~np.isin(previous, list(_reached(known, old, new)))
+
+
+def _check_replaced(
+    order: np.ndarray,
+    step: np.ndarray,
+    at: np.ndarray,
+    columns: tuple[np.ndarray, np.ndarray, np.ndarray],
+    name: str,
+    last: Mapping[str, int],
+    problems: Problems,
+) -> None:
+    """Note old codes that another area still has: no code is of two areas, unless a change says how."""
+    area, change, previous = columns
+    anew = dict(zip(area[order], step.tolist(), strict=True))  # the latest change of each code
+    wrong = np.array(
+        [
+            change[row] == RECODED
+            and last.get(previous[row], -1) >= first
+            and anew.get(previous[row], -1) < number
+            for row, number, first in zip(order, step, at, strict=True)
+        ],
+        bool,
+    )
+    pairs = np.array(
+        [f"{new} from {old}, still an area" for new, old in zip(area, previous, strict=True)], dtype=object
+    )
+    if wrong.any():
+        which = examples(row_labels(order[wrong], pairs), area.size)
+        problems.add(
+            f"column {name!r} needs to hold codes that are of no area any more, unless that one is itself "
+            f"recoded (2) or changed (3); got others ({which})."
+        )
 
 
 def read_weights(
@@ -143,9 +205,12 @@ def read_weights(
     _note(heavy, "weights of an old code need to add up to 1 at most", old, problems)
     problems.raise_if_any()
     order, step, at, told = _first_periods(when, np.ones(old.size, bool), periods)
-    absent = ~np.isin(old, list(_reached(known, old, new)))
-    what = f"column {names['old']!r}"
-    kept = _known_only(absent[order], what, row_labels(order, old), problems, told, unknown_areas)
+    kept = np.ones(order.size, bool)
+    for name, codes, others in (("old", old, new), ("new", new, old)):
+        absent = ~np.isin(codes, list(_reached(known, codes, others)))[order] & kept
+        what = f"column {names[name]!r}"
+        kept &= _known_only(absent, what, row_labels(order, codes), problems, told, unknown_areas)
+    problems.raise_if_any()
     order, step, at = order[kept], step[kept], at[kept]
     return Weights(step, at, old[order], new[order], weight[order], tuple(told))
 
@@ -182,7 +247,6 @@ def _known_only(
                 f"{what} need to hold areas of the panel or the map; got others ({which}). "
                 'Mend the codes, or set unknown_areas = "drop" to leave these changes out.'
             )
-            problems.raise_if_any()
         told.append(f"Changes of areas that are neither in the panel nor on the map were left out ({which}).")
     return ~absent
 

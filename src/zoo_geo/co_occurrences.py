@@ -76,8 +76,8 @@ def co_occurrence(
     Raises
     ------
     InputError
-        The theme has fewer than two indicators, detections are of different areas, one is one-sided the
-        other way, or an option does not fit.
+        The theme has fewer than two indicators or than ``at_least`` figures, detections are of different
+        areas, one is one-sided the other way, or an option does not fit.
 
     Examples
     --------
@@ -105,6 +105,8 @@ def co_occurrence(
     p = np.concatenate(
         [_sided(cube, each, alternative) for cube, each in zip(cubes, detections, strict=True)], axis=1
     )
+    if at_least > p.shape[1]:
+        raise InputError(f"at_least needs to be at most the number of figures, {p.shape[1]}; got {at_least}.")
     status = np.concatenate([each.arrays["status"] for each in cubes], axis=1)
     high = np.concatenate([each.arrays["direction"] == "high" for each in cubes], axis=1)
     names = _names(cubes, detections)

@@ -113,7 +113,8 @@ def _going_by(facts: Facts) -> str:
     name = _reference(str(facts.get("reference") or ""), facts, by=True)
     if facts.get("detector") == "spike" and facts.has("n_periods"):
         n = int(facts.get("n_periods"))
-        return facts.say("history_1" if n == 1 else "history", n=n, reference=name)
+        words = f"history{'_before' * facts.before}{'_1' * (n == 1)}"
+        return facts.say(words, n=n, reference=name)
     return name
 
 
@@ -135,14 +136,16 @@ def _over_time(facts: Facts) -> str:
             if beside
             else "",
         )
-    if (
-        detector == "emerging"
-        and f"pattern_{facts.get('label')}" in WORDS[facts.lang]
-        and facts.has("n_periods")
-    ):
-        n = int(facts.get("n_periods"))
-        return facts.say("pattern", pattern=facts.say(f"pattern_{facts.get('label')}"), n=n)
-    return ""
+    return _pattern(facts) if detector == "emerging" and facts.has("n_periods") else ""
+
+
+def _pattern(facts: Facts) -> str:
+    """Say what hot or cold spot the area is over the periods, or that it is none."""
+    n, label = int(facts.get("n_periods")), facts.get("label")
+    if label == "no_pattern":
+        return facts.say("pattern_none", n=n)
+    known = f"pattern_{label}" in WORDS[facts.lang]
+    return facts.say("pattern", pattern=facts.say(f"pattern_{label}"), n=n) if known else ""
 
 
 _YEAR = re.compile(r"1[5-9]\d\d|2[01]\d\d")
@@ -155,7 +158,8 @@ def _history(facts: Facts) -> str:
         return ""
     change, reference = facts.get("surroundings_change"), _reference(str(facts.get("reference") or ""), facts)
     own = facts.say(
-        "history_mean" if facts.family == "gaussian" else "history_own", rate=facts.rate("history_value")
+        ("history_mean" if facts.family == "gaussian" else "history_own") + "_before" * facts.before,
+        rate=facts.rate("history_value"),
     )
     if facts.family == "gaussian":
         words = "around_low" if change < 0 else "around_high"
@@ -264,12 +268,17 @@ def _cluster(facts: Facts) -> str:
         observed=facts.count("cluster_observed"),
         expected=facts.number(facts.get("cluster_expected")),
     )
-    first, last = facts.get("start"), facts.get("end")
-    if first is not None and last is not None and first != last:
+    if facts.together:
+        first, last = facts.get("start"), facts.get("end")
         text = f"{text}, {facts.say('periods_together', first=first, last=last)}"
     if risk is not None and 0 < risk < math.inf:
         text = f"{text}; {facts.say('risk_low' if facts.low else 'risk', ratio=facts.number(risk, 2))}"
-    return f"{text}. {facts.say('any_shape')}" if n > 1 and facts.kind == "graph_scan" else text
+    if n > 1 and facts.kind == "graph_scan":
+        text = f"{text}. {facts.say('any_shape')}"
+    if facts.together and facts.has("own_low", "own_high"):
+        low, high = (facts.number(facts.get(name), 2) for name in ("own_low", "own_high"))
+        text = f"{text}. {facts.say('own_together', low=low, high=high)}"
+    return text
 
 
 def _reference(name: str, facts: Facts, *, by: bool = False) -> str:
@@ -289,6 +298,8 @@ def _times(facts: Facts) -> str:
     text = facts.say("times_none" if none else times, ratio=facts.number(ratio, 2))
     if not facts.has("ratio_low", "ratio_high") or math.isinf(facts.get("ratio_high")):
         return text
+    if facts.in_cluster and facts.together and facts.has("own_low", "own_high"):
+        return text  # what counts is the interval over the periods of the cluster
     low, high = (facts.number(facts.get(name), 2) for name in ("ratio_low", "ratio_high"))
     return text + facts.say("interval_none" if none else "interval", low=low, high=high)
 

@@ -77,6 +77,16 @@ class Facts:
         return self.get("method") == "family" and self.has("cluster_areas")
 
     @property
+    def together(self) -> bool:
+        """Whether the cluster is one of several periods."""
+        return self.has("start", "end") and self.get("start") != self.get("end")
+
+    @property
+    def before(self) -> bool:
+        """Whether a period is held against earlier ones only."""
+        return self.get("history") == "before"
+
+    @property
     def kind(self) -> str:
         """Detector that the row is of, without what tells scans apart."""
         return detector_kind(str(self.get("detector") or ""))

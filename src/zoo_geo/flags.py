@@ -186,7 +186,7 @@ def _frame(
     for k, detection in enumerate(detections):
         rows = flagged[lead == k]
         part = detection.frame.iloc[rows]
-        part = part.assign(q_value=supports[k].q[rows], row=rows)
+        part = part.assign(q_value=supports[k].q[rows], row=rows, history=detection.parameters.get("history"))
         parts.append(
             part.astype(dict.fromkeys([*KEYS, "detector", "reference", "direction", "label"], object))
         )
@@ -233,7 +233,7 @@ _FLAG_COLUMNS = [
     "group_observed", "group_expected", "group_ratio", "joins", "joins_expected", "other_value", "other_mean",
     "parts", "n_indicators", "n_periods", "history_value", "surroundings_change", "slope", "change",
     "cluster", "cluster_observed", "cluster_expected", "cluster_areas", "start", "end", "relative_risk",
-    "overdispersion", "row",
+    "own_low", "own_high", "overdispersion", "history", "row",
 ]  # fmt: skip
 
 
@@ -319,8 +319,8 @@ _EVIDENCE_COLUMNS = [
     "ratio_high", "reference_value", "group_observed", "group_expected", "group_ratio", "joins",
     "joins_expected", "other_value", "other_mean", "ratio_before", "explained", "parts", "n_periods",
     "history_value", "surroundings_change", "slope", "change", "cluster", "cluster_observed",
-    "cluster_expected", "cluster_areas", "start", "end", "relative_risk", "overdispersion", "statistic",
-    "z", "p_value",
+    "cluster_expected", "cluster_areas", "start", "end", "relative_risk", "own_low", "own_high",
+    "overdispersion", "statistic", "z", "p_value",
 ]  # fmt: skip
 
 

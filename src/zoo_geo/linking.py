@@ -26,7 +26,8 @@ from zoo_geo.change_tables import (
     read_codes,
     read_weights,
 )
-from zoo_geo.errors import InputError, examples
+from zoo_geo.checks import check_columns
+from zoo_geo.errors import InputError, Problems, examples
 from zoo_geo.panel import Panel
 from zoo_geo.schema import STATUSES
 
@@ -54,7 +55,8 @@ def link_periods(
     changes
         Either the code changes, as in the tables of CBS: columns ``period``, ``area`` (a code of that
         period), ``change`` against the period before (1 unchanged, 2 recoded: same area under another code,
-        3 boundary changed) and ``previous`` (the old code, for 2). Areas that are not listed are unchanged.
+        3 boundary changed) and ``previous`` (the old code, for 2; of no area any more, or of one that is
+        itself listed as 2 or 3). Areas that are not listed are unchanged.
         Or weights: columns ``period`` (from when the new codes hold), ``old``, ``new`` and ``weight``
         (share of the old area's figures that goes to the new one). Codes that are not listed as old keep
         their figures.
@@ -65,8 +67,8 @@ def link_periods(
         Names that the table uses: ``{"area": "buurtcode", "change":
         "indelingswijziging_wijken_en_buurten"}``.
     unknown_areas
-        What to do with changes of areas that are neither in the panel nor in ``areas``: ``error``, or
-        ``drop`` to leave them out, and say so.
+        What to do with changes from or to areas that are neither in the panel nor in ``areas``: ``error``,
+        or ``drop`` to leave them out, and say so.
     known
         Further codes that may stand in the table, without figures in this panel.
 
@@ -100,12 +102,16 @@ def link_periods(
     wanted = None if areas is None else _codes_of(areas)
     if unknown_areas not in ("error", "drop"):
         raise InputError(f"unknown_areas needs to be 'error' or 'drop'; got {unknown_areas!r}.")
+    problems = Problems()
+    check_columns([name for key, name in given.items() if name != key], changes.columns, problems)
+    problems.raise_if_any()
     codes = {*panel.areas, *known, *(() if wanted is None else wanted)}
     if names["weight"] in changes and names["change"] not in changes:
         weights = read_weights(changes, names, panel.periods, codes, unknown_areas)
         panel = replace(panel, notices=(*panel.notices, *weights.notices))
         return _restricted(_weighted(panel, weights), wanted)
-    recoded = read_codes(changes, names, panel.periods, codes, unknown_areas)
+    last = _last_in_use(panel, wanted)
+    recoded = read_codes(changes, names, panel.periods, codes, last, unknown_areas)
     return _recoded(replace(panel, notices=(*panel.notices, *recoded.notices)), recoded, wanted)
 
 
@@ -113,6 +119,14 @@ def _codes_of(areas: Areas | Iterable[str]) -> pd.Index:
     """Newest codes as text."""
     listed: Any = getattr(areas, "codes", areas)
     return pd.Index(list(listed)).astype(object)
+
+
+def _last_in_use(panel: Panel, wanted: pd.Index | None) -> dict[str, int]:
+    """Last period of the panel in which a code has any figure, as a position; of newest codes the last."""
+    seen = (panel.status != _MISSING).any(axis=1)
+    last = np.where(seen.any(axis=1), seen.shape[1] - 1 - seen[:, ::-1].argmax(axis=1), -1)
+    newest = {} if wanted is None else dict.fromkeys(wanted, len(panel.periods) - 1)
+    return dict(zip(panel.areas, last.tolist(), strict=True)) | newest
 
 
 def _recoded(panel: Panel, codes: Codes, wanted: pd.Index | None) -> Panel:
@@ -235,8 +249,11 @@ def _weighted(panel: Panel, weights: Weights) -> Panel:
         step = pd.DataFrame(
             {"old": weights.old[here], "new": weights.new[here], "weight": weights.weight[here]}
         )
-        panel = _carried(panel, step[step["weight"] > 0], t)
-        carried += step["new"].nunique()
+        some = step[step["weight"] > 0]
+        had = panel.areas[(panel.status[:, :, :t] != _MISSING).any(axis=(1, 2))]
+        moved = some["old"].isin(had) & ((some["old"] != some["new"]) | (some["weight"] < 1))
+        carried += some.loc[moved, "new"].nunique()
+        panel = _carried(panel, some, t)
         sums = step.groupby("old")["weight"].sum()
         part = sums[sums < 1 - ROUNDED]
         if len(part):

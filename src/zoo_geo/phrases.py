@@ -25,9 +25,13 @@ WORDS: dict[str, dict[str, str]] = {
         "own history": "its own past",
         "history": "its own {n} other periods and the change of {reference}",
         "history_1": "its own other period and the change of {reference}",
+        "history_before": "its own {n} earlier periods and the change of {reference}",
+        "history_before_1": "its own earlier period and the change of {reference}",
         "beginning": "the beginning of its series",
         "history_own": "Its other periods had {rate} together",
+        "history_own_before": "Its earlier periods had {rate} together",
         "history_mean": "Its other periods had {rate} on average",
+        "history_mean_before": "Its earlier periods had {rate} on average",
         "around": "; meanwhile the level of {reference} went times {change}",
         "around_odds": "; meanwhile the odds of {reference} went times {change}",
         "around_high": "; meanwhile {reference} rose by {change}",
@@ -40,6 +44,7 @@ WORDS: dict[str, dict[str, str]] = {
         "a_change": "a change this large",
         "a_trend": "so steady a trend",
         "pattern": "Over {n} periods it is {pattern}",
+        "pattern_none": "No pattern over its {n} periods was found",
         "pattern_new_hot": "a new hot spot",
         "pattern_new_cold": "a new cold spot",
         "pattern_consecutive_hot": "a hot spot of the last periods in a row",
@@ -101,6 +106,9 @@ WORDS: dict[str, dict[str, str]] = {
             "be expected"
         ),
         "periods_together": "{first} to {last} together",
+        "own_together": (
+            "The area itself over those periods: {low} to {high} times what was to be expected (95% interval)"
+        ),
         "also_cluster": "It also lies in a cluster of {n} areas",
         "also_cluster_low": "It also lies in a low cluster of {n} areas",
         "cluster_1": "It is a cluster of its own: {observed} where {expected} was to be expected",
@@ -200,9 +208,13 @@ WORDS: dict[str, dict[str, str]] = {
         "own history": "het eigen verleden",
         "history": "de eigen {n} andere perioden en de verandering van {reference}",
         "history_1": "de eigen andere periode en de verandering van {reference}",
+        "history_before": "de eigen {n} eerdere perioden en de verandering van {reference}",
+        "history_before_1": "de eigen eerdere periode en de verandering van {reference}",
         "beginning": "het begin van de eigen reeks",
         "history_own": "De andere perioden hadden samen {rate}",
+        "history_own_before": "De eerdere perioden hadden samen {rate}",
         "history_mean": "De andere perioden hadden gemiddeld {rate}",
+        "history_mean_before": "De eerdere perioden hadden gemiddeld {rate}",
         "around": "; het niveau van {reference} ging intussen maal {change}",
         "around_odds": "; de kansverhouding van {reference} ging intussen maal {change}",
         "around_high": "; bij {reference} was de verandering intussen +{change}",
@@ -215,6 +227,7 @@ WORDS: dict[str, dict[str, str]] = {
         "a_change": "een verandering zo groot",
         "a_trend": "een zo gestage trend",
         "pattern": "Over {n} perioden is het {pattern}",
+        "pattern_none": "Over de {n} perioden is geen patroon gevonden",
         "pattern_new_hot": "een nieuwe hete plek",
         "pattern_new_cold": "een nieuwe koude plek",
         "pattern_consecutive_hot": "een hete plek in de laatste perioden op rij",
@@ -278,6 +291,9 @@ WORDS: dict[str, dict[str, str]] = {
             "verwachten was"
         ),
         "periods_together": "{first} tot en met {last} samen",
+        "own_together": (
+            "Het gebied zelf over die perioden: {low} tot {high} keer wat te verwachten was (95%-interval)"
+        ),
         "also_cluster": "Het ligt ook in een cluster van {n} gebieden",
         "also_cluster_low": "Het ligt ook in een laag cluster van {n} gebieden",
         "cluster_1": "Het is een cluster op zichzelf: {observed} waar {expected} te verwachten was",

@@ -152,20 +152,21 @@ def _told(laws: dict[int, tuple[Spread, float, int]], inputs: Inputs) -> list[st
             )
         if indicator.family == "gaussian":
             continue
-        if indicator.family == "binomial":
-            said.append(
-                f"{indicator.id} from period to period: odds stray by about {np.sqrt(stray):.0%} beyond "
-                "chance; p allows for it."
-            )
-            continue
-        bursts = (
-            f", and counts as if events came {1.0 + law.bursts:.2g} at a time" if law.bursts > 0.01 else ""
-        )
-        said.append(
-            f"{indicator.id} from period to period: rates stray by about {np.sqrt(law.common):.0%} beyond "
-            f"chance{bursts}; p allows for it."
-        )
+        share = indicator.family == "binomial"
+        stray = np.sqrt(stray if share else law.common)
+        ways = []
+        if stray >= _SEEN:
+            ways.append(f"{'odds' if share else 'rates'} stray by about {stray:.0%} beyond chance")
+        if not share and law.bursts > 0.01:
+            ways.append(f"counts as if events came {1.0 + law.bursts:.2g} at a time")
+        if ways:
+            told = ", and ".join(ways) if stray >= _SEEN else f"counts vary{ways[0].removeprefix('counts')}"
+            said.append(f"{indicator.id} from period to period: {told}; p allows for it.")
     return said
+
+
+_SEEN = 0.005
+"""What is said in whole percents is nothing below this."""
 
 
 def _two_periods(inputs: Inputs) -> list[str]:

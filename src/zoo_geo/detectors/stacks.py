@@ -12,7 +12,7 @@ import pandas as pd
 from zoo_geo import expectation as ex
 from zoo_geo.detectors import over_time
 from zoo_geo.detectors.base import Detection
-from zoo_geo.detectors.clusters import RESTLESS, Found, Stack
+from zoo_geo.detectors.clusters import Found, Stack, restless
 from zoo_geo.detectors.inputs import NOT_TESTED, OK, Inputs, column_status
 from zoo_geo.errors import InputError, examples
 from zoo_geo.predictive import FAMILIES
@@ -234,7 +234,11 @@ def _spread(known: _Known, family: str) -> float:
 def doubts(given: Intake, found: Sequence[Found], what: str, time: Time, dispersion: Dispersion) -> list[str]:
     """Say where clusters are rather true rates that vary, or a smooth surface, and what to compare with."""
     pairs = list(zip(given.stacks, found, strict=True))
-    odd = [pair for pair in pairs if pair[0].overdispersion > RESTLESS and dispersion == "auto"]
+    odd = [
+        (stack, result)
+        for stack, result in pairs
+        if dispersion == "auto" and restless(np.array(stack.overdispersion), np.array(stack.rows.size))
+    ]
     wide = [
         pair for pair in pairs if pair not in odd and _inside(given, [pair]).sum() > _WIDE * pair[0].rows.size
     ]
