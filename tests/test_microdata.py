@@ -73,7 +73,8 @@ def test_aggregates_are_those_of_a_loop(aggregate, data):
     row = st.tuples(*_ROWS.values(), _VALUES[aggregate])
     rows = data.draw(st.lists(row, min_size=1, max_size=40))
     expected = naive.cells(rows, aggregate)
-    exposure = pd.DataFrame({"area": ["BU01"], "period": ["2023"], "exposure": [9.0]})
+    people = {"area": ["BU01", "BU02", "BU01", "BU02"], "period": ["2022", "2022", "2023", "2023"]}
+    exposure = pd.DataFrame(people | {"exposure": 9.0})
     options = {"exposure": exposure} if aggregate == "count_units" else {}
     if not expected and not options:
         with pytest.raises(InputError, match="query needs to give records"):
@@ -253,6 +254,66 @@ def test_a_secret_exposure_stays_secret():
         figures = read_microdata({"r": frame_of(rows)}, [indicator(**options, exposure=exposure)])
         assert figures.panel.frame["status"].tolist() == ["ok", "secret"]
         assert figures.frame["exposure"].isna().tolist() == [False, True]
+
+
+_YEARS = {
+    "area": ["BU01", "BU01", "BU02", "BU02"],
+    "period": [2022, 2023, 2022, 2023],
+    "unit": ["a", "b", "c", "d"],
+    "value": 1.0,
+}
+_FIVE = pd.DataFrame({"area": ["BU01", "BU02"], "period": "2023", "exposure": [10.0, 20.0]})
+
+
+@pytest.mark.parametrize(
+    ("query", "exposure", "words"),
+    [
+        (QUERY, _FIVE.assign(exposure=np.nan), r"rows with a number; got none \(0 of 2\)"),
+        (
+            QUERY,
+            _FIVE.assign(period="2019"),
+            r"records have periods \(2; first: 2022, 2023\), the exposure has \(1; first: 2019\)",
+        ),
+        ("SELECT area, unit FROM r", _FIVE, r"\(1; first: all\), .* Return AS period in the query"),
+        (
+            QUERY,
+            _FIVE.assign(area=["1", "2"]),
+            r"records have areas \(2; first: BU01, BU02\), the exposure has \(2; first: 1, 2\)",
+        ),
+        (
+            "SELECT * FROM r WHERE area = 'BU01' AND period = 2022 OR area = 'BU02' AND period = 2023",
+            _FIVE[:1],
+            "though some of their areas, in other periods",
+        ),
+    ],
+)
+def test_an_exposure_that_fits_no_figure_is_an_error(query, exposure, words):
+    table = pd.DataFrame(_YEARS)
+    with pytest.raises(InputError, match=f"^indicator i: exposure needs to have .*{words}"):
+        read_microdata({"r": table}, [indicator(query=query, exposure=exposure)])
+
+
+def test_an_exposure_query_without_rows_is_an_error():
+    asked = indicator(exposure_query="SELECT area, period, unit FROM r WHERE area = '1'")
+    with pytest.raises(InputError, match="exposure needs to have rows with a number; got none"):
+        read_microdata({"r": pd.DataFrame(_YEARS)}, [asked])
+    with pytest.raises(InputError, match="exposure: the table needs to hold figures; got no"):
+        read_microdata({"r": pd.DataFrame(_YEARS)}, [indicator(exposure=_FIVE[:0])])
+
+
+def test_periods_without_exposure_and_exposures_of_nothing_are_named():
+    exposure = _FIVE.assign(exposure=[0.0, 20.0])
+    found = read_microdata({"r": pd.DataFrame(_YEARS)}, [indicator(exposure=exposure)])
+    assert found.notices == (
+        "indicator i: periods without any exposure have no figures (1 of 2; first: 2022).",
+        "indicator i: exposure is 0 in 1 of 4 cells, which have no figures (areas: 1; first: BU01).",
+    )
+    assert found.panel.frame["status"].tolist() == ["missing", "no_exposure", "missing", "ok"]
+    cells = zg.Deviation("national").detect(found.panel).frame
+    assert np.isfinite(cells["value"]).tolist() == [False, False, False, True]
+    assert not np.isinf(cells["value"]).any()
+    whole = read_microdata({"r": pd.DataFrame(_YEARS)}, [indicator(exposure=_FIVE.drop(columns="period"))])
+    assert whole.notices == ()
 
 
 def test_exposure_from_records():

@@ -17,6 +17,7 @@ from zoo_geo.errors import InputError, Problems, examples
 from zoo_geo.leaks import find_leaks
 from zoo_geo.panel import ALL, Panel
 from zoo_geo.pseudonyms import Key
+from zoo_geo.record_exposures import KEYS, with_exposure
 from zoo_geo.records import Limits, Records, Source, open_records
 from zoo_geo.sql_guard import Query, check_query
 
@@ -30,8 +31,6 @@ FAMILIES: dict[str, tuple[str, ...]] = {
 """Families that figures of each aggregate can have."""
 
 _SECRET = next(code for code, status in cbs.MISSING_CODES.items() if status == "secret")
-_KEYS = ["area", "period"]
-_KEPT = ["observed", "contributors", "largest", "second_largest"]
 _COLUMNS = [
     "area",
     "indicator",
@@ -125,7 +124,8 @@ def read_microdata(
 
     Records without area, period, unit or value are left out, and counted in the notices. An area without
     records has an observed 0 where its exposure in that period is known (nobody there was recorded), and no
-    mean; without an exposure it has no figure. Periods of an indicator are those of its records.
+    mean; without an exposure it has no figure. Periods of an indicator are those of its records. An exposure
+    that fits no figure is an error; periods without one, and exposures of 0, are named in the notices.
 
     Parameters
     ----------
@@ -332,7 +332,12 @@ class _Reader:
         elif exposure is None:
             cells = cells.assign(exposure=np.nan)
         else:
-            cells = _with_exposure(cells, exposure)
+            try:
+                cells, notices = with_exposure(cells, exposure)
+            except InputError as error:
+                self.problems.extend(error.within(f"indicator {each.id}"))
+                return None
+            self.notices += [f"indicator {each.id}: {line}" for line in notices]
         if not len(cells):
             self.problems.add(f"indicator {each.id}: query needs to give records of areas; got none.")
             return None
@@ -371,9 +376,9 @@ class _Reader:
     def _checked(self, found: Cells, what: str) -> Cells:
         """Note records that were left out, and refuse identifiers and areas that are not on the map."""
         self.notices += [f"{what}: {line}" for line in found.notices]
-        text = found.cells[_KEYS].drop_duplicates()
+        text = found.cells[KEYS].drop_duplicates()
         if found.branches is not None:
-            text = found.branches[[*_KEYS, "branch"]].drop_duplicates()
+            text = found.branches[[*KEYS, "branch"]].drop_duplicates()
         leaks = find_leaks(text, self._clean)
         if leaks:
             raise InputError([f"what leaves {line}" for line in leaks])
@@ -398,21 +403,6 @@ class _Reader:
         if branches is not None:
             branches = branches[branches["area"].isin(self.codes)]
         return found._replace(cells=found.cells[known], branches=branches)
-
-
-def _with_exposure(cells: pd.DataFrame, exposure: pd.DataFrame) -> pd.DataFrame:
-    """Put exposures beside figures; an exposure without records means that nobody was recorded."""
-    out_of = exposure.dropna(subset=["exposure"])
-    periods = list(dict.fromkeys(cells["period"]))
-    if "period" in out_of:
-        periods = periods or list(dict.fromkeys(out_of["period"]))
-        out_of = out_of[out_of["period"].isin(periods)]
-    else:
-        out_of = out_of.merge(pd.DataFrame({"period": periods or [ALL]}), how="cross")
-    whole = cells.merge(out_of[[*_KEYS, "exposure"]], on=_KEYS, how="outer")
-    nobody = whole["contributors"].isna()
-    whole.loc[nobody, _KEPT] = 0.0
-    return whole
 
 
 def _joined(
@@ -445,8 +435,8 @@ def _joined(
 def _branches(found: _Figures, id: str) -> pd.DataFrame:
     """Return the figures by branch with the exposure of the whole cell."""
     assert found.branches is not None
-    beside = found.cells[[*_KEYS, "exposure"]]
-    whole = found.branches.assign(indicator=id).merge(beside, on=_KEYS, how="left")
+    beside = found.cells[[*KEYS, "exposure"]]
+    whole = found.branches.assign(indicator=id).merge(beside, on=KEYS, how="left")
     return whole[[*_COLUMNS[:3], "branch", *_COLUMNS[3:]]]
 
 
