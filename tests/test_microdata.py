@@ -596,6 +596,42 @@ def test_what_is_wrong_with_places_is_said(options, words, tmp_path):
     assert not re.search(r"\b(5\.3|52\.1|155|463)", str(caught.value))  # nobody's place
 
 
+@pytest.mark.parametrize(
+    ("options", "first"),
+    [
+        ({"x": "lat", "y": "lon", "crs": "EPSG:4326"}, (52.15, 5.39)),  # swapped
+        ({"x": "lat", "y": "lon", "crs": "EPSG:28992"}, (155001.0, 463050.0)),  # north of the map
+        ({"x": "lat", "y": "lon", "crs": "EPSG:4326"}, (952.0, 5.39)),  # no place on earth
+    ],
+)
+def test_a_source_of_which_all_records_lie_outside_is_an_error(options, first):
+    areas = zg.read_areas(_MAP, id="code", water="water")
+    table = pd.DataFrame({"nr": [1, 2, 3], "lat": [*first[:1], first[0], None], "lon": [first[1]] * 3})
+    query = indicator("sum", "SELECT buurt AS area, nr AS unit FROM p")
+    source = Source("p", frame=table, locate="buurt", **options)
+    for run in (check_microdata, read_microdata):
+        with pytest.raises(
+            InputError, match=r"source p: .*all 2 outside\. Are x \(longitude\) and y .*swapped"
+        ):
+            run([source], [query], areas=areas)
+    many = replace(source, frame=pd.concat([table] * 7000))  # of which a check reads a part
+    check_microdata([many], [query], areas=areas)
+
+
+def test_strange_and_half_places_stop_no_source():
+    areas = zg.read_areas(_MAP, id="code", water="water")
+    point = gpd.GeoSeries([Point(155001, 463001)], crs=28992).to_crs(4326)[0]
+    x, y = [point.x, point.x, None, None, 952.0], [point.y, None, point.y, None, 95.0]
+    table = pd.DataFrame({"nr": range(1, 6), "x": x, "y": y})
+    query = indicator("sum", "SELECT buurt AS area, nr AS unit FROM p")
+    found = read_microdata([Source("p", frame=table, locate="buurt", crs="EPSG:4326")], [query], areas=areas)
+    assert found.frame["observed"].tolist() == [1]
+    assert found.notices[:2] == (
+        "source p: 1 of 5 records lie outside all areas.",
+        "source p: 3 of 5 records carry no place.",
+    )
+
+
 def test_places_need_a_map():
     source = Source("p", frame=pd.DataFrame({"nr": [1], "x": [1.0], "y": [1.0]}), locate="buurt")
     with pytest.raises(InputError, match=r"source p: locate needs to have a map; got none\. Pass areas="):
