@@ -927,8 +927,11 @@ def test_codes_do_not_leave_as_areas_or_branches():
         InputError, match="column 'branch' needs to hold no keyed codes of persons; got some in 1 of 1 rows"
     ):
         read_microdata([source], [indicator("sum", branch)], key=KEY)
-    with pytest.raises(InputError, match="column area needs to be text"):
-        read_microdata([source], [indicator("sum", "SELECT bsn AS area, bsn AS unit FROM r")], key=KEY)
+    for name in ("area", "period", "value", "branch"):
+        query = f"SELECT {'' if name == 'area' else 'area,'} bsn AS unit, bsn AS {name} FROM r"
+        with pytest.raises(InputError, match=f"column {name} needs .*; got a keyed code of a person") as caught:
+            read_microdata([source], [indicator("sum", query)], key=KEY)
+        assert "CAST" not in str(caught.value)
 
 
 def test_identifiers_that_were_not_known_as_such_do_not_leave():
