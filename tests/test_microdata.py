@@ -431,6 +431,19 @@ def test_what_does_not_go_together(options, words):
     assert words in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    ("option", "got", "words"),
+    [
+        ("aggregate", "shares", "count_units, sum, mean, share; got 'shares'. Did you mean 'share'?"),
+        ("exposure_aggregate", "mean", "exposure_aggregate needs to be one of count_units, sum; got 'mean'."),
+    ],
+)
+def test_an_unknown_aggregate_is_refused_when_it_is_written(option, got, words):
+    with pytest.raises(InputError, match=f"^indicator i: {option} needs .*") as caught:
+        RecordIndicator("i", QUERY, **{option: got})
+    assert words in str(caught.value)
+
+
 def test_a_family_that_does_not_fit_asks_for_no_exposure():
     with pytest.raises(InputError) as caught:
         read_microdata({"r": PEOPLE}, [RecordIndicator("i", "SELECT area, unit FROM r", "mean", "poisson")])
@@ -929,7 +942,9 @@ def test_codes_do_not_leave_as_areas_or_branches():
         read_microdata([source], [indicator("sum", branch)], key=KEY)
     for name in ("area", "period", "value", "branch"):
         query = f"SELECT {'' if name == 'area' else 'area,'} bsn AS unit, bsn AS {name} FROM r"
-        with pytest.raises(InputError, match=f"column {name} needs .*; got a keyed code of a person") as caught:
+        with pytest.raises(
+            InputError, match=f"column {name} needs .*; got a keyed code of a person"
+        ) as caught:
             read_microdata([source], [indicator("sum", query)], key=KEY)
         assert "CAST" not in str(caught.value)
 

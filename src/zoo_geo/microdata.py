@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import Literal, get_args
 
 import numpy as np
 import pandas as pd
@@ -13,6 +13,7 @@ import pandas as pd
 from zoo_geo import cbs
 from zoo_geo.areas import Areas
 from zoo_geo.cells import Cells, Grouped, aggregate_query, explain_query
+from zoo_geo.checks import nearest_name
 from zoo_geo.errors import InputError, Problems, examples
 from zoo_geo.leaks import find_leaks
 from zoo_geo.panel import ALL, Panel
@@ -22,6 +23,7 @@ from zoo_geo.records import Limits, Records, Source, open_records
 from zoo_geo.sql_guard import Query, check_query
 
 Aggregate = Literal["count_units", "sum", "mean", "share"]
+ExposureAggregate = Literal["count_units", "sum"]
 FAMILIES: dict[str, tuple[str, ...]] = {
     "count_units": ("poisson", "binomial"),
     "sum": ("poisson", "gaussian"),
@@ -70,6 +72,11 @@ class RecordIndicator:
         Exposure that values are per; that of the family when not given.
     title
         Title for readers.
+
+    Raises
+    ------
+    InputError
+        An aggregate is none of those.
     """
 
     id: str
@@ -78,9 +85,16 @@ class RecordIndicator:
     family: str = "poisson"
     exposure: pd.DataFrame | None = field(default=None, repr=False)
     exposure_query: str | None = None
-    exposure_aggregate: Literal["count_units", "sum"] = "count_units"
+    exposure_aggregate: ExposureAggregate = "count_units"
     per: float | None = None
     title: str = ""
+
+    def __post_init__(self) -> None:
+        fitting = {"aggregate": FAMILIES, "exposure_aggregate": get_args(ExposureAggregate)}
+        for option, known in fitting.items():
+            if (got := getattr(self, option)) not in known:
+                need = f"indicator {self.id}: {option} needs to be one of {', '.join(known)}"
+                raise InputError(f"{need}; got {got!r}.{nearest_name(got, known)}")
 
 
 @dataclass(frozen=True, eq=False)
