@@ -42,6 +42,7 @@ STOREYS = [
         "record_places",
         "records",
         "cells",
+        "record_exposures",
         "microdata",
     },
     {

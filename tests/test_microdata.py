@@ -73,7 +73,8 @@ def test_aggregates_are_those_of_a_loop(aggregate, data):
     row = st.tuples(*_ROWS.values(), _VALUES[aggregate])
     rows = data.draw(st.lists(row, min_size=1, max_size=40))
     expected = naive.cells(rows, aggregate)
-    exposure = pd.DataFrame({"area": ["BU01"], "period": ["2023"], "exposure": [9.0]})
+    people = {"area": ["BU01", "BU02", "BU01", "BU02"], "period": ["2022", "2022", "2023", "2023"]}
+    exposure = pd.DataFrame(people | {"exposure": 9.0})
     options = {"exposure": exposure} if aggregate == "count_units" else {}
     if not expected and not options:
         with pytest.raises(InputError, match="query needs to give records"):
@@ -255,6 +256,66 @@ def test_a_secret_exposure_stays_secret():
         assert figures.frame["exposure"].isna().tolist() == [False, True]
 
 
+_YEARS = {
+    "area": ["BU01", "BU01", "BU02", "BU02"],
+    "period": [2022, 2023, 2022, 2023],
+    "unit": ["a", "b", "c", "d"],
+    "value": 1.0,
+}
+_FIVE = pd.DataFrame({"area": ["BU01", "BU02"], "period": "2023", "exposure": [10.0, 20.0]})
+
+
+@pytest.mark.parametrize(
+    ("query", "exposure", "words"),
+    [
+        (QUERY, _FIVE.assign(exposure=np.nan), r"rows with a number; got none \(0 of 2\)"),
+        (
+            QUERY,
+            _FIVE.assign(period="2019"),
+            r"records have periods \(2; first: 2022, 2023\), the exposure has \(1; first: 2019\)",
+        ),
+        ("SELECT area, unit FROM r", _FIVE, r"\(1; first: all\), .* Return AS period in the query"),
+        (
+            QUERY,
+            _FIVE.assign(area=["1", "2"]),
+            r"records have areas \(2; first: BU01, BU02\), the exposure has \(2; first: 1, 2\)",
+        ),
+        (
+            "SELECT * FROM r WHERE area = 'BU01' AND period = 2022 OR area = 'BU02' AND period = 2023",
+            _FIVE[:1],
+            "though some of their areas, in other periods",
+        ),
+    ],
+)
+def test_an_exposure_that_fits_no_figure_is_an_error(query, exposure, words):
+    table = pd.DataFrame(_YEARS)
+    with pytest.raises(InputError, match=f"^indicator i: exposure needs to have .*{words}"):
+        read_microdata({"r": table}, [indicator(query=query, exposure=exposure)])
+
+
+def test_an_exposure_query_without_rows_is_an_error():
+    asked = indicator(exposure_query="SELECT area, period, unit FROM r WHERE area = '1'")
+    with pytest.raises(InputError, match="exposure needs to have rows with a number; got none"):
+        read_microdata({"r": pd.DataFrame(_YEARS)}, [asked])
+    with pytest.raises(InputError, match="exposure: the table needs to hold figures; got no"):
+        read_microdata({"r": pd.DataFrame(_YEARS)}, [indicator(exposure=_FIVE[:0])])
+
+
+def test_periods_without_exposure_and_exposures_of_nothing_are_named():
+    exposure = _FIVE.assign(exposure=[0.0, 20.0])
+    found = read_microdata({"r": pd.DataFrame(_YEARS)}, [indicator(exposure=exposure)])
+    assert found.notices == (
+        "indicator i: periods without any exposure have no figures (1 of 2; first: 2022).",
+        "indicator i: exposure is 0 in 1 of 4 cells, which have no figures (areas: 1; first: BU01).",
+    )
+    assert found.panel.frame["status"].tolist() == ["missing", "no_exposure", "missing", "ok"]
+    cells = zg.Deviation("national").detect(found.panel).frame
+    assert np.isfinite(cells["value"]).tolist() == [False, False, False, True]
+    assert not np.isinf(cells["value"]).any()
+    whole = read_microdata({"r": pd.DataFrame(_YEARS)}, [indicator(exposure=_FIVE.drop(columns="period"))])
+    assert whole.notices == ()
+
+
 def test_exposure_from_records():
     rows = [("BU01", 2023, "a", 1), ("BU01", 2023, "b", 0), ("BU02", 2023, "c", 0)]
     figures = read_microdata(
@@ -367,6 +428,19 @@ def test_values_of_counts_and_shares_are_checked():
 def test_what_does_not_go_together(options, words):
     with pytest.raises(InputError) as caught:
         read_microdata({"r": frame_of([("BU01", 2023, "a", 1)])}, [indicator(**options)])
+    assert words in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("option", "got", "words"),
+    [
+        ("aggregate", "shares", "count_units, sum, mean, share; got 'shares'. Did you mean 'share'?"),
+        ("exposure_aggregate", "mean", "exposure_aggregate needs to be one of count_units, sum; got 'mean'."),
+    ],
+)
+def test_an_unknown_aggregate_is_refused_when_it_is_written(option, got, words):
+    with pytest.raises(InputError, match=f"^indicator i: {option} needs .*") as caught:
+        RecordIndicator("i", QUERY, **{option: got})
     assert words in str(caught.value)
 
 
@@ -533,6 +607,42 @@ def test_what_is_wrong_with_places_is_said(options, words, tmp_path):
     with pytest.raises(InputError, match=words) as caught:
         read_microdata([Source("p", frame=table, **given)], [query], areas=areas)
     assert not re.search(r"\b(5\.3|52\.1|155|463)", str(caught.value))  # nobody's place
+
+
+@pytest.mark.parametrize(
+    ("options", "first"),
+    [
+        ({"x": "lat", "y": "lon", "crs": "EPSG:4326"}, (52.15, 5.39)),  # swapped
+        ({"x": "lat", "y": "lon", "crs": "EPSG:28992"}, (155001.0, 463050.0)),  # north of the map
+        ({"x": "lat", "y": "lon", "crs": "EPSG:4326"}, (952.0, 5.39)),  # no place on earth
+    ],
+)
+def test_a_source_of_which_all_records_lie_outside_is_an_error(options, first):
+    areas = zg.read_areas(_MAP, id="code", water="water")
+    table = pd.DataFrame({"nr": [1, 2, 3], "lat": [*first[:1], first[0], None], "lon": [first[1]] * 3})
+    query = indicator("sum", "SELECT buurt AS area, nr AS unit FROM p")
+    source = Source("p", frame=table, locate="buurt", **options)
+    for run in (check_microdata, read_microdata):
+        with pytest.raises(
+            InputError, match=r"source p: .*all 2 outside\. Are x \(longitude\) and y .*swapped"
+        ):
+            run([source], [query], areas=areas)
+    many = replace(source, frame=pd.concat([table] * 7000))  # of which a check reads a part
+    check_microdata([many], [query], areas=areas)
+
+
+def test_strange_and_half_places_stop_no_source():
+    areas = zg.read_areas(_MAP, id="code", water="water")
+    point = gpd.GeoSeries([Point(155001, 463001)], crs=28992).to_crs(4326)[0]
+    x, y = [point.x, point.x, None, None, 952.0], [point.y, None, point.y, None, 95.0]
+    table = pd.DataFrame({"nr": range(1, 6), "x": x, "y": y})
+    query = indicator("sum", "SELECT buurt AS area, nr AS unit FROM p")
+    found = read_microdata([Source("p", frame=table, locate="buurt", crs="EPSG:4326")], [query], areas=areas)
+    assert found.frame["observed"].tolist() == [1]
+    assert found.notices[:2] == (
+        "source p: 1 of 5 records lie outside all areas.",
+        "source p: 3 of 5 records carry no place.",
+    )
 
 
 def test_places_need_a_map():
@@ -853,8 +963,13 @@ def test_codes_do_not_leave_as_areas_or_branches():
         InputError, match="column 'branch' needs to hold no keyed codes of persons; got some in 1 of 1 rows"
     ):
         read_microdata([source], [indicator("sum", branch)], key=KEY)
-    with pytest.raises(InputError, match="column area needs to be text"):
-        read_microdata([source], [indicator("sum", "SELECT bsn AS area, bsn AS unit FROM r")], key=KEY)
+    for name in ("area", "period", "value", "branch"):
+        query = f"SELECT {'' if name == 'area' else 'area,'} bsn AS unit, bsn AS {name} FROM r"
+        with pytest.raises(
+            InputError, match=f"column {name} needs .*; got a keyed code of a person"
+        ) as caught:
+            read_microdata([source], [indicator("sum", query)], key=KEY)
+        assert "CAST" not in str(caught.value)
 
 
 def test_identifiers_that_were_not_known_as_such_do_not_leave():

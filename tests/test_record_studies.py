@@ -139,7 +139,7 @@ def _check_what_indicators_are(out):
     assert table.loc["suspects", list(texts)].to_dict() == texts
     told = "Suspects (suspects): Where do many suspects live? · Distinct persons with a case · made up"
     assert told in (out / "report_internal.md").read_text(encoding="utf-8")
-    assert "loss (loss): -" in (out / "report_internal.md").read_text(encoding="utf-8")
+    assert "(loss)" not in (out / "report_internal.md").read_text(encoding="utf-8")
     reported = json.loads((out / "report_internal.json").read_text(encoding="utf-8"))["indicators"]
     assert reported[2] == {"id": "suspects", **texts}
     page = (out / "map_internal.html").read_text(encoding="utf-8")
@@ -156,7 +156,7 @@ def test_check_reads_no_records(written, capsys, monkeypatch):
     assert "The study can be run." in said
 
 
-def test_a_study_of_records_alone(tmp_path):
+def test_a_study_of_records_alone(tmp_path, capsys):
     path, _, _ = write(tmp_path, "")
     text = path.read_text()
     head, rest = text.split("[[tables]]", 1)
@@ -167,6 +167,9 @@ def test_a_study_of_records_alone(tmp_path):
     )
     path.write_text(head + records + tail.replace('type = "getis_ord"', 'type = "local_moran"'))
     assert main(["check", str(path)]) == 0
+    said = capsys.readouterr().out
+    assert "with figures" not in said
+    assert "the queries of 2 indicators are right, and are asked when the study runs" in said
     panel = read_inputs(load_study(path)).panel
     assert panel.exposure[:, 0, 0].sum() == 1500
 

@@ -131,6 +131,11 @@ def _described(records: Records, sql: str) -> dict[str, str]:
         if name not in _NAMES:
             hint = nearest(name, _NAMES, rest=False)
             problems.add(f"query needs to return {', '.join(_NAMES)} only; got {name}.{hint}")
+        elif "UUID" in dtype and name != "unit":
+            problems.add(
+                f"column {name} needs to be {_TYPES[name][1]}; got a keyed code of a person. "
+                "Such a code can be the unit, and no area, period, value or branch."
+            )
         elif dtype.partition("(")[0] not in _TYPES[name][0]:
             problems.add(f"column {name} needs to be {_TYPES[name][1]}; got {dtype}. CAST it.")
     problems.raise_if_any()

@@ -126,11 +126,13 @@ def _check(options: argparse.Namespace) -> None:
     inputs = read_inputs(study, records=False)
     panel = inputs.panel
     cells = f"{len(panel.indicators)} indicators x {len(panel.periods)} periods"
-    print(f"{study.title}: {len(inputs.areas):,} areas, {len(panel.areas):,} with figures, {cells}.")
+    figures = f", {len(panel.areas):,} with figures, {cells}" if panel.indicators else ""
+    print(f"{study.title}: {len(inputs.areas):,} areas{figures}.")
     if study.sources:
         names = ", ".join(source.id for source in study.sources)
         counted = len(study.indicators) - len(panel.indicators)
-        queries = f"the queries of {counted} more indicators are right, and are asked when the study runs"
+        more = "more indicators" if panel.indicators else "indicators"
+        queries = f"the queries of {counted} {more} are right, and are asked when the study runs"
         print(f"Records: {names}; {queries}.")
     print(f"Neighbours: {inputs.graph.n_edges:,} links, {inputs.graph.cardinalities.mean():.1f} per area.")
     if inputs.peers is not None:

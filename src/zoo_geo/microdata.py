@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import Literal, get_args
 
 import numpy as np
 import pandas as pd
@@ -13,14 +13,17 @@ import pandas as pd
 from zoo_geo import cbs
 from zoo_geo.areas import Areas
 from zoo_geo.cells import Cells, Grouped, aggregate_query, explain_query
+from zoo_geo.checks import nearest_name
 from zoo_geo.errors import InputError, Problems, examples
 from zoo_geo.leaks import find_leaks
 from zoo_geo.panel import ALL, Panel
 from zoo_geo.pseudonyms import Key
+from zoo_geo.record_exposures import KEYS, with_exposure
 from zoo_geo.records import Limits, Records, Source, open_records
 from zoo_geo.sql_guard import Query, check_query
 
 Aggregate = Literal["count_units", "sum", "mean", "share"]
+ExposureAggregate = Literal["count_units", "sum"]
 FAMILIES: dict[str, tuple[str, ...]] = {
     "count_units": ("poisson", "binomial"),
     "sum": ("poisson", "gaussian"),
@@ -30,8 +33,6 @@ FAMILIES: dict[str, tuple[str, ...]] = {
 """Families that figures of each aggregate can have."""
 
 _SECRET = next(code for code, status in cbs.MISSING_CODES.items() if status == "secret")
-_KEYS = ["area", "period"]
-_KEPT = ["observed", "contributors", "largest", "second_largest"]
 _COLUMNS = [
     "area",
     "indicator",
@@ -71,6 +72,11 @@ class RecordIndicator:
         Exposure that values are per; that of the family when not given.
     title
         Title for readers.
+
+    Raises
+    ------
+    InputError
+        An aggregate is none of those.
     """
 
     id: str
@@ -79,9 +85,16 @@ class RecordIndicator:
     family: str = "poisson"
     exposure: pd.DataFrame | None = field(default=None, repr=False)
     exposure_query: str | None = None
-    exposure_aggregate: Literal["count_units", "sum"] = "count_units"
+    exposure_aggregate: ExposureAggregate = "count_units"
     per: float | None = None
     title: str = ""
+
+    def __post_init__(self) -> None:
+        fitting = {"aggregate": FAMILIES, "exposure_aggregate": get_args(ExposureAggregate)}
+        for option, known in fitting.items():
+            if (got := getattr(self, option)) not in known:
+                need = f"indicator {self.id}: {option} needs to be one of {', '.join(known)}"
+                raise InputError(f"{need}; got {got!r}.{nearest_name(got, known)}")
 
 
 @dataclass(frozen=True, eq=False)
@@ -125,7 +138,8 @@ def read_microdata(
 
     Records without area, period, unit or value are left out, and counted in the notices. An area without
     records has an observed 0 where its exposure in that period is known (nobody there was recorded), and no
-    mean; without an exposure it has no figure. Periods of an indicator are those of its records.
+    mean; without an exposure it has no figure. Periods of an indicator are those of its records. An exposure
+    that fits no figure is an error; periods without one, and exposures of 0, are named in the notices.
 
     Parameters
     ----------
@@ -332,7 +346,12 @@ class _Reader:
         elif exposure is None:
             cells = cells.assign(exposure=np.nan)
         else:
-            cells = _with_exposure(cells, exposure)
+            try:
+                cells, notices = with_exposure(cells, exposure)
+            except InputError as error:
+                self.problems.extend(error.within(f"indicator {each.id}"))
+                return None
+            self.notices += [f"indicator {each.id}: {line}" for line in notices]
         if not len(cells):
             self.problems.add(f"indicator {each.id}: query needs to give records of areas; got none.")
             return None
@@ -371,9 +390,9 @@ class _Reader:
     def _checked(self, found: Cells, what: str) -> Cells:
         """Note records that were left out, and refuse identifiers and areas that are not on the map."""
         self.notices += [f"{what}: {line}" for line in found.notices]
-        text = found.cells[_KEYS].drop_duplicates()
+        text = found.cells[KEYS].drop_duplicates()
         if found.branches is not None:
-            text = found.branches[[*_KEYS, "branch"]].drop_duplicates()
+            text = found.branches[[*KEYS, "branch"]].drop_duplicates()
         leaks = find_leaks(text, self._clean)
         if leaks:
             raise InputError([f"what leaves {line}" for line in leaks])
@@ -398,21 +417,6 @@ class _Reader:
         if branches is not None:
             branches = branches[branches["area"].isin(self.codes)]
         return found._replace(cells=found.cells[known], branches=branches)
-
-
-def _with_exposure(cells: pd.DataFrame, exposure: pd.DataFrame) -> pd.DataFrame:
-    """Put exposures beside figures; an exposure without records means that nobody was recorded."""
-    out_of = exposure.dropna(subset=["exposure"])
-    periods = list(dict.fromkeys(cells["period"]))
-    if "period" in out_of:
-        periods = periods or list(dict.fromkeys(out_of["period"]))
-        out_of = out_of[out_of["period"].isin(periods)]
-    else:
-        out_of = out_of.merge(pd.DataFrame({"period": periods or [ALL]}), how="cross")
-    whole = cells.merge(out_of[[*_KEYS, "exposure"]], on=_KEYS, how="outer")
-    nobody = whole["contributors"].isna()
-    whole.loc[nobody, _KEPT] = 0.0
-    return whole
 
 
 def _joined(
@@ -445,8 +449,8 @@ def _joined(
 def _branches(found: _Figures, id: str) -> pd.DataFrame:
     """Return the figures by branch with the exposure of the whole cell."""
     assert found.branches is not None
-    beside = found.cells[[*_KEYS, "exposure"]]
-    whole = found.branches.assign(indicator=id).merge(beside, on=_KEYS, how="left")
+    beside = found.cells[[*KEYS, "exposure"]]
+    whole = found.branches.assign(indicator=id).merge(beside, on=KEYS, how="left")
     return whole[[*_COLUMNS[:3], "branch", *_COLUMNS[3:]]]
 
 

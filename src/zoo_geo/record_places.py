@@ -14,6 +14,8 @@ import pyarrow as pa
 from zoo_geo.errors import InputError
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from zoo_geo.areas import Areas
     from zoo_geo.places import Border
     from zoo_geo.records import Records
@@ -37,6 +39,7 @@ def place_records(
     crs: str | None,
     on_border: Border,
     left_out: list[str],
+    most: int | None = None,
 ) -> tuple[str, ...]:
     """Make a table of the records of `PLACING` and a column with the code of their area; see `locate`.
 
@@ -54,6 +57,8 @@ def place_records(
         Rule for points that several areas touch.
     left_out
         Columns that the table is made without; quoted.
+    most
+        Records that were read at most: where there are so many, there may be others inside.
 
     Returns
     -------
@@ -63,20 +68,24 @@ def place_records(
     Raises
     ------
     InputError
-        The coordinates are none of the map.
+        The coordinates are none of the map, or all of them lie outside its areas.
     """
     from zoo_geo.places import locate
 
     xy = records.run(
         f"SELECT CAST({x} AS DOUBLE) AS x, CAST({y} AS DOUBLE) AS y, rowid AS row FROM {PLACING} ORDER BY row"
     ).df()
-    points = _on_the_map(xy[["x", "y"]].to_numpy(float), crs, areas)
+    given = xy[["x", "y"]].to_numpy(float, copy=True)
+    given[np.isnan(given).any(axis=1)] = np.nan  # half a place is none
+    points = _on_the_map(given, crs, areas)
     try:
         located = locate(points, areas, on_border=on_border)
     except InputError as error:  # which shows where somebody is
         raise InputError(
             [_HINT.sub("Say what they are in with crs.", _SHOWN.sub("", line)) for line in error.problems]
         ) from None
+    if most is None or len(xy) < most:
+        _check_any_inside(located.frame["position"])
     found = xy[["row"]].assign(area=located.frame["area"].astype("string"))
     records.db.register(_FOUND, found)
     without = f"EXCLUDE ({', '.join(left_out)})" if left_out else ""
@@ -87,6 +96,16 @@ def place_records(
     records.db.unregister(_FOUND)
     records.run(f"DROP TABLE {PLACING}")
     return located.notices
+
+
+def _check_any_inside(position: pd.Series) -> None:
+    """Refuse coordinates that all lie outside all areas."""
+    placed = position[position != "missing"]
+    if len(placed) and (placed == "outside").all():
+        raise InputError(
+            f"coordinates need to lie in areas of the map; got all {len(placed):,} outside. "
+            "Are x (longitude) and y (latitude) swapped, or is crs another one?"
+        )
 
 
 def _on_the_map(xy: np.ndarray, crs: str | None, areas: Areas) -> np.ndarray:
@@ -101,10 +120,12 @@ def _on_the_map(xy: np.ndarray, crs: str | None, areas: Areas) -> np.ndarray:
         raise InputError(f"crs needs to be a coordinate system, as 'EPSG:28992'; got {crs!r}.") from None
     if given == areas.crs:
         return xy
-    both = ~np.isnan(xy).any(axis=1)  # what is half given is told by `locate`
-    turned = xy.copy()
+    finite, turned = np.isfinite(xy).all(axis=1), xy.copy()
     turner = pyproj.Transformer.from_crs(given, areas.crs, always_xy=True)
-    turned[both] = np.column_stack(turner.transform(xy[both, 0], xy[both, 1]))
+    turned[finite] = np.column_stack(turner.transform(xy[finite, 0], xy[finite, 1]))
+    nowhere = finite & ~np.isfinite(turned).all(axis=1)  # no place on earth, or none that the map can show
+    left, _, right, top = areas.frame.total_bounds
+    turned[nowhere] = right + (right - left), top
     return turned
 
 

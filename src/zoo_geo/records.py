@@ -261,10 +261,13 @@ def _load(
             "reading",
         )
     if placed and areas is not None:
-        _place(records, source, areas, crs, [_quoted(name) for name in used if name not in asked])
+        left_out = [_quoted(name) for name in used if name not in asked]
+        _place(records, source, areas, crs, left_out, sample=sample)
 
 
-def _place(records: Records, source: Source, areas: Areas, crs: str | None, left_out: list[str]) -> None:
+def _place(
+    records: Records, source: Source, areas: Areas, crs: str | None, left_out: list[str], *, sample: bool
+) -> None:
     """Put the records of a source into areas."""
     described = records.run(f"DESCRIBE {PLACING}").fetchall()
     types = {str(row[0]).lower(): str(row[1]) for row in described}
@@ -283,6 +286,7 @@ def _place(records: Records, source: Source, areas: Areas, crs: str | None, left
         crs=source.crs or crs,
         on_border=source.on_border,
         left_out=left_out,
+        most=_SAMPLE if sample else None,
     )
     records.notices += [f"source {source.id}: {line}" for line in notices]
 

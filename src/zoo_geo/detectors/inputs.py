@@ -210,10 +210,9 @@ def _spread(cube: np.ndarray, places: np.ndarray, blank: float) -> np.ndarray:
 
 
 def values(inputs: Inputs) -> np.ndarray:
-    """Observed per ``per`` units of exposure (gaussian: observed), shape (n, n_columns)."""
+    """Observed per ``per`` units of exposure (gaussian: observed), shape (n, n_columns); NaN per nothing."""
     if "values" not in inputs.kept:
-        with np.errstate(divide="ignore", invalid="ignore"):
-            rate = inputs.observed / inputs.exposure * inputs.per()
+        rate = inputs.observed / np.where(inputs.exposure > 0, inputs.exposure, np.nan) * inputs.per()
         inputs.kept["values"] = np.where(inputs.is_value(), inputs.observed, rate)
     return inputs.kept["values"]
 

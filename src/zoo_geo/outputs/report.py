@@ -232,8 +232,8 @@ def as_markdown(report: Mapping[str, Any], language: Language) -> str:
     parts = [f"# {_escaped(report['title'])}", f"**{words['internal']}**", read]
     parts += [f"## {words['notices']}", small_exposure_line(report, language)]
     parts.append(_bullets(told(notice, language) for notice in report["notices"]))
-    if report.get("indicators"):
-        parts += [f"## {words['indicators']}", _bullets(map(about, report["indicators"]))]
+    if lines := list(filter(None, map(about, report.get("indicators", [])))):
+        parts += [f"## {words['indicators']}", _bullets(lines)]
     if "truth" in report:
         table = _table(report["truth"]["by_kind"], language)
         parts += [f"## {words['truth']}", truth_line(report, language), table]
@@ -288,10 +288,10 @@ def _peers_parts(peers: Mapping[str, Any], language: Language) -> list[str]:
 
 
 def about(indicator: Mapping[str, str]) -> str:
-    """Say what an indicator is, in a line."""
-    told = [indicator[name] for name in ("question", "definition", "source")]
+    """Say what an indicator is, in a line; nothing where the study says nothing."""
+    told = [indicator[name] for name in ("question", "definition", "source") if indicator[name]]
     title = indicator["title"] or indicator["id"]
-    return f"{title} ({indicator['id']}): {' · '.join(filter(None, told)) or '-'}"
+    return f"{title} ({indicator['id']}): {' · '.join(told)}" if told else ""
 
 
 _EXAMPLES = 5
