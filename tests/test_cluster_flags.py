@@ -52,6 +52,17 @@ def test_members_whose_own_interval_holds_one_are_not_flagged():
     assert evidence["own_low"] < 1 < evidence["ratio"]
 
 
+@pytest.mark.parametrize(("rate", "n_flagged"), [(3.6, 0), (3.8, 5)])
+def test_an_area_with_fewer_than_three_point_seven_expected_is_never_low(rate, n_flagged):
+    size, seen = np.full(144, 1000.0), np.full(144, 4.0)
+    size[INSIDE], seen[INSIDE] = rate * 139_000 / (556 - 5 * rate), 0.0  # of 556 events
+    scan = zg.Scan(direction="low", replicates=99, max_population_share=0.1, dispersion="none")
+    found = scan.detect(panel_of(seen, size), GRID)
+    assert found.frame.set_index("area").loc["BU0064", "expected"] == pytest.approx(rate)
+    assert found.clusters["p_value"].min() <= 0.05
+    assert len(zg.flag(found, min_count=0).frame) == n_flagged
+
+
 def test_low_members_need_an_interval_below_one():
     scan = zg.Scan(direction="low", replicates=99, max_population_share=0.1)
     found = scan.detect(calm([5, 5, 5, 5, 17]), GRID)
