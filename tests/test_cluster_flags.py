@@ -533,3 +533,18 @@ def test_numbers_that_are_none_are_refused(value):
         zg.Scan(top=value)
     with pytest.raises(InputError, match="penalty needs"):
         zg.Scan(shape="ellipse", penalty=np.nan)
+
+
+def test_a_plain_scan_of_a_smooth_surface_raises_no_flag_and_says_so():
+    """Rates that are a quarter higher on one side: next to no variance beside chance."""
+    points = [(x, y) for y in range(20) for x in range(20)]
+    size, x = np.full(400, 1_000.0), np.array([x for x, _ in points])
+    seen = np.random.default_rng(2).poisson(12.0 * (0.88 + 0.24 * (x > 13)))
+    panel, world = panel_of(seen, size), map_of(points)
+    plain = zg.Scan(replicates=99).detect(panel, world)
+    held = plain.frame["cluster"].notna() & (plain.frame["p_value"] <= 0.05)
+    assert held.sum() > 40
+    assert zg.flag(plain).frame.empty
+    assert any("they raise no flag by a plain scan" in notice for notice in plain.notices)
+    insisted = zg.Scan(replicates=99, dispersion="none").detect(panel, world)
+    assert len(zg.flag(insisted).frame) > 0

@@ -208,6 +208,8 @@ def untold(
 
 
 _USUAL_ALPHA = 0.05
+WIDE = 0.1
+"""Part of the areas in clusters from which these are rather a smooth surface."""
 
 
 def restless(overdispersion: np.ndarray, n: np.ndarray) -> np.ndarray:
@@ -220,15 +222,21 @@ def restless(overdispersion: np.ndarray, n: np.ndarray) -> np.ndarray:
 
 
 def doubted(detection: Detection) -> np.ndarray:
-    """Rows of a scan that takes true rates to be the same where counts say that they are not: no flag."""
+    """Rows of a scan that takes true rates to be the same where figures say that they are not: no flag.
+
+    They say so where counts are `restless`, and where clusters hold more than a tenth of the areas.
+    """
     frame = detection.frame
     if "overdispersion" not in frame or detection.parameters.get("dispersion") != "auto":
         return np.zeros(len(frame), bool)
     over = frame["overdispersion"].to_numpy()
     together = ["indicator", "period"] if detection.parameters.get("time") == "each" else ["indicator"]
     named = frame["area"].where(~np.isnan(over))
-    n = named.groupby([frame[name] for name in together], observed=True).transform("nunique")
-    return restless(over, n.to_numpy(float))
+    keys = [frame[name] for name in together]
+    n = named.groupby(keys, observed=True).transform("nunique").to_numpy(float)
+    inside = frame["cluster"].notna() & (frame["p_value"] <= _USUAL_ALPHA)
+    held = inside.groupby(keys, observed=True).transform("sum").to_numpy(float)
+    return restless(over, n) | (~np.isnan(over) & (held > WIDE * n))
 
 
 def _row(inputs: Inputs, stack: Stack, found: Found, cluster: Cluster, rank: int) -> dict[str, object]:

@@ -12,7 +12,7 @@ import pandas as pd
 from zoo_geo import expectation as ex
 from zoo_geo.detectors import over_time
 from zoo_geo.detectors.base import Detection
-from zoo_geo.detectors.clusters import Found, Stack, restless
+from zoo_geo.detectors.clusters import WIDE, Found, Stack, restless
 from zoo_geo.detectors.inputs import NOT_TESTED, OK, Inputs, column_status
 from zoo_geo.errors import InputError, examples
 from zoo_geo.predictive import FAMILIES
@@ -23,8 +23,6 @@ Dispersion = Literal["auto", "estimate", "none"]
 CYLINDERS = ("retrospective", "prospective")
 """Times in which clusters have periods of their own."""
 _FEWEST = 50
-_WIDE = 0.1
-"""Share of the areas in clusters from which a smooth surface is rather what was found."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -240,7 +238,7 @@ def doubts(given: Intake, found: Sequence[Found], what: str, time: Time, dispers
         if dispersion == "auto" and restless(np.array(stack.overdispersion), np.array(stack.rows.size))
     ]
     wide = [
-        pair for pair in pairs if pair not in odd and _inside(given, [pair]).sum() > _WIDE * pair[0].rows.size
+        pair for pair in pairs if pair not in odd and _inside(given, [pair]).sum() > WIDE * pair[0].rows.size
     ]
     told = []
     if odd:
@@ -252,11 +250,13 @@ def doubts(given: Intake, found: Sequence[Found], what: str, time: Time, dispers
             f"small, and the {int(_inside(given, odd).sum()):,} areas in clusters with p <= 0.05 raise no "
             f"flag by it. {_advice(given.inputs, time)}"
         )
+    plain = all(not np.isnan(stack.overdispersion) for stack, _ in wide)
+    silent = "; they raise no flag by a plain scan" if plain else ""
     if wide and given.reference == "national" and dispersion != "none" and time not in CYLINDERS:
         told.append(
             f"{what}:national: {int(_inside(given, wide).sum()):,} areas lie in clusters with p <= 0.05 "
             f"({_which(given, wide, time)}). Against all areas together whatever changes smoothly over the "
-            f"map is a cluster. {_advice(given.inputs, time)}"
+            f"map is a cluster{silent}. {_advice(given.inputs, time)}"
         )
     return told
 
