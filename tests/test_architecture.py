@@ -34,6 +34,7 @@ STOREYS = [
         "likeness",
         "tabular",
         "strict",
+        "coded_columns",
         "sql_guard",
         "pseudonyms",
         "leaks",

@@ -12,6 +12,7 @@ import time
 from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
+from uuid import uuid4
 
 import geopandas as gpd
 import numpy as np
@@ -956,19 +957,31 @@ def test_a_key_shows_nowhere(tmp_path, monkeypatch):
 
 
 def test_codes_do_not_leave_as_areas_or_branches():
-    table = pd.DataFrame({"bsn": ["123456782"], "area": ["BU01"]})
+    table = pd.DataFrame({"bsn": ["123456782"], "area": ["BU01"], "code": [str(uuid4())]})
     source = Source("r", frame=table, identifiers=("bsn",))
-    branch = "SELECT area, bsn AS unit, CAST(bsn AS VARCHAR) AS branch FROM r"
+    branch = "SELECT area, bsn AS unit, code AS branch FROM r"
     with pytest.raises(
         InputError, match="column 'branch' needs to hold no keyed codes of persons; got some in 1 of 1 rows"
     ):
         read_microdata([source], [indicator("sum", branch)], key=KEY)
-    for name in ("area", "period", "value", "branch"):
-        query = f"SELECT {'' if name == 'area' else 'area,'} bsn AS unit, bsn AS {name} FROM r"
-        with pytest.raises(
-            InputError, match=f"column {name} needs .*; got a keyed code of a person"
-        ) as caught:
-            read_microdata([source], [indicator("sum", query)], key=KEY)
+
+
+@pytest.mark.parametrize("name", ["area", "period", "value", "branch"])
+@pytest.mark.parametrize("made", ["bsn", "CAST(bsn AS VARCHAR)"])
+def test_a_keyed_code_is_the_unit_and_nothing_else(name, made):
+    table = pd.DataFrame({"bsn": ["123456782"], "area": ["BU01"]})
+    source = Source("r", frame=table, identifiers=("bsn",))
+    query = f"SELECT {'' if name == 'area' else 'area,'} bsn AS unit, {made} AS {name} FROM r"
+    words = rf"column {name} needs to be made of no keyed code of a person \(bsn\); got one"
+    for run in (read_microdata, check_microdata):
+        with pytest.raises(InputError, match=f"^indicator i: {words}"):
+            run([source], [indicator("sum", query)], key=KEY)
+    if made == "bsn":
+        with (
+            open_records([source], None, KEY, Limits()) as records,
+            pytest.raises(InputError, match=f"column {name} needs .*; got UUID, as a keyed code") as caught,
+        ):
+            aggregate_query(records, query, "sum")
         assert "CAST" not in str(caught.value)
 
 

@@ -115,6 +115,7 @@ def test_a_run_keeps_what_disclosure_control_needs_and_no_identifier(written, tm
     assert set(result.aggregates.frame["indicator"]) == {"suspects", "loss"}
     assert result.aggregates.frame["contributors"].max() < 30
     _check_what_indicators_are(out)
+    _check_contributors(out, result.aggregates.frame)
     key = (folder / "key.txt").read_bytes().strip()
     numbers = {number.encode() for number in persons["burgerservicenummer"][:200]}
     for file in out.iterdir():
@@ -122,6 +123,16 @@ def test_a_run_keeps_what_disclosure_control_needs_and_no_identifier(written, tm
         assert key not in content
         if file.suffix in (".csv", ".md", ".json", ".geojson"):
             assert not any(number in content for number in numbers)
+
+
+def _check_contributors(out, frame):
+    """Contributors stand beside every cell of records, and beside no other."""
+    keys, names = ["indicator", "area", "period"], ["contributors", "largest", "second_largest"]
+    cells = pd.read_csv(out / "cells_internal.csv", dtype={"period": str}).set_index(keys)[names]
+    known = frame.astype({"period": str}).set_index(keys)[names]
+    assert set(known.index) <= set(cells.index)
+    np.testing.assert_allclose(cells.loc[known.index], known.to_numpy(float))
+    assert cells[~cells.index.isin(known.index)].isna().all(axis=None)
 
 
 def _check_what_indicators_are(out):

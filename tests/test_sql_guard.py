@@ -312,6 +312,56 @@ def test_no_function_turns_text_into_a_code():
                 check_query(f"SELECT area, unit, {name}(bsn) AS value FROM persons", SOURCES)
 
 
+CODED = """
+substr(CAST(bsn AS VARCHAR), 1, 8) AS value FROM persons
+bsn || '' AS value FROM persons
+CAST(bsn AS UHUGEINT) AS value FROM persons
+rank() OVER (ORDER BY bsn) AS value FROM persons
+CASE WHEN substr(CAST(bsn AS VARCHAR), 1, 1) = 'a' THEN 1 ELSE 0 END AS value FROM persons
+strpos('0123456789abcdef', q) AS value FROM (SELECT *, left(CAST(bsn AS TEXT), 1) AS q FROM persons)
+CAST(q AS TEXT) AS branch FROM (SELECT * RENAME (bsn AS q) FROM persons)
+CAST(q AS TEXT) AS branch FROM persons p(q, r)
+CAST(q AS TEXT) AS branch FROM (SELECT nr, bsn FROM persons) p(n, q)
+len(q) AS value FROM (SELECT 'a' AS q UNION ALL SELECT CAST(bsn AS TEXT) FROM persons)
+CAST(COLUMNS('b.*') AS TEXT) AS branch FROM persons
+CAST((SELECT max(bsn) FROM persons) AS TEXT) AS period FROM persons
+* REPLACE (CAST(bsn AS TEXT) AS branch) FROM persons
+"""
+UNCODED = """
+bsn AS unit, 1 AS value FROM persons
+CAST(bsn AS VARCHAR) || year AS unit, year AS period FROM persons
+count(DISTINCT bsn) AS value FROM persons GROUP BY ALL
+bsn IS NOT NULL AND bsn <> parent AS value FROM persons
+bsn IN (SELECT parent FROM persons) AS value FROM persons
+EXISTS (SELECT 1 FROM Parken p WHERE p.bsn = persons.bsn) AS value FROM persons
+(SELECT sum(x) FROM Parken p WHERE p.bsn = persons.bsn GROUP BY p.bsn) AS value FROM persons
+count(*) OVER (PARTITION BY bsn) AS value FROM persons
+sum(loss) OVER (PARTITION BY bsn ORDER BY day) AS value FROM persons
+* FROM (SELECT area, bsn AS unit, sum(x) AS value FROM persons GROUP BY ALL)
+bsn + 1 AS value FROM Parken
+"""
+
+
+@pytest.mark.parametrize("rest", CODED.strip().splitlines())
+def test_no_figure_is_made_of_keyed_codes(rest):
+    sql = f"SELECT {rest}"
+    with pytest.raises(InputError, match=r"needs to be made of no keyed code of a person \(Bsn, Parent\)"):
+        check_query(sql, SOURCES, {"persons": ["Bsn", "Parent"]})
+    check_query(sql, SOURCES)
+
+
+def test_names_of_with_are_followed():
+    sql = "WITH a({}) AS (SELECT nr, bsn FROM persons) SELECT CAST(q AS TEXT) AS branch FROM a"
+    check_query(sql.format("q, p"), SOURCES, {"persons": ["bsn"]})
+    with pytest.raises(InputError, match="column branch needs to be made of no keyed code"):
+        check_query(sql.format("p, q"), SOURCES, {"persons": ["bsn"]})
+
+
+@pytest.mark.parametrize("rest", UNCODED.strip().splitlines())
+def test_keyed_codes_are_counted_and_compared(rest):
+    check_query(f"SELECT {rest}", SOURCES, {"persons": ["Bsn", "Parent"]})
+
+
 def test_all_that_is_wrong_is_said_at_once():
     with pytest.raises(InputError) as caught:
         check_query("SELECT getenv('A'), now() FROM read_text('x'), 'y.csv'", SOURCES)

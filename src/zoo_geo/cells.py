@@ -133,8 +133,8 @@ def _described(records: Records, sql: str) -> dict[str, str]:
             problems.add(f"query needs to return {', '.join(_NAMES)} only; got {name}.{hint}")
         elif "UUID" in dtype and name != "unit":
             problems.add(
-                f"column {name} needs to be {_TYPES[name][1]}; got a keyed code of a person. "
-                "Such a code can be the unit, and no area, period, value or branch."
+                f"column {name} needs to be {_TYPES[name][1]}; got {dtype}, as a keyed code "
+                "of a person is. Such a code can be the unit, and no area, period, value or branch."
             )
         elif dtype.partition("(")[0] not in _TYPES[name][0]:
             problems.add(f"column {name} needs to be {_TYPES[name][1]}; got {dtype}. CAST it.")

@@ -268,6 +268,7 @@ def _queries(sources: Sequence[Source], indicators: Sequence[RecordIndicator]) -
     """Check how indicators are put together, and what their queries say."""
     problems, queries = Problems(), list[Query]()
     names = [source.id for source in sources]
+    codes = {source.id: source.identifiers for source in sources}
     if not indicators:
         problems.add("indicators need to be one or more; got none.")
     repeated = [each.id for each in indicators if [other.id for other in indicators].count(each.id) > 1]
@@ -278,7 +279,7 @@ def _queries(sources: Sequence[Source], indicators: Sequence[RecordIndicator]) -
             problems.add(f"indicator {each.id}: {line}")
     for what, sql, _ in _asked(indicators):
         try:
-            queries.append(check_query(sql, names))
+            queries.append(check_query(sql, names, codes))
         except InputError as error:
             problems.extend(error.within(what))
     problems.raise_if_any()

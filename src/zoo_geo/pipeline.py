@@ -277,7 +277,7 @@ def _write(
     tables = {
         "flags": _on_shapes(flags.frame, shapes),
         "evidence": _on_shapes(flags.evidence, shapes),
-        "cells": _with_figures(flags.cells),
+        "cells": _with_contributors(_with_figures(flags.cells), inputs.aggregates),
         "indicators": pd.DataFrame(report["indicators"]).rename(columns={"id": "indicator"}),
     } | ({} if clusters is None else {"clusters": clusters})
     paths = [
@@ -322,6 +322,16 @@ def _with_figures(cells: pd.DataFrame) -> pd.DataFrame:
     """Leave out the periods in which an indicator has no figure at all."""
     figures = cells["status"].ne("missing").groupby([cells["indicator"], cells["period"]], observed=True)
     return cells[figures.transform("any")]
+
+
+def _with_contributors(cells: pd.DataFrame, aggregates: Aggregates | None) -> pd.DataFrame:
+    """Put beside figures of records what disclosure control needs to know of them."""
+    if aggregates is None:
+        return cells
+    keys, names = ["area", "indicator", "period"], ["contributors", "largest", "second_largest"]
+    known = aggregates.frame.astype(dict.fromkeys(keys, str)).set_index(keys)[names]
+    found = known.astype({"contributors": "Int64"}).reindex(pd.MultiIndex.from_frame(cells[keys].astype(str)))
+    return cells.assign(**{name: found[name].array for name in names})
 
 
 def _on_shapes(table: pd.DataFrame, shapes: gpd.GeoSeries) -> gpd.GeoDataFrame:

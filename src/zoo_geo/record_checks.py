@@ -86,11 +86,12 @@ def read_query_files(draft: SimpleNamespace, problems: Problems) -> None:
 def check_queries(draft: SimpleNamespace, problems: Problems) -> None:
     """Note queries that say more than they may."""
     names = [source.id for source in draft.sources]
+    codes = {source.id: source.identifiers for source in draft.sources}
     for at, indicator in _numbered(draft):
         for option in ("query", "exposure_query"):
             if (sql := getattr(indicator, option)) is not None:
                 try:
-                    check_query(sql, names)
+                    check_query(sql, names, codes)
                 except InputError as error:
                     problems.extend(error.within(f"{at}.{option}"))
 

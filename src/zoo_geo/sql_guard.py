@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from functools import lru_cache
 from typing import Any, NamedTuple
 
 import duckdb
 
+from zoo_geo.coded_columns import coded_figures
 from zoo_geo.errors import InputError, Problems
 from zoo_geo.strict import nearest
 
@@ -98,7 +99,9 @@ class Query(NamedTuple):
     columns: frozenset[str] | None
 
 
-def check_query(sql: str, sources: Iterable[str]) -> Query:
+def check_query(
+    sql: str, sources: Iterable[str], identifiers: Mapping[str, Iterable[str]] | None = None
+) -> Query:
     """Return what a query reads, or refuse it.
 
     Parameters
@@ -107,12 +110,14 @@ def check_query(sql: str, sources: Iterable[str]) -> Query:
         Text of a study file.
     sources
         Ids of the declared sources.
+    identifiers
+        Source to its columns of keyed codes, which figures may not be made of; see `coded_figures`.
 
     Raises
     ------
     InputError
-        It is no SQL, more or other than one SELECT, or it names anything but the declared sources and
-        functions that only look at their arguments. Each line quotes what was refused and where it stands.
+        It is no SQL, more or other than one SELECT, it makes figures of codes, or it names anything but the
+        declared sources and functions that only look at their arguments. Each line quotes what was refused.
 
     Examples
     --------
@@ -121,6 +126,13 @@ def check_query(sql: str, sources: Iterable[str]) -> Query:
     """
     walk = _Walk(sql, sources)
     walk.node(_tree(sql), frozenset())
+    given = (identifiers or {}).items()
+    codes = {name.lower(): name for id, names in given if id.lower() in walk.read for name in names}
+    for name in coded_figures(_tree(sql), codes):
+        walk.problems.add(
+            f"column {name} needs to be made of no keyed code of a person ({', '.join(codes.values())}); got "
+            "one. Such a code can be the unit, be counted, or be compared with another one."
+        )
     walk.problems.raise_if_any()
     everything = walk.everything or bool(walk.bare & walk.tables)  # a table as a column is a whole row
     return Query(sql, frozenset(walk.read), None if everything else frozenset(walk.columns))
