@@ -263,7 +263,7 @@ def test_breaks_of_a_panel_have_its_shape():
 
 def test_a_broken_series_stays_broken_when_it_is_carried_over_by_weight():
     rows = [("X", 2020, 3, 30), ("X", 2021, 4, 40), ("X", 2022, 5, 50)]
-    rows += [("Y", 2023, 6, 60), ("Z", 2020, 9, 90)]
+    rows += [("Y", 2023, 6, 60), ("Z", 2020, 9, 90), ("W", 2023, 9, 90)]
     broken = zg.link_periods(panel_of(rows), changes_of((2021, "X", 3, None)), unknown_areas="drop")
     moved = zg.link_periods(broken, weights_of((2023, "X", "Y", 1.0), (2023, "Z", "W", 1.0)))
     assert figures(moved, "Y") == [3, 4, 5, 6]

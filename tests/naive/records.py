@@ -37,9 +37,10 @@ def code(identifier, key):
         return None
     if isinstance(identifier, float):
         identifier = int(identifier) if identifier == int(identifier) else identifier
-    text = str(identifier).strip(" \t\r\n\f\v")
-    if text.endswith(".0") and text[:-2] and all(letter in "0123456789" for letter in text[:-2]):
-        text = text[:-2]
+    text = str(identifier).strip(" \t\r\n\f\v\xa0")
+    whole, point, rest = text.partition(".")
+    if whole and point and rest and set(rest) == {"0"} and all(letter in "0123456789" for letter in whole):
+        text = whole
     if text and all(letter in "0123456789" for letter in text):
         text = text.lstrip("0")
     if not text:
