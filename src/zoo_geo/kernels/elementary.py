@@ -1,0 +1,184 @@
+"""Logarithm, exponential and normal tail without branches, so that loops over them are vectorised.
+
+Calls of `math.log` stay calls, one number at a time. These are additions, multiplications and shifts of
+bits: a plain loop over an array takes as many numbers at once as the machine has lanes, and the results are
+the same on every machine, since nothing is reassociated or contracted. Coefficients are interpolations at
+Chebyshev nodes in 60 digits.
+"""
+
+import math
+
+from numba import njit, types
+from numba.extending import intrinsic
+
+_LN2_HIGH = float.fromhex("0x1.62e42feep-1")  # 32 bits of log 2: its multiples by an exponent are exact
+_LN2_LOW = float.fromhex("0x1.a39ef35793c76p-33")
+_WHOLE = 6755399441055744.0  # 1.5 x 2^52: what is added to it is rounded to a whole number, in its last bits
+_WHOLE_BITS = 0x4338000000000000
+_HALF_BITS = 0x3FE6A09E667F3BCD  # of the root of one half
+_SPLIT = 134217729.0  # 2^27 + 1, splits a number into two halves of its digits (Veltkamp, Dekker)
+_NORMAL = 2.2250738585072014e-308
+
+
+@intrinsic
+def bits(typingctx, number):
+    """Bits of a float64 as an int64."""
+
+    def codegen(context, builder, signature, args):
+        return builder.bitcast(args[0], context.get_value_type(types.int64))
+
+    return types.int64(types.float64), codegen
+
+
+@intrinsic
+def from_bits(typingctx, pattern):
+    """Return the float64 with the bits of an int64."""
+
+    def codegen(context, builder, signature, args):
+        return builder.bitcast(args[0], context.get_value_type(types.float64))
+
+    return types.float64(types.int64), codegen
+
+
+@njit(cache=True, nogil=True, error_model="numpy", forceinline=True)
+def _log_parts(fraction, exponent):
+    """Logarithm of (1 + fraction) 2^exponent, the former between the roots of one half and of two."""
+    s = fraction / (2.0 + fraction)
+    z = s * s
+    rest = 0.13088034850927555
+    rest = rest * z + 0.13268638369266825
+    rest = rest * z + 0.15386244737621665
+    rest = rest * z + 0.18181795547521137
+    rest = rest * z + 0.22222222392581045
+    rest = rest * z + 0.28571428570799784
+    rest = rest * z + 0.40000000000000885
+    rest = rest * z + 0.6666666666666666
+    half = 0.5 * fraction * fraction
+    low = s * (half + rest * z) + exponent * _LN2_LOW
+    return exponent * _LN2_HIGH - ((half - low) - fraction)
+
+
+@njit(cache=True, nogil=True, error_model="numpy", forceinline=True)
+def _exponent(pattern):
+    """Power of two that leaves a number between the roots of one half and of two, times 2^52."""
+    return (pattern - _HALF_BITS) & -0x10000000000000
+
+
+@njit(cache=True, nogil=True, error_model="numpy", forceinline=True)
+def _as_float(shifted):
+    """Turn a small whole number times 2^52 into a float64."""
+    return from_bits((shifted >> 52) + _WHOLE_BITS) - _WHOLE
+
+
+@njit(cache=True, nogil=True, error_model="numpy", forceinline=True)
+def log(x):
+    """Natural logarithm to a unit in the last place; -inf of 0, NaN below 0, denormals as well."""
+    tiny = x < _NORMAL
+    pattern = bits(x * 18014398509481984.0 if tiny else x)
+    shifted = _exponent(pattern)
+    exponent = _as_float(shifted) - (54.0 if tiny else 0.0)
+    found = _log_parts(from_bits(pattern - shifted) - 1.0, exponent)
+    found = found if x < math.inf else x  # of inf and NaN themselves
+    found = found if x > 0.0 or x != x else math.nan
+    return -math.inf if x == 0.0 else found
+
+
+@njit(cache=True, nogil=True, error_model="numpy", forceinline=True)
+def log1p(x):
+    """Natural logarithm of 1 + x to a unit in the last place, as `log` at its ends."""
+    u = 1.0 + x
+    lost = (x - (u - 1.0)) if x < 1.0 else (1.0 - (u - x))
+    pattern = bits(u)
+    shifted = _exponent(pattern)
+    scale = from_bits(max(0x3FF0000000000000 - shifted, 0))
+    fraction = (from_bits(pattern - shifted) - 1.0) + lost * scale
+    found = _log_parts(fraction, _as_float(shifted))
+    found = found if x < math.inf else x
+    found = found if x > -1.0 or x != x else math.nan
+    found = -math.inf if x == -1.0 else found
+    return x if abs(x) < 1e-300 else found  # keeps denormals and the sign of zero
+
+
+@njit(cache=True, nogil=True, error_model="numpy", forceinline=True)
+def exp(x):
+    """Exponential to a unit in the last place; 0 below -745.2, inf above 709.8, denormals as well."""
+    within = x if x < 710.0 else 710.0
+    within = within if within > -746.0 else -746.0
+    shifted = within * 1.4426950408889634 + _WHOLE
+    power = bits(shifted) - _WHOLE_BITS
+    whole = shifted - _WHOLE
+    r = (within - whole * _LN2_HIGH) - whole * _LN2_LOW
+    q = 2.0914686968086876e-09
+    q = q * r + 2.5105217004720745e-08
+    q = q * r + 2.75572736431103e-07
+    q = q * r + 2.7557255400206422e-06
+    q = q * r + 2.4801587325547743e-05
+    q = q * r + 0.00019841269874820627
+    q = q * r + 0.0013888888888883748
+    q = q * r + 0.008333333333326136
+    q = q * r + 0.04166666666666667
+    q = q * r + 0.1666666666666667
+    q = q * r + 0.5
+    found = 1.0 + (r + r * r * q)
+    half = power >> 1  # in two steps, neither of which leaves the range
+    found = found * from_bits((half + 1023) << 52) * from_bits((power - half + 1023) << 52)
+    return found if x == x else x
+
+
+@njit(cache=True, nogil=True, error_model="numpy", forceinline=True)
+def normal_tail(z):
+    """P(Z > z) of a standard normal Z at ``z`` >= 0, to 1e-14 of itself as far as it is no denormal.
+
+    A polynomial in (z - 4) / (z + 4) (Shepherd and Laframboise 1981, doi:10.1090/S0025-5718-1981-0595058-4).
+    """
+    z = z if z < 40.0 else 40.0
+    t = (z - 4.0) / (z + 4.0)
+    p = -1.590306022869017e-09
+    p = p * t + 1.5735251488430456e-09
+    p = p * t + 1.7688155162543822e-08
+    p = p * t - 8.145158452517461e-09
+    p = p * t - 1.1080625850528999e-07
+    p = p * t - 1.5237426411594127e-08
+    p = p * t + 5.515560739470104e-07
+    p = p * t + 4.1929772331445373e-07
+    p = p * t - 2.6124967333130103e-06
+    p = p * t - 3.440746153315607e-06
+    p = p * t + 1.3626662814015744e-05
+    p = p * t + 2.125328162943444e-05
+    p = p * t - 8.785312372562884e-05
+    p = p * t - 9.443103978255524e-05
+    p = p * t + 0.0006948970947707169
+    p = p * t - 0.00028562298101303336
+    p = p * t - 0.005002378590232965
+    p = p * t + 0.017936097469979716
+    p = p * t - 0.0321978374281112
+    p = p * t + 0.028600364053922668
+    p = p * t + 0.013999634724425405
+    p = p * t - 0.09670347732653004
+    p = p * t + 0.47205320650984467
+    big = z * _SPLIT
+    high = big - (big - z)
+    low = z - high
+    rest = low * (high + 0.5 * low)
+    return exp(-0.5 * high * high) * (1.0 - rest + 0.5 * rest * rest) * p / (1.0 + z)
+
+
+@njit(cache=True, nogil=True, error_model="numpy", forceinline=True)
+def normal_below(z):
+    """P(Z <= z) of a standard normal Z, to an absolute 1e-9; for its digits far out see `normal_tail`."""
+    far = abs(z)
+    far = far if far < 8.0 else 8.0
+    t = (far - 3.5) / (far + 3.5)
+    p = 5.1864173417689704e-05
+    p = p * t + 0.00026894023142933567
+    p = p * t + 0.00015041782083984113
+    p = p * t - 0.001441987118870355
+    p = p * t + 0.00025644925852070843
+    p = p * t + 0.010381565698875753
+    p = p * t - 0.030255167354975045
+    p = p * t + 0.03804760612138515
+    p = p * t + 0.0007867993138542254
+    p = p * t - 0.09771256991396444
+    p = p * t + 0.4785531915556392
+    beyond = exp(-0.5 * far * far) * p / (1.0 + far)
+    return 1.0 - beyond if z > 0.0 else beyond
