@@ -16,6 +16,7 @@ from zoo_geo.quantiles import ratio_quantiles
 
 SMALLEST_SPREAD, LARGEST_SPREAD = 1e-5, 50.0
 OUTER, CENTRAL = 0.05, 0.25
+STEEPEST, FIRST_PACE, ROUNDS = 0.25, 0.3, 3
 """Tails that the pace of an error leaves out: it is there for the outer ones; the central half is robust."""
 
 
@@ -53,11 +54,13 @@ class Poisson:
         self, observed: np.ndarray, size: np.ndarray, rate: np.ndarray, error: np.ndarray, start: np.ndarray
     ) -> tuple[float, float]:
         """Factor on phi of one column that matches the central coverage; and the t's freedom."""
-        from zoo_geo.kernels.estimation import SPREAD
+        from zoo_geo.kernels.positions import settle_spread
 
         mean = rate * size
+        order, ends = _in_order(observed)
+        times = settle_spread(observed[order], mean[order], _each(start, mean)[order], error[order], ends)
         weight = (mean / (1.0 + (start + error) * mean)) ** 2
-        times = _solved(SPREAD, 1.0, observed, mean, start, error, mean, weight)
+        times = float(np.exp(times))
         if np.ptp(start) == 0.0 and (times * start[0] > _DOUBTFUL_SPREAD or _rare(mean, weight)):
             times = self.likeliest(observed, size, rate, error, _DOUBTFUL_SPREAD) / start[0]
         return times, np.inf
@@ -74,7 +77,7 @@ class Poisson:
         bounds = (np.log(SMALLEST_SPREAD), np.log(largest))
         return float(np.exp(minimize_scalar(lack, bounds=bounds, method="bounded").x))
 
-    def pace(
+    def growth(
         self,
         observed: np.ndarray,
         size: np.ndarray,
@@ -84,15 +87,20 @@ class Poisson:
         phi: np.ndarray,
         freedom: float,
         tail: float,
-        start: float,
-    ) -> float:
-        """Estimate how much the error grows with steepness, from how many counts lie between the tails."""
-        from zoo_geo.kernels.estimation import PACE, ROBUST_PACE
+    ) -> tuple[float, float, float]:
+        """Estimate how much the error grows with steepness, from how many counts of the steepest quarter lie
+        between the tails; with the factor on phi, and the t's freedom, that go with it."""
+        from zoo_geo.kernels.positions import settle_pace
 
         mean = rate * size
-        weight = (mean / (1.0 + (phi + error) * mean)) ** 2
-        what = PACE if tail == OUTER else ROBUST_PACE
-        return _solved(what, start, observed, mean, phi, error, slope, weight)
+        order, ends = _in_order(observed)
+        slope = slope[order]
+        steepest = np.flatnonzero(slope >= np.quantile(slope, 1.0 - STEEPEST))
+        pace, times = settle_pace(
+            observed[order], mean[order], _each(phi, mean)[order], error[order], slope, steepest, ends,
+            tail, float(-special.ndtri(tail)), FIRST_PACE, ROUNDS,
+        )
+        return pace, float(np.exp(times)), np.inf
 
     def log_likelihood(
         self, observed: np.ndarray, size: np.ndarray, rate: np.ndarray, phi: np.ndarray
@@ -175,6 +183,20 @@ class Binomial(Poisson):
         if found > 0.5 or _rare(mean, weight):
             found = self.likeliest(observed, size, rate, error * rate / (1.0 - rate), 0.5)
         return found / start[0], np.inf
+
+    def growth(
+        self,
+        observed: np.ndarray,
+        size: np.ndarray,
+        rate: np.ndarray,
+        error: np.ndarray,
+        slope: np.ndarray,
+        phi: np.ndarray,
+        freedom: float,
+        tail: float,
+    ) -> tuple[float, float, float]:
+        """As `Poisson.growth`."""
+        return alternating(self, (observed, size, rate, error), slope, phi, freedom, tail)
 
     def pace(
         self,
@@ -319,6 +341,20 @@ class Gaussian:
         freedom = float(choices[np.argmin(np.abs(ratios - cautious))])
         return float((half / special.stdtrit(freedom, 0.75)) ** 2), freedom
 
+    def growth(
+        self,
+        observed: np.ndarray,
+        size: np.ndarray,
+        rate: np.ndarray,
+        error: np.ndarray,
+        slope: np.ndarray,
+        phi: np.ndarray,
+        freedom: float,
+        tail: float,
+    ) -> tuple[float, float, float]:
+        """As `Poisson.growth`."""
+        return alternating(self, (observed, size, rate, error), slope, phi, freedom, tail)
+
     def pace(
         self,
         observed: np.ndarray,
@@ -383,8 +419,40 @@ class Gaussian:
             return np.maximum(observed - half, 0.0) / rate, (observed + half) / rate
 
 
+def alternating(
+    family: Binomial | Gaussian,
+    counts: tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray],
+    slope: np.ndarray,
+    phi: np.ndarray,
+    freedom: float,
+    tail: float,
+) -> tuple[float, float, float]:
+    """Estimate pace and spread in turns."""
+    top = np.flatnonzero(slope >= np.quantile(slope, 1.0 - STEEPEST))
+    steepest = [each[top] for each in (*counts, slope)]
+    pace, whole = FIRST_PACE, 1.0
+    for _ in range(ROUNDS):
+        pace = family.pace(*steepest, phi[top], freedom, tail, max(pace, _SLOWEST))
+        *figures, error = counts
+        times, freedom = family.spread(*figures, error + pace * slope, phi)
+        phi, whole = phi * times, whole * times
+    return pace, whole, freedom
+
+
+_SLOWEST = 0.003
+"""Where the search for a pace begins at least."""
+
 Family = Poisson | Binomial | Gaussian
 FAMILIES: dict[str, Family] = {f.name: f for f in (Poisson(), Binomial(), Gaussian())}
+
+
+def _in_order(observed: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Rows with short counts first, in order of their counts, and how many have each count or less."""
+    from zoo_geo.kernels.positions import SHORT, sort_counts
+
+    order, ends = np.empty(observed.size, np.intp), np.empty(SHORT + 1, np.intp)
+    sort_counts(observed, order, ends)
+    return order, ends
 
 
 def _each(phi: np.ndarray | float, like: np.ndarray) -> np.ndarray:
@@ -407,25 +475,6 @@ _DOUBTFUL_SPREAD = 5.0
 def _rare(mean: np.ndarray, weight: np.ndarray) -> bool:
     """Say whether most of the weight is on counts of which more than half are 0."""
     return bool(2.0 * weight[mean < RARE].sum() > weight.sum())
-
-
-def _solved(
-    what: int,
-    start: float,
-    observed: np.ndarray,
-    mean: np.ndarray,
-    phi: np.ndarray,
-    error: np.ndarray,
-    slope: np.ndarray,
-    weight: np.ndarray,
-) -> float:
-    """Spread or pace of the error that gives the central share of counts its due, see `nb_solve`."""
-    from zoo_geo.kernels.estimation import nb_solve
-
-    unit = phi.max() if what == 0 else 1.0  # a spread is sought as a factor on phi
-    ends = np.log(SMALLEST_SPREAD / unit), np.log(LARGEST_SPREAD / unit)
-    counts = observed, mean, _each(phi, mean), np.zeros_like(mean), error, slope, weight
-    return float(np.exp(nb_solve(what, np.log(start), 1.4, *ends, *counts)))
 
 
 def _match(

@@ -15,7 +15,6 @@ from zoo_geo.references import Reference
 _SPREAD_SAMPLE = 3_000
 _MARGIN = 2.0
 """Log likelihood that one more number has to bring."""
-_ROUNDS = 3
 _SCORE_SAMPLE = 4_000
 
 
@@ -111,21 +110,11 @@ def _with_steepness(
         rows = _telling(block, fit, rows, c)
         seen, size, rate = block.observed[rows, c], block.size[rows, c], fit.rate[rows, c]
         error, slope, phi = 1.0 / fit.strength[rows, c], steep[rows, c], spread[rows, c]
-        top = np.flatnonzero(slope >= np.quantile(slope, 0.75))
-        steepest = seen[top], size[top], rate[top], error[top], slope[top]
-        pace = _FIRST_PACE
-        for _ in range(_ROUNDS):
-            pace = block.family.pace(*steepest, phi[top], freedom[c], tail, max(pace, _SLOWEST))
-            times, freedom[c] = block.family.spread(seen, size, rate, error + pace * slope, phi)
-            phi = phi * times
-            spread[:, c] *= times
+        pace, times, freedom[c] = block.family.growth(seen, size, rate, error, slope, phi, freedom[c], tail)
+        spread[:, c] *= times
         with np.errstate(divide="ignore"):
             strength[:, c] = 1.0 / (1.0 / fit.strength[:, c] + pace * steep[:, c])
     return replace(fit, strength=strength, spread=spread, freedom=freedom)
-
-
-_FIRST_PACE, _SLOWEST = 0.3, 0.003
-"""Where the search for a pace begins, at first and at least."""
 
 
 def _where_better(

@@ -1,0 +1,288 @@
+"""Where many counts lie in their negative binomial distributions, a vector of them at a time.
+
+As `estimation` does it, to about three digits, but without calls or branches in its loops: counts are sorted,
+so that short sums run side by side, and longer ones take the approximation of Peizer and Pratt (1968,
+doi:10.1080/01621459.1968.10480938) in the middle of their step.
+"""
+
+import math
+
+import numpy as np
+from numba import njit
+
+from zoo_geo.kernels.elementary import exp, log
+from zoo_geo.kernels.estimation import nb_step
+
+SHORT = 24
+"""Largest count whose distribution function is summed."""
+_INVERSE = 1.0 / np.arange(1.0, SHORT + 1.0)
+_WIDEST = 0.75
+"""Spread above which the approximation does not hold."""
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def sort_counts(observed, order, ends):
+    """Put the rows of short counts first, in order of their counts; others follow as they come.
+
+    ``ends[k]`` is how many rows have a count of k or less. Shapes (n,) and (SHORT + 1,).
+    """
+    ends[:] = 0
+    for i in range(observed.size):
+        if observed[i] <= SHORT:
+            ends[int(observed[i])] += 1
+    start, at = 0, np.empty(SHORT + 2, np.int64)
+    for k in range(SHORT + 1):
+        at[k] = start
+        start += ends[k]
+        ends[k] = start
+    at[SHORT + 1] = start
+    for i in range(observed.size):
+        k = int(observed[i]) if observed[i] <= SHORT else SHORT + 1
+        order[at[k]] = i
+        at[k] += 1
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def steps(observed, mean, spread, ends, low, high):
+    """Ends of the step that each count is in its distribution function, into ``low`` and ``high``.
+
+    Rows are those of `sort_counts`. Short counts have P(X < o) and P(X <= o); others the normal quantiles of
+    these, along the slope in the middle of the step.
+    """
+    short = ends[SHORT]
+    r, ratio = np.empty(short), np.empty(short)
+    for i in range(short):
+        r[i] = 1.0 / spread[i]
+        beyond = 1.0 + mean[i] * spread[i]
+        ratio[i] = mean[i] * spread[i] / beyond
+        high[i] = exp(-r[i] * log(beyond))
+        low[i] = 0.0
+    for k in range(SHORT):
+        for i in range(ends[k], short):
+            low[i] += high[i]
+            high[i] *= (r[i] + k) * ratio[i] * _INVERSE[k]
+    for i in range(short):
+        high[i] += low[i]
+    for i in range(short, observed.size):
+        far = 1.0 / spread[i]
+        y = mean[i] * spread[i]
+        rest = 1.0 / (1.0 + y)
+        n = observed[i] - 0.5 + far
+        q = 1.0 / (n * y)
+        there, unit = n * y * rest, q * (1.0 + y)  # n share and its inverse
+        away = observed[i] - there
+        left = far - 0.5
+        lack = observed[i] * log(observed[i] * unit) + left * log(left * unit * y)
+        near = away * away < 1e-6 * there * rest
+        steep = math.sqrt((2.0 - q * y * (1.0 / 3.0)) * lack) / abs(away)
+        steep = 1.0 / math.sqrt(there * rest) if near else steep
+        d = away + (1.0 / 6.0) - (1.0 / 3.0) * y * rest - 0.02 * y * rest * spread[i]
+        low[i] = (d - 0.5 * rest) * steep
+        high[i] = (d + 0.5 * rest) * steep
+    _wide_steps(observed, mean, spread, short, low, high)
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _wide_steps(observed, mean, spread, start, low, high):
+    """The same for large counts with so wide a spread that the approximation does not hold."""
+    for i in range(start, observed.size):
+        if spread[i] > _WIDEST:
+            below, upto = nb_step(observed[i], mean[i], spread[i])
+            low[i], high[i] = quantile(below), quantile(upto)
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def quantile(p):
+    """Normal quantile to three digits (Hastings 1955, Abramowitz and Stegun 26.2.23)."""
+    tail = min(max(min(p, 1.0 - p), 1e-12), 0.5)
+    t = math.sqrt(-2.0 * log(tail))
+    over = 2.515517 + t * (0.802853 + t * 0.010328)
+    under = 1.0 + t * (1.432788 + t * (0.189269 + t * 0.001308))
+    z = t - over / under
+    return z if p > 0.5 else -z
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _inside(low, high, bottom, top):
+    """Share of a step that lies between two edges."""
+    return max(min(high, top) - max(low, bottom), 0.0) / max(high - low, 1e-12)
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _ramp(low, high, inside, variance, z_edge):
+    """Offset and rise of the share inside, from the quantiles at the ends of a step and the share inside now."""
+    far = max(abs(low), abs(high))
+    near = 0.0 if low * high < 0.0 else min(abs(low), abs(high))
+    unit = variance * (1.0 / (z_edge * z_edge))
+    width = max((far * far - near * near) * unit, 1e-9 * variance)
+    start = variance - inside * width if 0.0 < inside < 1.0 else near * near * unit
+    rise = 1.0 / width
+    return -start * rise, rise
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def ramps(low, high, short, variance, edge, z_edge, offset, rise):
+    """How steps come to lie in the central part when variance grows: ``clip(offset + rise * variance)``.
+
+    What is inside between ``edge`` and ``1 - edge`` now is met exactly; elsewhere the distance from the middle
+    falls with the root of the relative variance, in standard deviations.
+    """
+    for i in range(short):
+        inside = _inside(low[i], high[i], edge, 1.0 - edge)
+        offset[i], rise[i] = _ramp(quantile(low[i]), quantile(high[i]), inside, variance[i], z_edge)
+    for i in range(short, low.size):
+        inside = _inside(low[i], high[i], -z_edge, z_edge)
+        offset[i], rise[i] = _ramp(low[i], high[i], inside, variance[i], z_edge)
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _share(start, rise, weight, times, part):
+    """Weighted sum of ``clip(start + rise * times)``."""
+    n = start.size
+    for i in range(n):
+        part[i] = weight[i] * min(max(start[i] + rise[i] * times, 0.0), 1.0)
+    a = b = c = d = 0.0
+    for i in range(0, n - 3, 4):
+        a += part[i]
+        b += part[i + 1]
+        c += part[i + 2]
+        d += part[i + 3]
+    for i in range(n - n % 4, n):
+        a += part[i]
+    return a + b + c + d
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _climb(start, rise, weight, wanted, log_times, low, high, part):
+    """Log of the factor at which the weighted share of `_share`, which grows with it, is the wanted one."""
+    goal, close = wanted * weight.sum(), 1e-4 * weight.sum()
+    here, step = log_times, 0.3
+    miss = _share(start, rise, weight, math.exp(here), part) - goal
+    side = 1.0 if miss < 0.0 else -1.0
+    there, far = here, miss
+    while abs(far) > close and (far < 0.0) == (miss < 0.0):
+        if there <= low and side < 0.0 or there >= high and side > 0.0:
+            return there
+        here, miss = there, far
+        there = min(max(here + side * step, low), high)
+        far = _share(start, rise, weight, math.exp(there), part) - goal
+        step *= 3.0
+    for _ in range(30):
+        if abs(far) <= close or abs(there - here) < 1e-3:
+            break
+        at = (here * far - there * miss) / (far - miss)
+        new = _share(start, rise, weight, math.exp(at), part) - goal
+        if (new < 0.0) != (far < 0.0):
+            here, miss = there, far
+        else:
+            miss *= 0.5
+        there, far = at, new
+    return there
+
+
+CENTRAL, Z_CENTRAL = 0.25, 0.6744897501960817
+OUTER, Z_OUTER = 0.05, 1.6448536269514722
+LOG_LEAST, LOG_MOST = math.log(1e-5), math.log(50.0)
+_PASSES, _SAME = 8, 0.1
+"""Passes at most; a change of variance over which shares change as `ramps` says."""
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def settle_spread(observed, mean, phi, error, ends):
+    """Log of the factor on ``phi`` with which half of the counts lie in the central half.
+
+    ``error`` is the relative variance of each mean; weights are those of the spread to begin with. Arrays of
+    shape (n,) in the order of `sort_counts`, but for its ``ends``.
+    """
+    n, short = mean.size, ends[SHORT]
+    low, high, part, weight = np.empty(n), np.empty(n), np.empty(n), np.empty(n)
+    chance, spread, variance = np.empty(n), np.empty(n), np.empty(n)
+    offset, rise = np.empty(n), np.empty(n)
+    most = 0.0
+    for i in range(n):
+        chance[i] = 1.0 / mean[i]
+        variance[i] = chance[i] + error[i] + phi[i]
+        weight[i] = 1.0 / (variance[i] * variance[i])
+        most = max(most, phi[i])
+    total, log_times = weight.sum(), 0.0
+    for _ in range(_PASSES):
+        times = math.exp(log_times)
+        for i in range(n):
+            spread[i] = max(times * phi[i] + error[i], 1e-5)
+            variance[i] = chance[i] + spread[i]
+        steps(observed, mean, spread, ends, low, high)
+        ramps(low, high, short, variance, CENTRAL, Z_CENTRAL, offset, rise)
+        for i in range(n):
+            offset[i] += rise[i] * (chance[i] + error[i])
+            rise[i] *= phi[i]
+        ends_log = LOG_LEAST - math.log(most), LOG_MOST - math.log(most)
+        new = _climb(offset, rise, weight, 0.5, log_times, ends_log[0], ends_log[1], part)
+        change, log_times = abs(math.exp(new) - times), new
+        for i in range(n):
+            part[i] = weight[i] * phi[i] / variance[i]
+        if change * part.sum() < _SAME * total:
+            break
+    return log_times
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def settle_pace(observed, mean, phi, error, slope, top, ends, edge, z_edge, pace, rounds):
+    """Pace at which errors grow with ``slope``, and log of the factor on ``phi`` that goes with it.
+
+    The rows of ``top``, the steepest, are to have the share between ``edge`` and ``1 - edge`` inside; all rows
+    half in the central half. The two are sought in turns, ``rounds`` times. Arrays as in `settle_spread`.
+    """
+    n, short, m = mean.size, ends[SHORT], top.size
+    low, high, part, weight = np.empty(n), np.empty(n), np.empty(n), np.empty(n)
+    chance, spread, variance = np.empty(n), np.empty(n), np.empty(n)
+    offset, rise, begin, grow = np.empty(n), np.empty(n), np.empty(n), np.empty(n)
+    outer_offset, outer_rise = np.empty(n), np.empty(n)
+    few_begin, few_grow, few_weight = np.empty(m), np.empty(m), np.empty(m)
+    most = 0.0
+    for i in range(n):
+        chance[i] = 1.0 / mean[i]
+        most = max(most, phi[i])
+    log_times, log_pace = 0.0, math.log(pace)
+    least, largest = LOG_LEAST - math.log(most), LOG_MOST - math.log(most)
+    for _ in range(_PASSES):
+        times, pace = math.exp(log_times), math.exp(log_pace)
+        for i in range(n):
+            spread[i] = max(times * phi[i] + error[i] + pace * slope[i], 1e-5)
+            variance[i] = chance[i] + spread[i]
+        steps(observed, mean, spread, ends, low, high)
+        ramps(low, high, short, variance, CENTRAL, Z_CENTRAL, offset, rise)
+        if edge == CENTRAL:
+            outer_offset[:], outer_rise[:] = offset, rise
+        else:
+            ramps(low, high, short, variance, edge, z_edge, outer_offset, outer_rise)
+        for _ in range(rounds):
+            times = math.exp(log_times)
+            for j in range(m):
+                i = top[j]
+                rest = chance[i] + error[i] + times * phi[i]
+                few_begin[j] = outer_offset[i] + outer_rise[i] * rest
+                few_grow[j] = outer_rise[i] * slope[i]
+                few_weight[j] = 1.0 / (rest * rest)
+            log_pace = max(log_pace, _LOG_SLOWEST)
+            log_pace = _climb(
+                few_begin, few_grow, few_weight, 1.0 - 2.0 * edge, log_pace, LOG_LEAST, LOG_MOST, part
+            )
+            pace = math.exp(log_pace)
+            for i in range(n):
+                rest = chance[i] + error[i] + pace * slope[i]
+                begin[i] = offset[i] + rise[i] * rest
+                grow[i] = rise[i] * phi[i]
+                rest += times * phi[i]
+                weight[i] = 1.0 / (rest * rest)
+            log_times = _climb(begin, grow, weight, 0.5, log_times, least, largest, part)
+        times, change, total = math.exp(log_times), 0.0, 0.0
+        for i in range(n):
+            new = chance[i] + max(times * phi[i] + error[i] + pace * slope[i], 1e-5)
+            change += weight[i] * abs(new / variance[i] - 1.0)
+            total += weight[i]
+        if change < _SAME * total:
+            break
+    return pace, log_times
+
+
+_LOG_SLOWEST = math.log(0.003)
