@@ -174,7 +174,8 @@ def respond(
         return hide(parts, before, 120)[0]
     settled = before is not None and before.size.size > 1
     if len(parts) > 1 and (settled or any(_unusual(*part) for part in calm)):
-        found = [_fit(*part) for part in calm]
+        begin = _begin(calm, before if settled else None)
+        found = [_fit(part, *start) for (part, _), start in zip(calm, begin, strict=True)]
         gain = sum(_gain(*part, *fit) for part, fit in zip(calm, found, strict=True))
         if settled:
             return _smooth(parts, found, heavy)
@@ -186,6 +187,15 @@ def respond(
     if tail[2] == 0.0:
         return None
     return Response(np.array([np.median(counts.size)]), *(np.array([value]) for value in (1.0, *tail[1:])))
+
+
+def _begin(
+    calm: list[tuple[Counts, float]], before: Response | None
+) -> list[tuple[float, float, float]]:
+    """Spread, heavy part and log of the ratio from which each class is fitted."""
+    if before is None or before.size.size != len(calm):
+        return [(phi, 0.0, 0.0) for _, phi in calm]
+    return [(float(p), 0.0, float(np.log(r))) for p, r in zip(before.spread, before.ratio, strict=True)]
 
 
 def _simpler(parts: list[Counts], found: list[tuple[float, float]], heavy: bool) -> Law:
@@ -227,15 +237,11 @@ def _weight(counts: Counts, phi: float) -> np.ndarray:
 
 def _shares(counts: Counts, phi: float, heavy: float, places: np.ndarray) -> tuple[np.ndarray, float]:
     """Weighted shares of counts below places of their distributions, and how many counts they are worth."""
-    from zoo_geo.kernels.estimation import nb_shares
+    from zoo_geo.kernels import positions
 
-    weight, shares = _weight(counts, phi), np.empty(places.size)
-    nb_shares(counts.observed, counts.mean, *_same(counts, phi, heavy), counts.error, weight, places, shares)
-    return shares, float(weight.sum() ** 2 / (weight**2).sum())
-
-
-def _same(counts: Counts, phi: float, heavy: float) -> tuple[np.ndarray, np.ndarray]:
-    return np.full(counts.mean.shape, phi), np.full(counts.mean.shape, heavy)
+    weight, found = _weight(counts, phi), np.empty(places.size)
+    given = counts.observed, counts.mean, phi, heavy, counts.error, weight
+    return found, positions.shares(*given, places, special.ndtri(places), found)
 
 
 def _unusual(counts: Counts, phi: float) -> bool:
@@ -244,22 +250,14 @@ def _unusual(counts: Counts, phi: float) -> bool:
     return worth * ((middle - 0.5) ** 2 + (high - low - 0.5) ** 2) / 0.25 > 14.0
 
 
-def _fit(
-    counts: Counts, phi: float, heavy: float = 0.0, shift: float = 0.0, rounds: int = 3
-) -> tuple[float, float]:
+def _fit(counts: Counts, phi: float, heavy: float = 0.0, shift: float = 0.0) -> tuple[float, float]:
     """Log of the ratio and spread that put the counts' middle and central half where they should be."""
-    from zoo_geo.kernels.estimation import SHIFT, SPREAD, nb_solve
+    from zoo_geo.kernels.positions import settle_middle
 
     if np.median(counts.mean) < RARE:
         return _fit_rare(counts)
-    for _ in range(rounds):
-        weight, mean = _weight(counts, phi), counts.mean
-        rest = *_same(counts, phi, heavy), counts.error, mean, weight
-        shift = nb_solve(SHIFT, shift, 0.5, -4.0, 4.0, counts.observed, mean, *rest)
-        rest = *_same(counts, 1.0, heavy), counts.error, mean, weight
-        ends = np.log(phi), 1.4, _LOG_LOW, _LOG_HIGH
-        phi = float(np.exp(nb_solve(SPREAD, *ends, counts.observed, mean * np.exp(shift), *rest)))
-    return float(shift), float(phi)
+    shift, log_phi = settle_middle(counts.observed, counts.mean, counts.error, phi, heavy, shift)
+    return shift, float(np.exp(log_phi))
 
 
 def _fit_rare(counts: Counts) -> tuple[float, float]:
@@ -297,7 +295,7 @@ def hide(parts: list[Counts], start: Hidden, most: int) -> tuple[Hidden, float]:
     """
     from scipy.optimize import minimize
 
-    from zoo_geo.kernels.estimation import nb_hidden_shares
+    from zoo_geo.kernels.positions import hidden_shares
 
     few = [part.at(_some(np.arange(part.size.size), _FEW)) for part in parts]
 
@@ -311,10 +309,10 @@ def hide(parts: list[Counts], start: Hidden, most: int) -> tuple[Hidden, float]:
             mean = part.mean * guess.at(part.size)[0]
             total_spread = mean * (guess.spread + part.error + share**2 * guess.sigma**2)
             weight = total_spread / (1.0 + total_spread) + 1e-6
-            nb_hidden_shares(
+            worth = hidden_shares(
                 part.observed, mean, share, guess.sigma, guess.spread, part.error, weight, _CELLS, shares
             )
-            total += _lack(shares, float(weight.sum() ** 2 / (weight**2).sum()), _CELLS)
+            total += _lack(shares, worth, _CELLS)
         return total
 
     begin = np.log([start.mean, start.sigma, start.level, start.spread])
@@ -342,7 +340,7 @@ def _tail(counts: Counts, shift: float, phi: float) -> tuple[float, float, float
     lack = _likeness(counts, *light, 0.0)
     if lack > -_DOUBT:
         return *light, 0.0
-    heavy = _fit(few, light[1], _HEAVY, light[0], 2)
+    heavy = _fit(few, light[1], _HEAVY, light[0])
     part = float(special.expit(_likeness(counts, *heavy, _HEAVY) - lack - _DOUBT))
     if part * _HEAVY < _LEAST_HEAVY:
         return *light, 0.0

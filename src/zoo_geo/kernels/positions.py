@@ -10,14 +10,14 @@ import math
 import numpy as np
 from numba import njit
 
-from zoo_geo.kernels.elementary import exp, log
+from zoo_geo.kernels.elementary import exp, log, normal_below
 from zoo_geo.kernels.estimation import nb_step
 
 SHORT = 24
 """Largest count whose distribution function is summed."""
 _INVERSE = 1.0 / np.arange(1.0, SHORT + 1.0)
-_WIDEST = 0.75
-"""Spread above which the approximation does not hold."""
+_SMALLEST, _WIDEST = 1e-5, 0.75
+"""Spreads between which the approximation holds."""
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
@@ -91,6 +91,50 @@ def _wide_steps(observed, mean, spread, start, low, high):
             low[i], high[i] = quantile(below), quantile(upto)
 
 
+_NODES, _weights = np.polynomial.hermite_e.hermegauss(7)
+_WEIGHTS = _weights / _weights.sum()
+_FINE = np.linspace(-3.5, 3.5, 15)
+_FINE_WEIGHTS = np.exp(-0.5 * _FINE**2) / np.exp(-0.5 * _FINE**2).sum()
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _averaged_steps(observed, means, spread, weights, ends, low, high):
+    """As `steps`, averaged over nodes of the mean; ``means`` has shape (n_nodes, n). All ends are probabilities."""
+    n, short = observed.size, ends[SHORT]
+    below, upto = np.empty(n), np.empty(n)
+    low[:], high[:] = 0.0, 0.0
+    for j in range(weights.size):
+        steps(observed, means[j], spread, ends, below, upto)
+        for i in range(short):
+            low[i] += weights[j] * below[i]
+            high[i] += weights[j] * upto[i]
+        for i in range(short, n):
+            low[i] += weights[j] * normal_below(below[i])
+            high[i] += weights[j] * normal_below(upto[i])
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def heavy_steps(observed, mean, spread, smear, ends, low, high):
+    """As `steps`, averaged over the inverse of a gamma variable with the relative variance ``smear``."""
+    means = np.empty((_NODES.size, mean.size))
+    for j in range(_NODES.size):
+        for i in range(mean.size):
+            root = max(1.0 - smear[i] / 9.0 + _NODES[j] * math.sqrt(smear[i]) / 3.0, 0.2)
+            means[j, i] = mean[i] / (root * root * root)
+    _averaged_steps(observed, means, spread, _WEIGHTS, ends, low, high)
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def hidden_steps(observed, mean, share, sigma, spread, ends, low, high):
+    """As `steps`, where a part ``share`` of the exposure is unseen and lognormal with log-scale ``sigma``."""
+    means = np.empty((_FINE.size, mean.size))
+    for j in range(_FINE.size):
+        factor = math.exp(sigma * (_FINE[j] - 0.5 * sigma)) - 1.0
+        for i in range(mean.size):
+            means[j, i] = mean[i] * (1.0 + share[i] * factor)
+    _averaged_steps(observed, means, spread, _FINE_WEIGHTS, ends, low, high)
+
+
 @njit(cache=True, nogil=True, error_model="numpy")
 def quantile(p):
     """Normal quantile to three digits (Hastings 1955, Abramowitz and Stegun 26.2.23)."""
@@ -153,25 +197,28 @@ def _share(start, rise, weight, times, part):
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def _climb(start, rise, weight, wanted, log_times, low, high, part):
-    """Log of the factor at which the weighted share of `_share`, which grows with it, is the wanted one."""
-    goal, close = wanted * weight.sum(), 1e-4 * weight.sum()
-    here, step = log_times, 0.3
-    miss = _share(start, rise, weight, math.exp(here), part) - goal
-    side = 1.0 if miss < 0.0 else -1.0
-    there, far = here, miss
+def _root(start, rise, weight, wanted, log, here, step, low, high, part):
+    """Where between two ends the weighted share of `_share`, which grows, is the wanted one.
+
+    The search walks outward from ``here`` and closes in by regula falsi (Illinois); with ``log`` it is for the
+    log of what is multiplied with ``rise``.
+    """
+    total = weight.sum()
+    goal, close = wanted * total, 1e-4 * total
+    miss = far = _share(start, rise, weight, math.exp(here) if log else here, part) - goal
+    there, side = here, 1.0 if far < 0.0 else -1.0
     while abs(far) > close and (far < 0.0) == (miss < 0.0):
-        if there <= low and side < 0.0 or there >= high and side > 0.0:
+        if (there <= low and side < 0.0) or (there >= high and side > 0.0):
             return there
         here, miss = there, far
         there = min(max(here + side * step, low), high)
-        far = _share(start, rise, weight, math.exp(there), part) - goal
+        far = _share(start, rise, weight, math.exp(there) if log else there, part) - goal
         step *= 3.0
     for _ in range(30):
         if abs(far) <= close or abs(there - here) < 1e-3:
             break
         at = (here * far - there * miss) / (far - miss)
-        new = _share(start, rise, weight, math.exp(at), part) - goal
+        new = _share(start, rise, weight, math.exp(at) if log else at, part) - goal
         if (new < 0.0) != (far < 0.0):
             here, miss = there, far
         else:
@@ -205,6 +252,7 @@ def settle_spread(observed, mean, phi, error, ends):
         weight[i] = 1.0 / (variance[i] * variance[i])
         most = max(most, phi[i])
     total, log_times = weight.sum(), 0.0
+    least, largest = LOG_LEAST - math.log(most), LOG_MOST - math.log(most)
     for _ in range(_PASSES):
         times = math.exp(log_times)
         for i in range(n):
@@ -215,8 +263,7 @@ def settle_spread(observed, mean, phi, error, ends):
         for i in range(n):
             offset[i] += rise[i] * (chance[i] + error[i])
             rise[i] *= phi[i]
-        ends_log = LOG_LEAST - math.log(most), LOG_MOST - math.log(most)
-        new = _climb(offset, rise, weight, 0.5, log_times, ends_log[0], ends_log[1], part)
+        new = _root(offset, rise, weight, 0.5, True, log_times, 0.3, least, largest, part)
         change, log_times = abs(math.exp(new) - times), new
         for i in range(n):
             part[i] = weight[i] * phi[i] / variance[i]
@@ -264,8 +311,8 @@ def settle_pace(observed, mean, phi, error, slope, top, ends, edge, z_edge, pace
                 few_grow[j] = outer_rise[i] * slope[i]
                 few_weight[j] = 1.0 / (rest * rest)
             log_pace = max(log_pace, _LOG_SLOWEST)
-            log_pace = _climb(
-                few_begin, few_grow, few_weight, 1.0 - 2.0 * edge, log_pace, LOG_LEAST, LOG_MOST, part
+            log_pace = _root(
+                few_begin, few_grow, few_weight, 1.0 - 2.0 * edge, True, log_pace, 0.3, LOG_LEAST, LOG_MOST, part
             )
             pace = math.exp(log_pace)
             for i in range(n):
@@ -274,7 +321,7 @@ def settle_pace(observed, mean, phi, error, slope, top, ends, edge, z_edge, pace
                 grow[i] = rise[i] * phi[i]
                 rest += times * phi[i]
                 weight[i] = 1.0 / (rest * rest)
-            log_times = _climb(begin, grow, weight, 0.5, log_times, least, largest, part)
+            log_times = _root(begin, grow, weight, 0.5, True, log_times, 0.3, least, largest, part)
         times, change, total = math.exp(log_times), 0.0, 0.0
         for i in range(n):
             new = chance[i] + max(times * phi[i] + error[i] + pace * slope[i], 1e-5)
@@ -286,3 +333,119 @@ def settle_pace(observed, mean, phi, error, slope, top, ends, edge, z_edge, pace
 
 
 _LOG_SLOWEST = math.log(0.003)
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _sorted(observed, mean, error):
+    """Copies in the order of `sort_counts`, with its order and ends."""
+    order, ends = np.empty(observed.size, np.int64), np.empty(SHORT + 1, np.int64)
+    sort_counts(observed, order, ends)
+    return observed[order], mean[order], error[order], order, ends
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _below(low, high, short, weight, edges, z_edges, at):
+    """Weighted shares of steps below edges, into ``at``; returns how many equal weights they are worth."""
+    total, square = weight.sum(), (weight * weight).sum()
+    for k in range(edges.size):
+        below = 0.0
+        for i in range(low.size):
+            edge = edges[k] if i < short else z_edges[k]
+            below += weight[i] * min(max((edge - low[i]) / max(high[i] - low[i], 1e-12), 0.0), 1.0)
+        at[k] = below / max(total, 1e-300)
+    return total * total / max(square, 1e-300)
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def shares(observed, mean, phi, heavy, error, weight, edges, z_edges, at):
+    """Weighted shares of counts below edges of their distribution functions, into ``at``.
+
+    One spread ``phi`` for all; a part ``heavy`` of it belongs to the inverse of a gamma variable, whose upper tail
+    is heavier, and the error of the mean joins it there. ``z_edges`` are the normal quantiles of ``edges``. Returns
+    how many counts of equal weight they are worth.
+    """
+    observed, mean, error, order, ends = _sorted(observed, mean, error)
+    low, high = np.empty(mean.size), np.empty(mean.size)
+    short = _ends(observed, mean, phi, heavy, error, ends, low, high)
+    return _below(low, high, short, weight[order], edges, z_edges, at)
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _ends(observed, mean, phi, heavy, error, ends, low, high):
+    """Ends of steps with or without a heavy part; returns how many rows have probabilities."""
+    if heavy > 0.0:
+        own = np.full(mean.size, max((1.0 - heavy) * phi, _SMALLEST))
+        heavy_steps(observed, mean, own, heavy * phi + error, ends, low, high)
+        return mean.size
+    steps(observed, mean, phi + error, ends, low, high)
+    return ends[SHORT]
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def hidden_shares(observed, mean, share, sigma, phi, error, weight, edges, at):
+    """As `shares`, where a part ``share`` of the exposure is unseen and lognormal, log-scale ``sigma``."""
+    order, ends = np.empty(observed.size, np.int64), np.empty(SHORT + 1, np.int64)
+    sort_counts(observed, order, ends)
+    low, high = np.empty(mean.size), np.empty(mean.size)
+    hidden_steps(observed[order], mean[order], share[order], sigma, phi + error[order], ends, low, high)
+    return _below(low, high, mean.size, weight[order], edges, edges, at)
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _middles(low, high, short, deviation, offset, rise):
+    """How steps come to lie below the middle when the log of the mean grows: ``clip(offset + rise * shift)``."""
+    for i in range(short):
+        below = min(max((0.5 - low[i]) / max(high[i] - low[i], 1e-12), 0.0), 1.0)
+        start, end = quantile(low[i]), quantile(high[i])
+        rise[i] = 1.0 / (deviation[i] * max(end - start, 1e-9))
+        offset[i] = below if 0.0 < below < 1.0 else -start * deviation[i] * rise[i]
+    for i in range(short, low.size):
+        rise[i] = 1.0 / (deviation[i] * max(high[i] - low[i], 1e-9))
+        offset[i] = -low[i] * deviation[i] * rise[i]
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def settle_middle(observed, mean, error, phi, heavy, shift):
+    """Log of the factor on the mean, and log of the spread, that put middle and central half where they belong.
+
+    Half of the counts are to lie below the middle of their distributions and half in the central half, each with
+    the weight of what is not chance in its variance. Shapes (n,), in any order; ``heavy`` as in `shares`.
+    """
+    observed, given, error, _, ends = _sorted(observed, mean, error)
+    n = observed.size
+    low, high, part, weight = np.empty(n), np.empty(n), np.empty(n), np.empty(n)
+    mean, spread, variance = np.empty(n), np.empty(n), np.empty(n)
+    offset, rise, deviation = np.empty(n), np.empty(n), np.empty(n)
+    log_phi = math.log(phi)
+    for _ in range(_PASSES + 4):
+        phi, times = math.exp(log_phi), math.exp(shift)
+        total = 0.0
+        for i in range(n):
+            mean[i] = given[i] * times
+            spread[i] = phi + error[i]
+            variance[i] = spread[i] + 1.0 / mean[i]
+            deviation[i] = math.sqrt(variance[i])
+            own = given[i] * spread[i]
+            weight[i] = own / (1.0 + own) + 1e-6
+            total += weight[i]
+        short = _ends(observed, mean, phi, heavy, error, ends, low, high)
+        _middles(low, high, short, deviation, offset, rise)
+        step = _root(offset, rise, weight, 0.5, False, 0.0, 0.03, -2.0, 2.0, part)
+        ramps(low, high, short, variance, CENTRAL, Z_CENTRAL, offset, rise)
+        bend = 0.0
+        for i in range(n):
+            offset[i] += rise[i] * (variance[i] - phi)
+            rise[i] *= phi
+            bend += weight[i] * phi / variance[i]
+        least, largest = LOG_LEAST - log_phi, LOG_MOST - log_phi
+        grown = _root(offset, rise, weight, 0.5, True, 0.0, 0.3, least, largest, part)
+        shift = min(max(shift + step, -4.0), 4.0)
+        if abs(step) < _FAR_OFF:  # nothing can be said of a spread about another middle
+            log_phi += grown
+        if abs(step) < _STILL and abs(math.exp(grown) - 1.0) * bend < _SAME * total:
+            break
+    return shift, log_phi
+
+
+_STILL, _FAR_OFF = 0.02, 0.3
+"""A step so small that it is right, as it stands; a middle too far off to tell a spread."""
