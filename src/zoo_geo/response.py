@@ -174,8 +174,7 @@ def respond(
         return hide(parts, before, 120)[0]
     settled = before is not None and before.size.size > 1
     if len(parts) > 1 and (settled or any(_unusual(*part) for part in calm)):
-        begin = _begin(calm, before if settled else None)
-        found = [_fit(part, *start) for (part, _), start in zip(calm, begin, strict=True)]
+        found = [_fit(*part) for part in calm]
         gain = sum(_gain(*part, *fit) for part, fit in zip(calm, found, strict=True))
         if settled:
             return _smooth(parts, found, heavy)
@@ -187,15 +186,6 @@ def respond(
     if tail[2] == 0.0:
         return None
     return Response(np.array([np.median(counts.size)]), *(np.array([value]) for value in (1.0, *tail[1:])))
-
-
-def _begin(
-    calm: list[tuple[Counts, float]], before: Response | None
-) -> list[tuple[float, float, float]]:
-    """Spread, heavy part and log of the ratio from which each class is fitted."""
-    if before is None or before.size.size != len(calm):
-        return [(phi, 0.0, 0.0) for _, phi in calm]
-    return [(float(p), 0.0, float(np.log(r))) for p, r in zip(before.spread, before.ratio, strict=True)]
 
 
 def _simpler(parts: list[Counts], found: list[tuple[float, float]], heavy: bool) -> Law:
@@ -277,14 +267,22 @@ def _gain(counts: Counts, common: float, shift: float, phi: float) -> float:
     return float(after.sum() - before.sum())
 
 
-_FEW = 250
+_FEW = 400
 _CELLS = np.array([0.1, 0.25, 0.5, 0.75, 0.9])
 
 
 def _lack(shares: np.ndarray, worth: float, places: np.ndarray) -> float:
-    """Log likelihood that the shares between places lack; what lies above the last place is one cell."""
+    """Log likelihood that the shares between places lack; what lies above the last place is one cell.
+
+    A few areas in a thousand may lie there for nothing: they can be anomalies.
+    """
     seen, usual = (np.diff(np.concatenate([[0.0], at, [1.0]])) for at in (shares, places))
+    seen[-1] -= min(max(seen[-1] - usual[-1], 0.0), _ANOMALIES)
+    seen /= seen.sum()
     return worth * float(np.sum(seen * np.log(np.maximum(seen, 1e-9) / usual)))
+
+
+_ANOMALIES = 0.003
 
 
 def hide(parts: list[Counts], start: Hidden, most: int) -> tuple[Hidden, float]:
@@ -315,15 +313,19 @@ def hide(parts: list[Counts], start: Hidden, most: int) -> tuple[Hidden, float]:
             total += _lack(shares, worth, _CELLS)
         return total
 
-    begin = np.log([start.mean, start.sigma, start.level, start.spread])
-    simplex = np.vstack([begin, begin + np.diag([0.7, 0.3, 0.2, 0.5])])
-    found = minimize(
-        lack, begin, method="Nelder-Mead",
-        options={"initial_simplex": simplex, "xatol": 0.02, "fatol": 0.1, "maxfev": most},
-    )  # fmt: skip
-    return law(found.x), float(found.fun)
+    best, least = np.log([start.mean, start.sigma, start.level, start.spread]), np.inf
+    for _ in range(_RESTARTS):
+        simplex = np.vstack([best, best + np.diag([0.7, 0.3, 0.2, 0.5])])
+        settings = {"initial_simplex": simplex, "xatol": 0.02, "fatol": 0.1, "maxfev": most}
+        found = minimize(lack, best, method="Nelder-Mead", options=settings)
+        best, gain, least = found.x, least - found.fun, float(found.fun)
+        if gain < 0.5:
+            break
+    return law(best), least
 
 
+_RESTARTS = 3
+"""A simplex that shrank too early starts anew where it ended."""
 _HIDDEN_BOUNDS = (np.log([1e-3, 0.1, 0.05, 1e-5]), np.log([1e9, 3.0, 20.0, 20.0]))
 
 

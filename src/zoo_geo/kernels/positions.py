@@ -204,7 +204,7 @@ def _root(start, rise, weight, wanted, log, here, step, low, high, part):
     log of what is multiplied with ``rise``.
     """
     total = weight.sum()
-    goal, close = wanted * total, 1e-4 * total
+    goal, close = wanted * total, 2e-5 * total
     miss = far = _share(start, rise, weight, math.exp(here) if log else here, part) - goal
     there, side = here, 1.0 if far < 0.0 else -1.0
     while abs(far) > close and (far < 0.0) == (miss < 0.0):
@@ -215,7 +215,7 @@ def _root(start, rise, weight, wanted, log, here, step, low, high, part):
         far = _share(start, rise, weight, math.exp(there) if log else there, part) - goal
         step *= 3.0
     for _ in range(30):
-        if abs(far) <= close or abs(there - here) < 1e-3:
+        if abs(far) <= close or abs(there - here) < 1e-4:
             break
         at = (here * far - there * miss) / (far - miss)
         new = _share(start, rise, weight, math.exp(at) if log else at, part) - goal
@@ -442,10 +442,10 @@ def settle_middle(observed, mean, error, phi, heavy, shift):
         shift = min(max(shift + step, -4.0), 4.0)
         if abs(step) < _FAR_OFF:  # nothing can be said of a spread about another middle
             log_phi += grown
-        if abs(step) < _STILL and abs(math.exp(grown) - 1.0) * bend < _SAME * total:
+        if abs(step) < _STILL and abs(math.exp(grown) - 1.0) * bend < 2.0 * _STILL * total:
             break
     return shift, log_phi
 
 
-_STILL, _FAR_OFF = 0.02, 0.3
-"""A step so small that it is right, as it stands; a middle too far off to tell a spread."""
+_STILL, _FAR_OFF = 0.002, 0.3
+"""A step too small to take another; a middle too far off to tell a spread."""
