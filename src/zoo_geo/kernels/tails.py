@@ -10,6 +10,8 @@ import math
 import numpy as np
 from numba import njit
 
+from zoo_geo.kernels.bulk_tails import bulk
+
 _TINY = 1e-300
 _LOG_HALF = math.log(0.5)
 _LOG_ROOT = 0.5 * math.log(2.0 * math.pi)
@@ -315,7 +317,7 @@ _SURE, _SMALL_ERROR, _SMALL_TILT = 10.0, 0.5, 1.0
 @njit(cache=True, nogil=True)
 def nb_tails(observed, mean, phi, strength, log_p, upper):
     """Log of the smaller mid tail of each count and its side, averaged over the mean's error."""
-    for i in range(observed.size):
+    for i in bulk(observed, mean, phi, strength, log_p, upper):
         side = observed[i] > mean[i]
         own = math.sqrt(phi[i] + 1.0 / mean[i])
         away = abs(observed[i] / mean[i] - 1.0) / own
