@@ -1,8 +1,8 @@
 """Tails of many negative binomial counts at once, for the bulk: no far tail, no extreme spread or error.
 
 Each function here works on a block of counts without a branch per count, so that loops over the block are
-vectorised; `zoo_geo.kernels.tails` sorts counts into blocks of equal work and has the exact loops for the rest.
-A count's result does not depend on the others of its block.
+vectorised; counts are sorted into blocks of equal work first. What is left is for the exact loops of
+`zoo_geo.kernels.tails`. A count's result does not depend on the others of its block.
 """
 
 import math
@@ -20,13 +20,13 @@ _SPARE = 1e-13
 _ROOT = 1.0 / math.sqrt(2.0 * math.pi)
 
 # rows of a block
-O, MEAN, R, STRENGTH, UPPER, BELOW, PMF, FOUND = (WIDTH * k for k in range(8))
+SEEN, MEAN, R, STRENGTH, UPPER, BELOW, PMF, FOUND = (WIDTH * k for k in range(8))
 _A, _B, _X, _LAMBDA, _TOP, _TOP_LAST, _UNDER, _UNDER_LAST, _LAST, _DONE = (WIDTH * k for k in range(8, 18))
 _FIRST, _STEP, _NUMBER, _OWN, _ALPHA, _GAMMA, _CENTRE, _NEAR, _FRONT, _Z = (
     WIDTH * k for k in (8, 9, 10, 11, 12, 13, 14, 15, 18, 19)
 )
 _SCALE, _WIDTH, _ZERO, _STEEP, _PEAK, _LEAST = (WIDTH * k for k in range(20, 26))
-_CUBE_ROOT, _ALL, _SLOPE = _ZERO, _STEEP, _PEAK
+_CUBE_ROOT, _ALL, _SLOPE, _PART = _ZERO, _STEEP, _PEAK, _LEAST
 ROWS = 26 * WIDTH
 _STRIDE, _REACH, _NONE = 1.3, 4.4, 0.75
 """Step of sums in widths, how far out they go, and the count that places are about where there is none."""
@@ -51,7 +51,7 @@ def few_terms(block, size, most):
         here, part = float(k), 1.0 / (k + 1.0)
         for j in range(size):
             pmf = block[PMF + j]
-            within = here < block[O + j]
+            within = here < block[SEEN + j]
             block[BELOW + j] += pmf if within else 0.0
             block[PMF + j] = pmf * ((block[R + j] + here) * block[_X + j] * part) if within else pmf
     for j in range(size):
@@ -100,7 +100,7 @@ def fractions(block, size):
     (1992, doi:10.1145/131766.131776.) `BELOW` has what `lack` says of r when it is called.
     """
     for j in range(size):
-        o, r = block[O + j], block[R + j]
+        o, r = block[SEEN + j], block[R + j]
         m = _middle(block[MEAN + j], block[STRENGTH + j])
         n = o + r
         away = (m - o) / o
@@ -119,7 +119,7 @@ def fractions(block, size):
         if _settle(block, size) == 0.0:
             break
     for j in range(size):
-        o, r = block[O + j], block[R + j]
+        o, r = block[SEEN + j], block[R + j]
         m = _middle(block[MEAN + j], block[STRENGTH + j])
         above = o > m
         beyond = block[_LAST + j] * (o if above else m / (r + m) * (o + r)) - 0.5
@@ -188,7 +188,7 @@ def small_errors(block, size):
     mean, with y = mean / (r + mean), which itself changes by y (1 - y).
     """
     for j in range(size):
-        o, r, strength = block[O + j], block[R + j], block[STRENGTH + j]
+        o, r, strength = block[SEEN + j], block[R + j], block[STRENGTH + j]
         centre = 1.0 - 1.0 / (9.0 * strength)
         m = block[MEAN + j] / (centre * centre * centre)
         n = o + r
@@ -221,7 +221,7 @@ def large_errors(block, size):
     of an inverse one where o is. The sum is the trapezoidal rule.
     """
     for j in range(size):
-        o, r, strength = block[O + j], block[R + j], block[STRENGTH + j]
+        o, r, strength = block[SEEN + j], block[R + j], block[STRENGTH + j]
         own = o if o > 0.0 else _NONE
         n = own + r
         width = math.sqrt(n / (own * r))
@@ -263,7 +263,7 @@ def _find_middle(block, size):
         bend = slope * slope + (0.0 if block[UPPER + j] > 0.0 else 2.0 * alpha * slope * abs(t) / rising)
         bend = bend if bend > first * first else first * first
         block[_PEAK + j], block[_LEAST + j] = peak, peak * peak + t * t
-        block[_STEP + j] = _STRIDE / math.sqrt(1.0 + bend)
+        block[_STEP + j] = _STRIDE / ((1.0 + 0.2 / block[_OWN + j]) * math.sqrt(1.0 + bend))
         block[_LAST + j] = _REACH / math.sqrt(1.0 + slope * slope)
         block[_FIRST + j] = math.sqrt(zero * zero / (1.0 + 1.0 / (first * first)) + _REACH * _REACH)
 
@@ -302,7 +302,8 @@ def _find_front(block, size):
         own, r = block[_OWN + j], block[R + j]
         known = plain_exp(block[_FRONT + j]) * _ROOT * math.sqrt(r / (own * (own + r)))
         none = plain_exp(-r * log1p(own / r))
-        pmf = known if block[O + j] > 0.0 else none
+        pmf = known if block[SEEN + j] > 0.0 else none
+        block[_PART + j] = 1.0 / (own + r)
         block[_FRONT + j] = 0.5 * pmf * block[_WIDTH + j] * block[_STEP + j]
         side = block[_SCALE + j] if block[UPPER + j] > 0.0 else -block[_SCALE + j]
         block[_CENTRE + j] = side * (1.0 - 1.0 / (block[_SCALE + j] * block[_SCALE + j]))
@@ -317,7 +318,7 @@ def _find_front(block, size):
 def _add_place(block, size, k):
     """Add one place's part of each average tail, in loops short enough to run several counts at a time."""
     for j in range(size):
-        o, r, own = block[O + j], block[R + j], block[_OWN + j]
+        o, r, own = block[SEEN + j], block[R + j], block[_OWN + j]
         x = block[_FIRST + j] + k * block[_STEP + j]
         rising, falling = 1.0 + block[_ALPHA + j] * x, 1.0 - block[_GAMMA + j] * x
         inside = (k <= block[_NUMBER + j]) & (rising > 1e-9) & (falling > 1e-9)
@@ -325,11 +326,11 @@ def _add_place(block, size, k):
         inverse = 1.0 / (rising * falling)
         cube_root = rising * rising * inverse
         m = own * cube_root * cube_root * cube_root
-        block[_CUBE_ROOT + j], block[_ALL + j] = cube_root, (r + m) / (r + own)
+        block[_CUBE_ROOT + j], block[_ALL + j] = cube_root, (r + m) * block[_PART + j]
         block[_SLOPE + j] = (block[_FRONT + j] if inside else 0.0) * (o + (o + r) * m / (r + m)) * inverse
         block[_Z + j] = block[_NEAR + j] * falling * falling * inverse - block[_CENTRE + j]
     for j in range(size):
-        o, r = block[O + j], block[R + j]
+        o, r = block[SEEN + j], block[R + j]
         block[_ALL + j] = 3.0 * o * plain_log(block[_CUBE_ROOT + j]) - (o + r) * plain_log(block[_ALL + j])
     for j in range(size):
         block[_SLOPE + j] *= plain_exp(block[_ALL + j])
@@ -340,7 +341,7 @@ def _add_place(block, size, k):
 _FRACTIONS, _ERRORS, _REST = FEW + 1, FEW + 33, FEW + 97
 """Keys of classes: below the first, a count that is summed; then 32 sizes, then 64 errors, then the rest."""
 _SURE, _SMALL, _TILT = 10.0, 0.25, 0.4
-_LEAST_STRENGTH, _LEAST_R, _LEAST_ERROR = 4.0, 1.0, 0.15
+_LEAST_STRENGTH, _BOUNDLESS, _LEAST_R, _LEAST_ERROR = 2.0, 4.0, 1.0, 0.15
 _MOST_PLACES = 60
 _FAR = 1e-4
 """A tail below which the bulk's sums lack digits."""
@@ -353,11 +354,13 @@ def _key(o, mean, phi, strength):
     own = phi + 1.0 / mean  # the variance relative to the square of the mean
     error = 1.0 / (strength * own)
     away = abs(o / mean - 1.0) / own / math.sqrt(strength)  # times the error
-    small = (strength > _SURE) and (error < _SMALL * _SMALL) and (away < _TILT)
-    large = (strength >= _LEAST_STRENGTH) and (phi * _LEAST_R <= 1.0) and (error >= _LEAST_ERROR**2)
+    sure = (strength > _SURE) | ((o == 0.0) & (strength >= _BOUNDLESS) & (error < _LEAST_ERROR**2))
+    small = sure & (error < _SMALL * _SMALL) & (away < _TILT)
+    within = (strength >= _BOUNDLESS) | ((strength >= _LEAST_STRENGTH) & (o < 20.0 * mean))
+    large = within & (phi * _LEAST_R <= 1.0) & (error >= _LEAST_ERROR**2)
     size = math.sqrt(math.sqrt(1.0 / (phi + 1.0 / (o + 1.0))))
     size = size if size < 31.0 else 31.0
-    narrow = 4.0 * math.sqrt(1.0 + 1.0 / error)
+    narrow = 4.0 * math.sqrt(1.0 + strength * (phi + 1.0 / max(o, _NONE)))
     narrow = narrow if narrow < 63.0 else 63.0
     key = o if o <= FEW else _FRACTIONS + size
     key = key if small else (_ERRORS + narrow if large else float(_REST))
@@ -397,7 +400,7 @@ def bulk(observed, mean, phi, strength, log_p, upper):
         most = 0.0
         for j in range(size):
             i = places[j]
-            block[O + j], block[MEAN + j], block[STRENGTH + j] = observed[i], mean[i], strength[i]
+            block[SEEN + j], block[MEAN + j], block[STRENGTH + j] = observed[i], mean[i], strength[i]
             block[R + j] = 1.0 / phi[i]
             block[UPPER + j] = 1.0 if observed[i] > mean[i] else 0.0
             most = max(most, observed[i])
