@@ -1,4 +1,4 @@
-"""Logarithm, exponential and normal distribution function over the whole range of numbers, against those of the C library."""
+"""Logarithm, exponential and normal distribution over the whole range of numbers, against the C library."""
 
 import math
 
@@ -109,6 +109,7 @@ def test_normal_distribution_function():
     np.testing.assert_allclose(BELOW(z), special.ndtr(z), rtol=0, atol=5e-10)
     np.testing.assert_allclose(BELOW(z), special.ndtr(z), rtol=2e-9, atol=1e-15)
     assert BELOW(np.zeros(1))[0] == pytest.approx(0.5, abs=5e-10)
+    assert np.isnan(BELOW(np.array([math.nan]))[0])
 
 
 def test_one_number_gives_what_an_array_gives():

@@ -217,8 +217,8 @@ def large_errors(block, size):
     """Average tails over an error of the mean that is not small: by parts, E T = E P(M > m), as a sum.
 
     Here M is the uncertain mean, and m has the density that T' is. Places x of m are nearly normal:
-    m = o ((1 + alpha x) / (1 - gamma x))^3, Wilson and Hilferty's cube root of a gamma variable where r is large,
-    of an inverse one where o is. The sum is the trapezoidal rule.
+    m = o ((1 + alpha x) / (1 - gamma x))^3, Wilson and Hilferty's cube root of a gamma variable where r is
+    large, of an inverse one where o is. The sum is the trapezoidal rule.
     """
     for j in range(size):
         o, r, strength = block[SEEN + j], block[R + j], block[STRENGTH + j]

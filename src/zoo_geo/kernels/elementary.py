@@ -1,4 +1,4 @@
-"""Logarithm, exponential and normal distribution function without branches, so that loops over them are vectorised.
+"""Logarithm, exponential and normal distribution without branches, so that loops over them are vectorised.
 
 Calls of `math.log` stay calls, one number at a time. These are additions, multiplications and shifts of
 bits: a plain loop over an array takes as many numbers at once as the machine has lanes, and the results are
@@ -144,13 +144,13 @@ def exp(x):
 
 @njit(cache=True, nogil=True, error_model="numpy", forceinline=True)
 def normal_below(z):
-    """P(Z <= z) of a standard normal Z, to 2e-9 of the smaller side up to eight deviations and to 1e-15 beyond.
+    """P(Z <= z) of a standard normal Z, to 2e-9 of the smaller side, and to 1e-15 beyond eight deviations.
 
     A polynomial in (z - 4) / (z + 4) times the density (Shepherd and Laframboise 1981,
     doi:10.1090/S0025-5718-1981-0595058-4).
     """
     far = abs(z)
-    far = far if far < 8.0 else 8.0
+    far = 8.0 if far > 8.0 else far
     t = (far - 4.0) / (far + 4.0)
     t2 = t * t
     t4 = t2 * t2

@@ -19,8 +19,8 @@ _WIDTH = 256
 def ratio_quantiles(count, strength, near, far, at):
     """F quantiles with 2 ``count`` and 2 ``strength`` degrees of freedom into ``at``; NaN without a series.
 
-    ``near`` has one series a count from 0 to `COUNTS`, by powers, and behind each what its variable is multiplied
-    by; ``far`` is two-way; see `zoo_geo.quantiles`.
+    ``near`` has one series a count from 0 to `COUNTS`, by powers, and behind each what its variable is
+    multiplied by; ``far`` is two-way; see `zoo_geo.quantiles`.
     """
     row, x, reach, places = np.empty(_WIDTH, np.int64), np.empty(_WIDTH), np.empty(_WIDTH), np.empty(_WIDTH)
     for first in range(0, count.size, _WIDTH):
@@ -33,7 +33,7 @@ def ratio_quantiles(count, strength, near, far, at):
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def _place(count, strength, near, row, x, reach):
-    """Find each count's series, the place in it, and the standard deviation of the log ratio; row 0 is none."""
+    """Find each count's series (row 0 is none), the place in it, and the deviation of the log ratio."""
     for i in range(count.size):
         k, s = count[i], strength[i]
         known = (k >= 1.0) & (k <= COUNTS) & (s >= 1.0) & (k == math.floor(k))
