@@ -1,4 +1,4 @@
-"""Logarithm, exponential and normal tail without branches, so that loops over them are vectorised.
+"""Logarithm, exponential and normal distribution without branches, so that loops over them are vectorised.
 
 Calls of `math.log` stay calls, one number at a time. These are additions, multiplications and shifts of
 bits: a plain loop over an array takes as many numbers at once as the machine has lanes, and the results are
@@ -16,7 +16,6 @@ _LN2_LOW = float.fromhex("0x1.a39ef35793c76p-33")
 _WHOLE = 6755399441055744.0  # 1.5 x 2^52: what is added to it is rounded to a whole number, in its last bits
 _WHOLE_BITS = 0x4338000000000000
 _HALF_BITS = 0x3FE6A09E667F3BCD  # of the root of one half
-_SPLIT = 134217729.0  # 2^27 + 1, splits a number into two halves of its digits (Veltkamp, Dekker)
 _NORMAL = 2.2250738585072014e-308
 
 
@@ -41,21 +40,24 @@ def from_bits(typingctx, pattern):
 
 
 @njit(cache=True, nogil=True, error_model="numpy", forceinline=True)
+def cubic(x, square, a, b, c, d):
+    """Value of a + b x + c x^2 + d x^3, in an order that a processor need not wait for."""
+    return (a + b * x) + (c + d * x) * square
+
+
+@njit(cache=True, nogil=True, error_model="numpy", forceinline=True)
 def _log_parts(fraction, exponent):
     """Logarithm of (1 + fraction) 2^exponent, the former between the roots of one half and of two."""
     s = fraction / (2.0 + fraction)
     z = s * s
-    rest = 0.13088034850927555
-    rest = rest * z + 0.13268638369266825
-    rest = rest * z + 0.15386244737621665
-    rest = rest * z + 0.18181795547521137
-    rest = rest * z + 0.22222222392581045
-    rest = rest * z + 0.28571428570799784
-    rest = rest * z + 0.40000000000000885
-    rest = rest * z + 0.6666666666666666
+    square = z * z
+    low = cubic(z, square, 0.6666666666666666, 0.40000000000000885, 0.28571428570799784, 0.22222222392581045)
+    high = cubic(
+        z, square, 0.18181795547521137, 0.15386244737621665, 0.13268638369266825, 0.13088034850927555
+    )
     half = 0.5 * fraction * fraction
-    low = s * (half + rest * z) + exponent * _LN2_LOW
-    return exponent * _LN2_HIGH - ((half - low) - fraction)
+    rest = s * (half + (low + high * (square * square)) * z) + exponent * _LN2_LOW
+    return exponent * _LN2_HIGH - ((half - rest) - fraction)
 
 
 @njit(cache=True, nogil=True, error_model="numpy", forceinline=True)
@@ -71,13 +73,19 @@ def _as_float(shifted):
 
 
 @njit(cache=True, nogil=True, error_model="numpy", forceinline=True)
+def plain_log(x):
+    """As `log`, of positive numbers that are neither denormal nor inf; anything of others."""
+    pattern = bits(x)
+    shifted = _exponent(pattern)
+    return _log_parts(from_bits(pattern - shifted) - 1.0, _as_float(shifted))
+
+
+@njit(cache=True, nogil=True, error_model="numpy", forceinline=True)
 def log(x):
     """Natural logarithm to a unit in the last place; -inf of 0, NaN below 0, denormals as well."""
     tiny = x < _NORMAL
-    pattern = bits(x * 18014398509481984.0 if tiny else x)
-    shifted = _exponent(pattern)
-    exponent = _as_float(shifted) - (54.0 if tiny else 0.0)
-    found = _log_parts(from_bits(pattern - shifted) - 1.0, exponent)
+    found = plain_log(x * 18014398509481984.0 if tiny else x)
+    found = found - 37.42994775023705 if tiny else found
     found = found if x < math.inf else x  # of inf and NaN themselves
     found = found if x > 0.0 or x != x else math.nan
     return -math.inf if x == 0.0 else found
@@ -100,85 +108,54 @@ def log1p(x):
 
 
 @njit(cache=True, nogil=True, error_model="numpy", forceinline=True)
+def _reduced(x):
+    """Exponential of what x lacks of a multiple of log 2, and that multiple."""
+    shifted = x * 1.4426950408889634 + _WHOLE
+    whole = shifted - _WHOLE
+    r = (x - whole * _LN2_HIGH) - whole * _LN2_LOW
+    z = r * r
+    square = z * z
+    low = cubic(r, z, 0.5, 0.1666666666666667, 0.04166666666666667, 0.008333333333326136)
+    middle = cubic(
+        r, z, 0.0013888888888883748, 0.00019841269874820627, 2.4801587325547743e-05, 2.7557255400206422e-06
+    )
+    high = (2.75572736431103e-07 + 2.5105217004720745e-08 * r) + 2.0914686968086876e-09 * z
+    q = low + (middle + high * square) * square
+    return 1.0 + (r + z * q), bits(shifted) - _WHOLE_BITS
+
+
+@njit(cache=True, nogil=True, error_model="numpy", forceinline=True)
+def plain_exp(x):
+    """As `exp`, from -700 to 700; the exponential of -700 below, anything above."""
+    found, power = _reduced(x if x > -700.0 else -700.0)
+    return found * from_bits((power + 1023) << 52)
+
+
+@njit(cache=True, nogil=True, error_model="numpy", forceinline=True)
 def exp(x):
     """Exponential to a unit in the last place; 0 below -745.2, inf above 709.8, denormals as well."""
     within = x if x < 710.0 else 710.0
     within = within if within > -746.0 else -746.0
-    shifted = within * 1.4426950408889634 + _WHOLE
-    power = bits(shifted) - _WHOLE_BITS
-    whole = shifted - _WHOLE
-    r = (within - whole * _LN2_HIGH) - whole * _LN2_LOW
-    q = 2.0914686968086876e-09
-    q = q * r + 2.5105217004720745e-08
-    q = q * r + 2.75572736431103e-07
-    q = q * r + 2.7557255400206422e-06
-    q = q * r + 2.4801587325547743e-05
-    q = q * r + 0.00019841269874820627
-    q = q * r + 0.0013888888888883748
-    q = q * r + 0.008333333333326136
-    q = q * r + 0.04166666666666667
-    q = q * r + 0.1666666666666667
-    q = q * r + 0.5
-    found = 1.0 + (r + r * r * q)
+    found, power = _reduced(within)
     half = power >> 1  # in two steps, neither of which leaves the range
     found = found * from_bits((half + 1023) << 52) * from_bits((power - half + 1023) << 52)
     return found if x == x else x
 
 
 @njit(cache=True, nogil=True, error_model="numpy", forceinline=True)
-def normal_tail(z):
-    """P(Z > z) of a standard normal Z at ``z`` >= 0, to 1e-14 of itself as far as it is no denormal.
-
-    A polynomial in (z - 4) / (z + 4) (Shepherd and Laframboise 1981, doi:10.1090/S0025-5718-1981-0595058-4).
-    """
-    z = z if z < 40.0 else 40.0
-    t = (z - 4.0) / (z + 4.0)
-    p = -1.590306022869017e-09
-    p = p * t + 1.5735251488430456e-09
-    p = p * t + 1.7688155162543822e-08
-    p = p * t - 8.145158452517461e-09
-    p = p * t - 1.1080625850528999e-07
-    p = p * t - 1.5237426411594127e-08
-    p = p * t + 5.515560739470104e-07
-    p = p * t + 4.1929772331445373e-07
-    p = p * t - 2.6124967333130103e-06
-    p = p * t - 3.440746153315607e-06
-    p = p * t + 1.3626662814015744e-05
-    p = p * t + 2.125328162943444e-05
-    p = p * t - 8.785312372562884e-05
-    p = p * t - 9.443103978255524e-05
-    p = p * t + 0.0006948970947707169
-    p = p * t - 0.00028562298101303336
-    p = p * t - 0.005002378590232965
-    p = p * t + 0.017936097469979716
-    p = p * t - 0.0321978374281112
-    p = p * t + 0.028600364053922668
-    p = p * t + 0.013999634724425405
-    p = p * t - 0.09670347732653004
-    p = p * t + 0.47205320650984467
-    big = z * _SPLIT
-    high = big - (big - z)
-    low = z - high
-    rest = low * (high + 0.5 * low)
-    return exp(-0.5 * high * high) * (1.0 - rest + 0.5 * rest * rest) * p / (1.0 + z)
-
-
-@njit(cache=True, nogil=True, error_model="numpy", forceinline=True)
 def normal_below(z):
-    """P(Z <= z) of a standard normal Z, to an absolute 1e-9; for its digits far out see `normal_tail`."""
+    """P(Z <= z) of a standard normal Z, to 2e-9 of the smaller side, and to 1e-15 beyond eight deviations.
+
+    A polynomial in (z - 4) / (z + 4) times the density (Shepherd and Laframboise 1981,
+    doi:10.1090/S0025-5718-1981-0595058-4).
+    """
     far = abs(z)
-    far = far if far < 8.0 else 8.0
-    t = (far - 3.5) / (far + 3.5)
-    p = 5.1864173417689704e-05
-    p = p * t + 0.00026894023142933567
-    p = p * t + 0.00015041782083984113
-    p = p * t - 0.001441987118870355
-    p = p * t + 0.00025644925852070843
-    p = p * t + 0.010381565698875753
-    p = p * t - 0.030255167354975045
-    p = p * t + 0.03804760612138515
-    p = p * t + 0.0007867993138542254
-    p = p * t - 0.09771256991396444
-    p = p * t + 0.4785531915556392
-    beyond = exp(-0.5 * far * far) * p / (1.0 + far)
+    far = 8.0 if far > 8.0 else far
+    t = (far - 4.0) / (far + 4.0)
+    t2 = t * t
+    t4 = t2 * t2
+    a = cubic(t, t2, 0.09441064127926131, -0.1703977220706311, 0.1243792631791583, -0.07170739196210424)
+    b = cubic(t, t2, 0.03086451781431626, -0.008492444580365506, 0.0005108097080344785, 0.0006449005946620106)
+    c = -0.00019634388883322558 - 7.845421190885493e-05 * t
+    beyond = plain_exp(-0.5 * far * far) * ((a + b * t4) + c * (t4 * t4))
     return 1.0 - beyond if z > 0.0 else beyond
