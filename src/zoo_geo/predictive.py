@@ -17,6 +17,7 @@ from zoo_geo.quantiles import ratio_quantiles
 SMALLEST_SPREAD, LARGEST_SPREAD = 1e-5, 50.0
 OUTER, CENTRAL = 0.05, 0.25
 STEEPEST, FIRST_PACE, ROUNDS = 0.25, 0.3, 3
+"""Part of the areas that decide how fast errors grow, where the search begins, and its rounds."""
 """Tails that the pace of an error leaves out: it is there for the outer ones; the central half is robust."""
 
 
@@ -50,19 +51,17 @@ class Poisson:
         """Deviation in the units of the relative variance."""
         return rate / centre - 1.0
 
-    def spread(
-        self, observed: np.ndarray, size: np.ndarray, rate: np.ndarray, error: np.ndarray, start: np.ndarray
-    ) -> tuple[float, float]:
-        """Factor on phi of one column that matches the central coverage; and the t's freedom."""
+    def matched(self, rows: np.ndarray, *column: np.ndarray) -> tuple[float, float]:
+        """Factor on phi of one column that matches the central coverage of some rows; and the t's freedom.
+
+        The column is counts, sizes, rates, strengths and spreads to begin with, each of shape (n_areas,).
+        """
         from zoo_geo.kernels.positions import settle_spread
 
-        mean = rate * size
-        order, ends = _in_order(observed)
-        times = settle_spread(observed[order], mean[order], _each(start, mean)[order], error[order], ends)
-        weight = (mean / (1.0 + (start + error) * mean)) ** 2
-        times = float(np.exp(times))
-        if np.ptp(start) == 0.0 and (times * start[0] > _DOUBTFUL_SPREAD or _rare(mean, weight)):
-            times = self.likeliest(observed, size, rate, error, _DOUBTFUL_SPREAD) / start[0]
+        times, rare = settle_spread(rows, *column)
+        observed, size, rate, strength, phi = (each[rows] for each in column)
+        if np.ptp(phi) == 0.0 and (times * phi[0] > _DOUBTFUL_SPREAD or rare > 0.5):
+            times = self.likeliest(observed, size, rate, 1.0 / strength, _DOUBTFUL_SPREAD) / phi[0]
         return times, np.inf
 
     def likeliest(
@@ -77,36 +76,30 @@ class Poisson:
         bounds = (np.log(SMALLEST_SPREAD), np.log(largest))
         return float(np.exp(minimize_scalar(lack, bounds=bounds, method="bounded").x))
 
-    def growth(
-        self,
-        observed: np.ndarray,
-        size: np.ndarray,
-        rate: np.ndarray,
-        error: np.ndarray,
-        slope: np.ndarray,
-        phi: np.ndarray,
-        freedom: float,
-        tail: float,
+    def grown(
+        self, rows: np.ndarray, slope: np.ndarray, tail: float, freedom: float, *column: np.ndarray
     ) -> tuple[float, float, float]:
-        """Estimate how much the error grows with steepness, from how many counts of the steepest quarter lie
-        between the tails; with the factor on phi, and the t's freedom, that go with it."""
+        """Pace at which the error grows with ``slope``, the factor on phi that goes with it, and the freedom.
+
+        The pace is that with which as many counts of the steepest quarter lie between the tails as should.
+        """
         from zoo_geo.kernels.positions import settle_pace
 
-        mean = rate * size
-        order, ends = _in_order(observed)
-        slope = slope[order]
-        steepest = np.flatnonzero(slope >= np.quantile(slope, 1.0 - STEEPEST))
-        pace, times = settle_pace(
-            observed[order], mean[order], _each(phi, mean)[order], error[order], slope, steepest, ends,
-            tail, float(-special.ndtri(tail)), FIRST_PACE, ROUNDS,
-        )
-        return pace, float(np.exp(times)), np.inf
+        outer = float(-special.ndtri(tail))
+        return *settle_pace(rows, *column, slope, STEEPEST, tail, outer, FIRST_PACE, ROUNDS), np.inf
+
+    def score(self, rows: np.ndarray, *column: np.ndarray) -> float:
+        """Log predictive likelihood of some rows; the column as in `matched`."""
+        from zoo_geo.kernels.likelihood import nb_score
+
+        observed, size, rate, strength, phi = column
+        return nb_score(rows, observed, size, rate, phi, strength)
 
     def log_likelihood(
         self, observed: np.ndarray, size: np.ndarray, rate: np.ndarray, phi: np.ndarray
     ) -> np.ndarray:
         """Log predictive probability, up to what does not depend on rate and phi."""
-        from zoo_geo.kernels.estimation import nb_log_likelihood
+        from zoo_geo.kernels.likelihood import nb_log_likelihood
 
         found = np.empty(observed.size)
         nb_log_likelihood(observed, rate * size, phi, found)
@@ -156,11 +149,52 @@ class Poisson:
         return np.where(observed > 0, low, 0.0), high
 
 
-class Binomial(Poisson):
+class _ByArrays:
+    """Estimation of spread and pace from arrays of the rows that tell most, in turns."""
+
+    def matched(self, rows: np.ndarray, *column: np.ndarray) -> tuple[float, float]:
+        """As `Poisson.matched`."""
+        observed, size, rate, strength, phi = (each[rows] for each in column)
+        return self.spread(observed, size, rate, 1.0 / strength, phi)
+
+    def score(self, rows: np.ndarray, *column: np.ndarray) -> float:
+        """As `Poisson.score`."""
+        observed, size, rate, strength, phi = (each[rows] for each in column)
+        return float(self.log_likelihood(observed, *self.smeared(size, rate, strength, phi)).sum())
+
+    def grown(
+        self, rows: np.ndarray, slope: np.ndarray, tail: float, freedom: float, *column: np.ndarray
+    ) -> tuple[float, float, float]:
+        """As `Poisson.grown`."""
+        observed, size, rate, strength, phi = (each[rows] for each in column)
+        slope, error = slope[rows], 1.0 / strength
+        top = np.flatnonzero(slope >= np.quantile(slope, 1.0 - STEEPEST))
+        steepest = [each[top] for each in (observed, size, rate, error, slope)]
+        pace, whole = FIRST_PACE, 1.0
+        for _ in range(ROUNDS):
+            pace = self.pace(*steepest, phi[top], freedom, tail, max(pace, _SLOWEST))
+            times, freedom = self.spread(observed, size, rate, error + pace * slope, phi)
+            phi, whole = phi * times, whole * times
+        return pace, whole, freedom
+
+
+_SLOWEST = 0.003
+"""Where the search for a pace begins at least."""
+
+
+class Binomial(_ByArrays, Poisson):
     """Counts out of an exposure; spread is the correlation rho within an area."""
 
     name = "binomial"
     start = 0.01
+
+    def smeared(
+        self, size: np.ndarray, rate: np.ndarray, strength: np.ndarray, phi: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Sizes, rates and spreads with the error of the rates in the spread."""
+        with np.errstate(divide="ignore", invalid="ignore"):
+            whole = phi + rate / (1.0 - rate) / strength
+        return size, rate, np.clip(whole, SMALLEST_SPREAD, 0.999)
 
     def information(self, rate: np.ndarray) -> np.ndarray:
         """Effective events per unit of size."""
@@ -183,20 +217,6 @@ class Binomial(Poisson):
         if found > 0.5 or _rare(mean, weight):
             found = self.likeliest(observed, size, rate, error * rate / (1.0 - rate), 0.5)
         return found / start[0], np.inf
-
-    def growth(
-        self,
-        observed: np.ndarray,
-        size: np.ndarray,
-        rate: np.ndarray,
-        error: np.ndarray,
-        slope: np.ndarray,
-        phi: np.ndarray,
-        freedom: float,
-        tail: float,
-    ) -> tuple[float, float, float]:
-        """As `Poisson.growth`."""
-        return alternating(self, (observed, size, rate, error), slope, phi, freedom, tail)
 
     def pace(
         self,
@@ -284,7 +304,7 @@ class Binomial(Poisson):
         return np.where(observed > 0, low, 0.0) / rate, high / rate
 
 
-class Gaussian:
+class Gaussian(_ByArrays):
     """Values with an optional weight that says how precise each one is."""
 
     name = "gaussian"
@@ -305,6 +325,12 @@ class Gaussian:
         """Variance of a value of middling weight, in that of a value of weight one."""
         columns = zip(size.T, valid.T, strict=True)
         return np.array([1.0 / np.median(w[known]) if known.any() else 1.0 for w, known in columns])
+
+    def smeared(
+        self, size: np.ndarray, rate: np.ndarray, strength: np.ndarray, phi: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Sizes, rates and spreads with the error of the rates in the sizes."""
+        return 1.0 / (1.0 / size + 1.0 / strength), rate, phi
 
     def information(self, rate: np.ndarray) -> np.ndarray:
         """Weight per unit of weight."""
@@ -340,20 +366,6 @@ class Gaussian:
         cautious = (most / half) * (1.0 + 1.0 / np.sqrt(away.size))
         freedom = float(choices[np.argmin(np.abs(ratios - cautious))])
         return float((half / special.stdtrit(freedom, 0.75)) ** 2), freedom
-
-    def growth(
-        self,
-        observed: np.ndarray,
-        size: np.ndarray,
-        rate: np.ndarray,
-        error: np.ndarray,
-        slope: np.ndarray,
-        phi: np.ndarray,
-        freedom: float,
-        tail: float,
-    ) -> tuple[float, float, float]:
-        """As `Poisson.growth`."""
-        return alternating(self, (observed, size, rate, error), slope, phi, freedom, tail)
 
     def pace(
         self,
@@ -419,40 +431,8 @@ class Gaussian:
             return np.maximum(observed - half, 0.0) / rate, (observed + half) / rate
 
 
-def alternating(
-    family: Binomial | Gaussian,
-    counts: tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray],
-    slope: np.ndarray,
-    phi: np.ndarray,
-    freedom: float,
-    tail: float,
-) -> tuple[float, float, float]:
-    """Estimate pace and spread in turns."""
-    top = np.flatnonzero(slope >= np.quantile(slope, 1.0 - STEEPEST))
-    steepest = [each[top] for each in (*counts, slope)]
-    pace, whole = FIRST_PACE, 1.0
-    for _ in range(ROUNDS):
-        pace = family.pace(*steepest, phi[top], freedom, tail, max(pace, _SLOWEST))
-        *figures, error = counts
-        times, freedom = family.spread(*figures, error + pace * slope, phi)
-        phi, whole = phi * times, whole * times
-    return pace, whole, freedom
-
-
-_SLOWEST = 0.003
-"""Where the search for a pace begins at least."""
-
 Family = Poisson | Binomial | Gaussian
 FAMILIES: dict[str, Family] = {f.name: f for f in (Poisson(), Binomial(), Gaussian())}
-
-
-def _in_order(observed: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Rows with short counts first, in order of their counts, and how many have each count or less."""
-    from zoo_geo.kernels.positions import SHORT, sort_counts
-
-    order, ends = np.empty(observed.size, np.intp), np.empty(SHORT + 1, np.intp)
-    sort_counts(observed, order, ends)
-    return order, ends
 
 
 def _each(phi: np.ndarray | float, like: np.ndarray) -> np.ndarray:

@@ -8,7 +8,42 @@ import numpy as np
 from scipy import sparse
 
 
-def rings(weights: sparse.csr_array, most: int) -> list[sparse.csr_array]:
+class Rings(list[sparse.csr_array]):
+    """Neighbourhoods of one, two ... rings, each holding the ones before it.
+
+    Parameters
+    ----------
+    found
+        One matrix for each.
+    """
+
+    def __init__(self, found: list[sparse.csr_array]) -> None:
+        super().__init__(found)
+        self._nested: tuple[np.ndarray, np.ndarray, np.ndarray] | None = None
+
+    @property
+    def plain(self) -> bool:
+        """Whether all neighbours count the same."""
+        return bool((self[0].data == 1.0).all())
+
+    def nested(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Each area's neighbours by ring: row pointers, neighbours, and where rings end, shape (n, n_rings)."""
+        if self._nested is None:
+            n, whole = self[-1].shape[0], self[-1]
+            ring = np.zeros(whole.nnz, np.int8)
+            row = np.repeat(np.arange(n), np.diff(whole.indptr))
+            for inner in self[:-1]:
+                ring += np.asarray(inner[row, whole.indices]).ravel() == 0.0
+            order = np.lexsort((whole.indices, ring, row))
+            per_ring = np.zeros((n, len(self)), np.int32)
+            np.add.at(per_ring, (row, ring), 1)
+            ends = whole.indptr[:-1, None] + np.cumsum(per_ring, axis=1)
+            nested = whole.indptr, whole.indices[order], ends
+            self._nested = tuple(np.ascontiguousarray(each, np.int32) for each in nested)  # type: ignore[assignment]
+        return self._nested
+
+
+def rings(weights: sparse.csr_array, most: int) -> Rings:
     """Neighbourhoods of one, two ... rings, each holding the ones before it and not the area itself."""
     near = sparse.csr_array((np.ones_like(weights.data), weights.indices, weights.indptr), weights.shape)
     found, reach = [weights], near
@@ -19,7 +54,7 @@ def rings(weights: sparse.csr_array, most: int) -> list[sparse.csr_array]:
         reach.data[:] = 1.0
         reach.sort_indices()
         found.append(reach.copy())
-    return found
+    return Rings(found)
 
 
 def annulus(weights: sparse.csr_array, outer: int) -> sparse.csr_array:
@@ -35,6 +70,7 @@ class Group:
     """Sums over all areas with the same label, an area itself left out."""
 
     def __init__(self, labels: np.ndarray) -> None:
+        self.labels = np.ascontiguousarray(labels, np.int64)
         n = labels.size
         known = labels >= 0
         columns = np.where(known, labels, 0)

@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 from scipy import sparse
 
-from zoo_geo.estimates import Block, Expectation, total_spread, usable
+from zoo_geo.estimates import Block, Expectation, usable
 from zoo_geo.predictive import CENTRAL, OUTER, Gaussian
 from zoo_geo.references import Reference
 
@@ -22,19 +22,31 @@ def with_spread(block: Block, keep: np.ndarray, fit: Expectation, phi: np.ndarra
     """Estimate spread and freedom of every column."""
     spread, freedom = phi.copy(), np.full(phi.shape[1], np.inf)
     for c in range(phi.shape[1]):
-        rows = np.flatnonzero(_usual(block, keep, c) & usable(block.family, fit.rate[:, c], block.size[:, c]))
-        if rows.size < 10:
-            continue
-        rows = _telling(block, fit, rows, c)
-        times, freedom[c] = block.family.spread(
-            block.observed[rows, c],
-            block.size[rows, c],
-            fit.rate[rows, c],
-            1.0 / fit.strength[rows, c],
-            phi[rows, c],
-        )
-        spread[:, c] *= times
+        rows = _telling(block, keep, fit, c)
+        if rows.size >= 10:
+            times, freedom[c] = block.family.matched(rows, *_column(block, fit, c), phi[:, c])
+            spread[:, c] *= times
     return replace(fit, spread=spread, freedom=freedom)
+
+
+def _column(block: Block, fit: Expectation, c: int) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """Figures, sizes, rates and strengths of a column."""
+    return block.observed[:, c], block.size[:, c], fit.rate[:, c], fit.strength[:, c]
+
+
+def _telling(block: Block, keep: np.ndarray, fit: Expectation, c: int) -> np.ndarray:
+    """Return the rows that tell most about the spread, which decide it anyway."""
+    rate, size = fit.rate[:, c], block.size[:, c]
+    if block.family.name == "poisson":
+        from zoo_geo.kernels.positions import telling
+
+        return telling(keep[:, c], rate, size, _SPREAD_SAMPLE)
+    rows = np.flatnonzero(_usual(block, keep, c) & usable(block.family, rate, size))
+    if rows.size <= _SPREAD_SAMPLE:
+        return rows
+    information = size[rows] * block.family.information(rate[rows])
+    least = np.partition(information, rows.size - _SPREAD_SAMPLE)[rows.size - _SPREAD_SAMPLE]
+    return rows[information >= least]
 
 
 def _usual(block: Block, keep: np.ndarray, c: int) -> np.ndarray:
@@ -104,13 +116,11 @@ def _with_steepness(
     """Let the error of the expectation grow with steepness, by as much as the steepest quarter asks for."""
     strength, spread, freedom = fit.strength.copy(), fit.spread.copy(), fit.freedom.copy()
     for c in range(freedom.size):
-        rows = np.flatnonzero(_usual(block, keep, c) & usable(block.family, fit.rate[:, c], block.size[:, c]))
+        rows = _telling(block, keep, fit, c)
         if rows.size < 100:
             continue
-        rows = _telling(block, fit, rows, c)
-        seen, size, rate = block.observed[rows, c], block.size[rows, c], fit.rate[rows, c]
-        error, slope, phi = 1.0 / fit.strength[rows, c], steep[rows, c], spread[rows, c]
-        pace, times, freedom[c] = block.family.growth(seen, size, rate, error, slope, phi, freedom[c], tail)
+        column = *_column(block, fit, c), spread[:, c]
+        pace, times, freedom[c] = block.family.grown(rows, steep[:, c], tail, freedom[c], *column)
         spread[:, c] *= times
         with np.errstate(divide="ignore"):
             strength[:, c] = 1.0 / (1.0 / fit.strength[:, c] + pace * steep[:, c])
@@ -127,15 +137,6 @@ def _where_better(
     spread = np.where(better, richer.spread, simple.spread)
     freedom = np.where(better, richer.freedom, simple.freedom)
     return replace(simple, strength=strength, spread=spread, freedom=freedom)
-
-
-def _telling(block: Block, fit: Expectation, rows: np.ndarray, c: int) -> np.ndarray:
-    """Return the rows that tell most about the spread, which decide it anyway."""
-    if rows.size <= _SPREAD_SAMPLE:
-        return rows
-    information = block.size[rows, c] * block.family.information(fit.rate[rows, c])
-    least = np.partition(information, rows.size - _SPREAD_SAMPLE)[rows.size - _SPREAD_SAMPLE]
-    return rows[information >= least]
 
 
 def best(block: Block, keep: np.ndarray, fits: Sequence[Expectation]) -> Expectation:
@@ -158,16 +159,10 @@ def best(block: Block, keep: np.ndarray, fits: Sequence[Expectation]) -> Expecta
 
 def _score(block: Block, rows: np.ndarray, fit: Expectation) -> np.ndarray:
     """Log predictive likelihood of some rows of each column: of evenly spaced ones where there are many."""
-    family, score = block.family, np.zeros(rows.shape[1])
-    total = fit.spread if isinstance(family, Gaussian) else total_spread(family, fit)
+    score = np.zeros(rows.shape[1])
     for c in range(score.size):
         known = np.flatnonzero(rows[:, c])
         times = max(known.size // _SCORE_SAMPLE, 1)
-        at = known[::times]
-        size = block.size[at, c]
-        if isinstance(family, Gaussian):
-            size = 1.0 / (1.0 / size + 1.0 / fit.strength[at, c])
-        score[c] = (
-            times * family.log_likelihood(block.observed[at, c], size, fit.rate[at, c], total[at, c]).sum()
-        )
+        column = *_column(block, fit, c), fit.spread[:, c]
+        score[c] = times * block.family.score(known[::times], *column)
     return score

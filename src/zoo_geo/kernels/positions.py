@@ -10,7 +10,7 @@ import math
 import numpy as np
 from numba import njit
 
-from zoo_geo.kernels.elementary import exp, log, normal_below
+from zoo_geo.kernels.elementary import bits, exp, log, normal_below
 from zoo_geo.kernels.estimation import nb_step
 
 SHORT = 24
@@ -230,17 +230,68 @@ def _root(start, rise, weight, wanted, log, here, step, low, high, part):
 CENTRAL, Z_CENTRAL = 0.25, 0.6744897501960817
 OUTER, Z_OUTER = 0.05, 1.6448536269514722
 LOG_LEAST, LOG_MOST = math.log(1e-5), math.log(50.0)
+RARE = 0.7
+"""Expected count below which more than half of all counts are 0, so the central half says nothing."""
 _PASSES, _SAME = 8, 0.1
 """Passes at most; a change of variance over which shares change as `ramps` says."""
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def settle_spread(observed, mean, phi, error, ends):
-    """Log of the factor on ``phi`` with which half of the counts lie in the central half.
+def telling(keep, rate, size, most):
+    """Rows of the largest expected counts, about ``most`` of them: those that tell most about a spread.
 
-    ``error`` is the relative variance of each mean; weights are those of the spread to begin with. Arrays of
-    shape (n,) in the order of `sort_counts`, but for its ``ends``.
+    Counts within a sixteenth of an octave are taken together, so the order of rows does not matter.
     """
+    n = keep.size
+    bins, number = np.full(n, -1, np.int64), np.zeros(_BINS, np.int64)
+    total = 0
+    for i in range(n):
+        expected = rate[i] * size[i]
+        if keep[i] > 0.0 and 0.0 < expected < np.inf:
+            bins[i] = min(max((bits(expected) >> 48) - _LOWEST, 0), _BINS - 1)
+            number[bins[i]] += 1
+            total += 1
+    least = 0
+    if total > most:
+        least, sofar = _BINS, 0
+        while sofar < most:
+            least -= 1
+            sofar += number[least]
+        total = sofar
+    rows, at = np.empty(total, np.int64), 0
+    for i in range(n):
+        if bins[i] >= least:
+            rows[at] = i
+            at += 1
+    return rows
+
+
+_LOWEST, _BINS = 0x3E70, 1024
+"""Bits of the smallest expected count that is told from smaller ones, and how many sixteenths of octaves."""
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _gathered(rows, observed, size, rate, strength, phi):
+    """Counts, means, errors and spreads of some rows in the order of `sort_counts`, their rows and its ends."""
+    order, ends = np.empty(rows.size, np.int64), np.empty(SHORT + 1, np.int64)
+    sort_counts(observed[rows], order, ends)
+    rows = rows[order]
+    seen, mean, error, own = (np.empty(rows.size), np.empty(rows.size), np.empty(rows.size), np.empty(rows.size))
+    for k in range(rows.size):
+        i = rows[k]
+        seen[k], mean[k] = observed[i], rate[i] * size[i]
+        error[k], own[k] = 1.0 / strength[i], phi[i]
+    return seen, mean, error, own, rows, ends
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def settle_spread(rows, observed, size, rate, strength, phi):
+    """Factor on ``phi`` with which half of the counts of some rows lie in the central half of their distributions.
+
+    ``strength`` is how many events are behind each rate; weights are those of the spread to begin with. Columns of
+    shape (n_areas,). Returns the factor, and the part of the weight that is on counts of which most are 0.
+    """
+    observed, mean, error, phi, _, ends = _gathered(rows, observed, size, rate, strength, phi)
     n, short = mean.size, ends[SHORT]
     low, high, part, weight = np.empty(n), np.empty(n), np.empty(n), np.empty(n)
     chance, spread, variance = np.empty(n), np.empty(n), np.empty(n)
@@ -251,7 +302,9 @@ def settle_spread(observed, mean, phi, error, ends):
         variance[i] = chance[i] + error[i] + phi[i]
         weight[i] = 1.0 / (variance[i] * variance[i])
         most = max(most, phi[i])
-    total, log_times = weight.sum(), 0.0
+    total, log_times, rare = weight.sum(), 0.0, 0.0
+    for i in range(n):
+        rare += weight[i] if mean[i] < RARE else 0.0
     least, largest = LOG_LEAST - math.log(most), LOG_MOST - math.log(most)
     for _ in range(_PASSES):
         times = math.exp(log_times)
@@ -269,16 +322,19 @@ def settle_spread(observed, mean, phi, error, ends):
             part[i] = weight[i] * phi[i] / variance[i]
         if change * part.sum() < _SAME * total:
             break
-    return log_times
+    return math.exp(log_times), rare / total
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def settle_pace(observed, mean, phi, error, slope, top, ends, edge, z_edge, pace, rounds):
-    """Pace at which errors grow with ``slope``, and log of the factor on ``phi`` that goes with it.
+def settle_pace(rows, observed, size, rate, strength, phi, slope, part_top, edge, z_edge, pace, rounds):
+    """Pace at which errors grow with ``slope``, and the factor on ``phi`` that goes with it.
 
-    The rows of ``top``, the steepest, are to have the share between ``edge`` and ``1 - edge`` inside; all rows
-    half in the central half. The two are sought in turns, ``rounds`` times. Arrays as in `settle_spread`.
+    The steepest rows, a part ``part_top``, are to have the share between ``edge`` and ``1 - edge`` inside; all rows
+    half in the central half. The two are sought in turns, ``rounds`` times. Columns as in `settle_spread`.
     """
+    observed, mean, error, phi, rows, ends = _gathered(rows, observed, size, rate, strength, phi)
+    slope = slope[rows]
+    top = np.flatnonzero(slope >= np.quantile(slope, 1.0 - part_top))
     n, short, m = mean.size, ends[SHORT], top.size
     low, high, part, weight = np.empty(n), np.empty(n), np.empty(n), np.empty(n)
     chance, spread, variance = np.empty(n), np.empty(n), np.empty(n)
@@ -329,7 +385,7 @@ def settle_pace(observed, mean, phi, error, slope, top, ends, edge, z_edge, pace
             total += weight[i]
         if change < _SAME * total:
             break
-    return pace, log_times
+    return pace, math.exp(log_times)
 
 
 _LOG_SLOWEST = math.log(0.003)
