@@ -17,12 +17,12 @@ from dataclasses import replace
 import numpy as np
 from scipy import sparse
 
-from zoo_geo.estimates import EVERYTHING, SURE, Block, Expectation, Options, total_spread, usable
-from zoo_geo.pooling import damping, surroundings, wider_rate
+from zoo_geo.estimates import EVERYTHING, SURE, Block, Expectation, Options, joined, total_spread, usable
+from zoo_geo.pooling import candidates, damping, wider_rate
 from zoo_geo.predictive import Binomial, Family, Gaussian, Poisson
 from zoo_geo.references import Reference, totals
 from zoo_geo.response import Counts, Hidden, Law, respond
-from zoo_geo.spreads import best, distance, steepened, steepness, with_spread
+from zoo_geo.spreads import best, distances, steepened, steepness, with_spread
 
 ODD = 2.6
 """Absolute z above which an area leaves the expectation of others (1 % of a calm map)."""
@@ -61,20 +61,21 @@ def expect(
     points
         Places of the areas, shape (n_areas, 2), for how far away their surroundings are; None if unknown.
     """
+    if family.name == "poisson" and observed.shape[1] > 1:
+        given = ((each[:, c : c + 1] for each in (observed, size, valid)) for c in range(observed.shape[1]))
+        return joined([expect(*each, family, near, wider, options, touching, points) for each in given])
     whole = Block(np.where(valid, observed, 0.0), np.where(valid, size, 0.0), valid, family)
     keep = valid.astype(float)
-    phi = np.broadcast_to(family.first_spread(observed, size, valid), keep.shape)
+    phi = np.broadcast_to(family.first_spread(observed, size, valid), keep.shape).copy()
     ratio = np.ones_like(keep)
-    far = None if points is None else [distance(reference, points) for reference in near]
+    far = None if points is None else distances(near, points)
     chosen = last = None
     for step in range(options.clean + 1):
         block = replace(whole, size=whole.size * ratio)
         damped = keep * damping(block, keep, chosen, phi, options)
         centre, loose = wider_rate(block, damped, phi, wider)
-        candidates = [
-            surroundings(block, damped, phi, reference, centre, loose, options) for reference in near
-        ]
-        fits = [with_spread(block, keep, fit, phi) for fit in candidates]
+        found = candidates(block, damped, phi, near, centre, loose, options)
+        fits = [with_spread(block, keep, fit, phi) for fit in found]
         chosen = best(block, keep, fits)
         if touching is not None and options.steep and (step > 0 or options.groups or options.clean == 0):
             steep = [steepness(block, damped, touching, near, chosen)]
@@ -121,7 +122,7 @@ def given(
     """
     block = Block(np.where(valid, observed, 0.0), np.where(valid, size, 0.0), valid, family)
     keep = valid.astype(float)
-    phi = np.broadcast_to(family.first_spread(observed, size, valid), keep.shape)
+    phi = np.broadcast_to(family.first_spread(observed, size, valid), keep.shape).copy()
     columns = rate.shape[1]
     none = np.zeros(columns, int), np.full(columns, np.inf), np.ones_like(rate), (None,) * columns
     fit, last = Expectation(rate, strength, phi, *none), None

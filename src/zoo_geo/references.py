@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TypeAlias
+from collections.abc import Callable, Hashable
+from typing import Any, TypeAlias, TypeVar
 
 import numpy as np
 from scipy import sparse
+
+T = TypeVar("T")
 
 
 class Rings(list[sparse.csr_array]):
@@ -19,28 +22,34 @@ class Rings(list[sparse.csr_array]):
 
     def __init__(self, found: list[sparse.csr_array]) -> None:
         super().__init__(found)
-        self._nested: tuple[np.ndarray, np.ndarray, np.ndarray] | None = None
+        self._kept: dict[Hashable, Any] = {}
+
+    def once(self, name: Hashable, work: Callable[[], T]) -> T:
+        """Return what has been worked out under a name before, or work it out."""
+        if name not in self._kept:
+            self._kept[name] = work()
+        return self._kept[name]
 
     @property
     def plain(self) -> bool:
         """Whether all neighbours count the same."""
-        return bool((self[0].data == 1.0).all())
+        return self.once("plain", lambda: bool((self[0].data == 1.0).all()))
 
     def nested(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Each area's neighbours by ring: row pointers, neighbours, and where rings end, shape (n, n_rings)."""
-        if self._nested is None:
-            n, whole = self[-1].shape[0], self[-1]
-            ring = np.zeros(whole.nnz, np.int8)
-            row = np.repeat(np.arange(n), np.diff(whole.indptr))
-            for inner in self[:-1]:
-                ring += np.asarray(inner[row, whole.indices]).ravel() == 0.0
-            order = np.lexsort((whole.indices, ring, row))
-            per_ring = np.zeros((n, len(self)), np.int32)
-            np.add.at(per_ring, (row, ring), 1)
-            ends = whole.indptr[:-1, None] + np.cumsum(per_ring, axis=1)
-            nested = whole.indptr, whole.indices[order], ends
-            self._nested = tuple(np.ascontiguousarray(each, np.int32) for each in nested)  # type: ignore[assignment]
-        return self._nested
+        return self.once("nested", self._nested)
+
+    def _nested(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        n, whole, most = self[-1].shape[0], self[-1], len(self)
+        row = np.repeat(np.arange(n), np.diff(whole.indptr))
+        ring = np.zeros(whole.nnz, np.int64)
+        for inner in self[:-1]:
+            ring += np.asarray(inner[row, whole.indices]).ravel() == 0.0
+        order = np.argsort(row * most + ring, kind="stable")
+        number = np.bincount(row * most + ring, minlength=n * most).reshape(n, most)
+        ends = whole.indptr[:-1, None] + np.cumsum(number, axis=1)
+        nested = whole.indptr, whole.indices[order], ends
+        return tuple(np.ascontiguousarray(each, np.int32) for each in nested)  # type: ignore[return-value]
 
 
 def rings(weights: sparse.csr_array, most: int) -> Rings:

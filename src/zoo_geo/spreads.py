@@ -10,7 +10,7 @@ from scipy import sparse
 
 from zoo_geo.estimates import Block, Expectation, usable
 from zoo_geo.predictive import CENTRAL, OUTER, Gaussian
-from zoo_geo.references import Reference
+from zoo_geo.references import Reference, Rings
 
 _SPREAD_SAMPLE = 3_000
 _MARGIN = 2.0
@@ -54,6 +54,13 @@ def _usual(block: Block, keep: np.ndarray, c: int) -> np.ndarray:
     return block.valid[:, c] if isinstance(block.family, Gaussian) else keep[:, c] > 0
 
 
+def distances(near: Sequence[Reference], points: np.ndarray) -> list[np.ndarray]:
+    """`distance` to each reference."""
+    if not isinstance(near, Rings):
+        return [distance(reference, points) for reference in near]
+    return near.once(("far", id(points)), lambda: [distance(reference, points) for reference in near])
+
+
 def distance(reference: Reference, points: np.ndarray) -> np.ndarray:
     """Mean squared distance to the areas of a reference, in units of its median, at most 30; shape (n,)."""
     moments = np.column_stack([np.ones(len(points)), points, (points**2).sum(1)])
@@ -94,20 +101,31 @@ def steepness(
     from zoo_geo.kernels.estimation import steepness
 
     family = block.family
-    rows = np.repeat(np.arange(touching.shape[0]), np.diff(touching.indptr))
     steep = np.zeros(fit.rate.shape)
-    if rows.size == 0:
+    if touching.nnz == 0:
         return steep
     events, size = damping * family.events(block.observed, block.size), damping * block.size
     for width in np.unique(fit.width):
         columns, reference = np.flatnonzero(fit.width == width), near[width]
-        holds = np.asarray(reference[touching.indices, rows], float).ravel()
+        holds = _holds(near, width, touching)
         pooled = reference @ events[:, columns], reference @ size[:, columns]
         of_all = events[:, columns], size[:, columns], *pooled, fit.spread[:, columns]
         for c, *own in zip(columns, *(np.ascontiguousarray(each.T) for each in of_all), strict=True):
             rest = (*own, not isinstance(family, Gaussian))
             steep[:, c] = steepness(touching.indptr, touching.indices, holds, *rest)
     return steep
+
+
+def _holds(near: Sequence[Reference], width: int, touching: sparse.csr_array) -> np.ndarray:
+    """Weight of each area in the surroundings of each of its neighbours."""
+
+    def find() -> np.ndarray:
+        rows = np.repeat(np.arange(touching.shape[0]), np.diff(touching.indptr))
+        return np.asarray(near[width][touching.indices, rows], float).ravel()
+
+    if not isinstance(near, Rings):
+        return find()
+    return near.once(("holds", int(width), id(touching)), find)
 
 
 def _with_steepness(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -16,6 +16,7 @@ from zoo_geo.blocks import spatial_blocks
 from zoo_geo.conditionals import leave_one_out
 from zoo_geo.covariates import Method, Modelled, TooFewAreasError, cross_fitted
 from zoo_geo.detectors.inputs import OK, Inputs, matrix, parents, places
+from zoo_geo.detectors.inputs import rings as rings_of
 from zoo_geo.errors import InputError, examples
 from zoo_geo.estimates import Block
 from zoo_geo.features import sensitive
@@ -50,14 +51,14 @@ class Source:
     """What leads to expect something of every area of a block of columns."""
 
     fit: Callable[[Block], Fitted]
-    near: list[references.Reference]
+    near: Sequence[references.Reference]
     """Candidate references, of which each column uses one; empty where every area has an expectation."""
     notices: tuple[str, ...] = ()
 
 
 def surroundings(
-    near: list[references.Reference],
-    wider: list[references.Reference],
+    near: Sequence[references.Reference],
+    wider: Sequence[references.Reference],
     options: ex.Options,
     touching: sparse.csr_array | None = None,
     points: np.ndarray | None = None,
@@ -372,6 +373,5 @@ def _find(
     touching = matrix(inputs)
     points = places(inputs) if options.steep and reference == "neighbours" else None
     if reference == "peers":  # those alike of those alike are alike no more
-        return surroundings([touching], nation, options, touching, points, change)
-    near: list[references.Reference] = list(references.rings(touching, rings))
-    return surroundings(near, nation + parents(inputs), options, touching, points, change)
+        return surroundings(references.Rings([touching]), nation, options, touching, points, change)
+    return surroundings(rings_of(inputs, rings), nation + parents(inputs), options, touching, points, change)
