@@ -21,7 +21,7 @@ from zoo_geo.estimates import EVERYTHING, SURE, Block, Expectation, Options, joi
 from zoo_geo.pooling import candidates, damping, wider_rate
 from zoo_geo.predictive import Binomial, Family, Gaussian, Poisson
 from zoo_geo.references import Reference, totals
-from zoo_geo.response import Counts, Hidden, Law, respond
+from zoo_geo.response import Classes, Counts, Hidden, Law, respond
 from zoo_geo.spreads import best, distances, steepened, steepness, with_spread
 
 ODD = 2.6
@@ -40,6 +40,7 @@ def expect(
     options: Options = EVERYTHING,
     touching: sparse.csr_array | None = None,
     points: np.ndarray | None = None,
+    classes: Classes | None = None,
 ) -> Expectation:
     """Estimate what each area's surroundings lead to expect.
 
@@ -60,10 +61,14 @@ def expect(
         Direct neighbours, for how steep the surface is; None where that makes no difference.
     points
         Places of the areas, shape (n_areas, 2), for how far away their surroundings are; None if unknown.
+    classes
+        Classes of exposure that were found for other columns; those of the same sizes need not be found again.
     """
+    classes = Classes() if classes is None else classes
     if family.name == "poisson" and observed.shape[1] > 1:
         given = ((each[:, c : c + 1] for each in (observed, size, valid)) for c in range(observed.shape[1]))
-        return joined([expect(*each, family, near, wider, options, touching, points) for each in given])
+        rest = family, near, wider, options, touching, points, classes
+        return joined([expect(*each, *rest) for each in given])
     whole = Block(np.where(valid, observed, 0.0), np.where(valid, size, 0.0), valid, family)
     keep = valid.astype(float)
     phi = np.broadcast_to(family.first_spread(observed, size, valid), keep.shape).copy()
@@ -74,17 +79,17 @@ def expect(
         block = replace(whole, size=whole.size * ratio)
         damped = keep * damping(block, keep, chosen, phi, options)
         centre, loose = wider_rate(block, damped, phi, wider)
-        found = candidates(block, damped, phi, near, centre, loose, options)
+        found, sums = candidates(block, damped, phi, near, centre, loose, options)
         fits = [with_spread(block, keep, fit, phi) for fit in found]
         chosen = best(block, keep, fits)
         if touching is not None and options.steep and (step > 0 or options.groups or options.clean == 0):
-            steep = [steepness(block, damped, touching, near, chosen)]
+            steep = [steepness(block, damped, touching, near, chosen, sums)]
             if far is not None:
                 steep.insert(0, np.stack([far[width] for width in chosen.width], axis=1))
             if not options.groups:
                 steep.insert(0, 1.0 / np.maximum(chosen.strength, 1e-9))
             chosen = steepened(block, keep, chosen, steep, options.groups)
-        chosen = last = _responsive(whole, keep, chosen, last, options, step == options.clean)
+        chosen = last = _responsive(whole, keep, chosen, last, options, step == options.clean, classes)
         phi, ratio = chosen.spread, chosen.ratio
         if step < options.clean:
             odd = _odd(whole, chosen)
@@ -125,11 +130,10 @@ def given(
     phi = np.broadcast_to(family.first_spread(observed, size, valid), keep.shape).copy()
     columns = rate.shape[1]
     none = np.zeros(columns, int), np.full(columns, np.inf), np.ones_like(rate), (None,) * columns
-    fit, last = Expectation(rate, strength, phi, *none), None
+    fit, last, classes = Expectation(rate, strength, phi, *none), None, Classes()
     for step in range(options.clean + 1):
-        last = _responsive(
-            block, keep, with_spread(block, keep, fit, phi), last, options, step == options.clean
-        )
+        spread = with_spread(block, keep, fit, phi)
+        last = _responsive(block, keep, spread, last, options, step == options.clean, classes)
         if step < options.clean:
             keep = (valid & ~_odd(block, last)).astype(float)
     assert last is not None
@@ -137,7 +141,13 @@ def given(
 
 
 def _responsive(
-    whole: Block, keep: np.ndarray, fit: Expectation, before: Expectation | None, options: Options, end: bool
+    whole: Block,
+    keep: np.ndarray,
+    fit: Expectation,
+    before: Expectation | None,
+    options: Options,
+    end: bool,
+    classes: Classes,
 ) -> Expectation:
     """Let rate, spread and tail depend on exposure in the columns where that predicts better."""
     if not isinstance(whole.family, Poisson) or isinstance(whole.family, Binomial):
@@ -157,7 +167,8 @@ def _responsive(
             keep[rows, c] > 0,
         )
         law = before.laws[c] if before is not None else None
-        laws[c] = law = respond(counts, fit.spread[rows, c], options.response, options.heavy and end, law)
+        at = classes.of(size) if options.response else []
+        laws[c] = law = respond(counts, fit.spread[rows, c], at, options.heavy and end, law)
         if law is not None:
             ratio[:, c], spread[:, c] = law.at(whole.size[:, c])
     return replace(fit, rate=fit.rate * ratio, ratio=ratio, spread=spread, laws=tuple(laws))

@@ -56,16 +56,20 @@ def candidates(
     centre: np.ndarray | None,
     loose: np.ndarray,
     options: Options,
-) -> list[Expectation]:
-    """Pool the rates of each reference and shrink them to those of the wider surroundings."""
+) -> tuple[list[Expectation], Sums | None]:
+    """Pool the rates of each reference and shrink them to those of the wider surroundings; with the sums."""
     if not _fast(block, references) or (centre is not None and not options.shrink):
-        return [surroundings(block, damping, phi, each, centre, loose, options) for each in references]
+        return [surroundings(block, damping, phi, each, centre, loose, options) for each in references], None
     sums = _sums(references, (damping * block.observed)[:, 0], (damping * block.size)[:, 0])
     found = []
     for events, weight in zip(*sums, strict=True):
         rate, strength = _shrunk(block, events, weight, centre, loose)
         found.append(Expectation(rate, strength, phi, *_unknown(rate)))
-    return found
+    return found, sums
+
+
+Sums = tuple[np.ndarray, np.ndarray]
+"""Counts and sizes of references together, each of shape (n_references, n_areas)."""
 
 
 def _unknown(rate: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, tuple[None, ...]]:
@@ -81,8 +85,8 @@ def _fast(block: Block, references: Sequence[Reference]) -> bool:
     return plain and block.family.name == "poisson" and block.size.shape[1] == 1
 
 
-def _sums(references: Sequence[Reference], events: np.ndarray, weight: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Counts and sizes of each reference together, shape (n_references, n_areas)."""
+def _sums(references: Sequence[Reference], events: np.ndarray, weight: np.ndarray) -> Sums:
+    """Add up counts and sizes of each reference."""
     from zoo_geo.kernels.pooling import group_sums, ring_sums
 
     shape = len(references), events.size

@@ -150,8 +150,25 @@ Law = Response | Hidden
 """What a column of counts does where it is not simply in proportion to exposure."""
 
 
+class Classes:
+    """Classes of exposure, smallest first; those of the last sizes are kept, as many columns share them."""
+
+    def __init__(self) -> None:
+        self._last: tuple[np.ndarray, list[np.ndarray]] | None = None
+
+    def of(self, size: np.ndarray) -> list[np.ndarray]:
+        """Rows of each class, as many of them as are looked at."""
+        if self._last is None or not np.array_equal(self._last[0], size):
+            self._last = size, [_some(rows) for rows in _classes(size)]
+        return self._last[1]
+
+
 def respond(
-    counts: Counts, phi: np.ndarray, by_exposure: bool = True, heavy: bool = True, before: Law | None = None
+    counts: Counts,
+    phi: np.ndarray,
+    classes: list[np.ndarray] | None = None,
+    heavy: bool = True,
+    before: Law | None = None,
 ) -> Law | None:
     """Estimate the response of one column, or None where a common spread in proportion predicts as well.
 
@@ -162,30 +179,53 @@ def respond(
         as without them it would be cut off.
     phi
         Spread to begin with, shape (n,).
-    by_exposure, heavy
-        Parts to look for: classes of exposure; a heavy upper tail.
+    classes
+        Rows of each class of exposure; none where nothing depends on exposure. By default those of `Classes`.
+    heavy
+        Whether to look for a heavy upper tail.
     before
         What was found before: a response to exposure is estimated anew, without asking if that is better.
     """
-    classes = [_some(rows) for rows in _classes(counts.size)] if by_exposure else []
-    parts = [counts.at(rows) for rows in classes]
-    calm = [(part.calm(), float(np.median(phi[rows]))) for part, rows in zip(parts, classes, strict=True)]
-    if isinstance(before, Hidden):
-        return hide(parts, before, 120)[0]
-    settled = before is not None and before.size.size > 1
-    if len(parts) > 1 and (settled or any(_unusual(*part) for part in calm)):
-        found = [_fit(*part) for part in calm]
-        gain = sum(_gain(*part, *fit) for part, fit in zip(calm, found, strict=True))
-        if settled:
-            return _smooth(parts, found, heavy)
-        if gain > 2 * _MARGIN * len(parts):
-            return _simpler(parts, found, heavy)
+    classes = Classes().of(counts.size) if classes is None else classes
+    settled = before is not None and (isinstance(before, Hidden) or before.size.size > 1)
+    if settled or (len(classes) > 1 and _any_unusual(counts, phi, classes)):
+        law = _by_exposure(counts, phi, classes, heavy, before if settled else None)
+        if law is not None:
+            return law
     if not heavy:
         return None
     tail = _tail(counts.at(_some(np.arange(phi.size), 10 * _MOST)), 0.0, float(np.median(phi)))
     if tail[2] == 0.0:
         return None
     return Response(np.array([np.median(counts.size)]), *(np.array([value]) for value in (1.0, *tail[1:])))
+
+
+def _by_exposure(
+    counts: Counts, phi: np.ndarray, classes: list[np.ndarray], heavy: bool, before: Law | None
+) -> Law | None:
+    """Law by exposure, or None where it brings less than its numbers cost and none was found before."""
+    parts = [counts.at(rows) for rows in classes]
+    if isinstance(before, Hidden):
+        return hide(parts, before, 120)[0]
+    calm = [(part.calm(), float(np.median(phi[rows]))) for part, rows in zip(parts, classes, strict=True)]
+    found = [_fit(*part) for part in calm]
+    if before is not None:
+        return _smooth(parts, found, heavy)
+    gain = sum(_gain(*part, *fit) for part, fit in zip(calm, found, strict=True))
+    return _simpler(parts, found, heavy) if gain > 2 * _MARGIN * len(parts) else None
+
+
+def _any_unusual(counts: Counts, phi: np.ndarray, classes: list[np.ndarray]) -> bool:
+    """Say whether a class lies off the common middle or spread by more than chance."""
+    from zoo_geo.kernels.positions import off_middle
+
+    each = np.array([np.median(phi[rows]) for rows in classes] if np.ptp(phi) > 0 else [phi[0]] * len(classes))
+    ends = np.cumsum([rows.size for rows in classes])
+    column = counts.observed, counts.mean, counts.error, counts.usual
+    return bool((off_middle(*column, np.concatenate(classes), ends, each) > _UNUSUAL).any())
+
+
+_UNUSUAL = 14.0
 
 
 def _simpler(parts: list[Counts], found: list[tuple[float, float]], heavy: bool) -> Law:
@@ -232,12 +272,6 @@ def _shares(counts: Counts, phi: float, heavy: float, places: np.ndarray) -> tup
     weight, found = _weight(counts, phi), np.empty(places.size)
     given = counts.observed, counts.mean, phi, heavy, counts.error, weight
     return found, positions.shares(*given, places, special.ndtri(places), found)
-
-
-def _unusual(counts: Counts, phi: float) -> bool:
-    """Say whether a class lies off the common middle or spread by more than chance."""
-    (low, middle, high), worth = _shares(counts, phi, 0.0, np.array([0.25, 0.5, 0.75]))
-    return worth * ((middle - 0.5) ** 2 + (high - low - 0.5) ** 2) / 0.25 > 14.0
 
 
 def _fit(counts: Counts, phi: float, heavy: float = 0.0, shift: float = 0.0) -> tuple[float, float]:

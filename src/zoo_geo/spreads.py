@@ -9,6 +9,7 @@ import numpy as np
 from scipy import sparse
 
 from zoo_geo.estimates import Block, Expectation, usable
+from zoo_geo.pooling import Sums
 from zoo_geo.predictive import CENTRAL, OUTER, Gaussian
 from zoo_geo.references import Reference, Rings
 
@@ -83,11 +84,9 @@ def steepened(
     tail = CENTRAL if always else OUTER
     if always:
         first = [_with_steepness(block, keep, fit, each, tail) for each in steep]
-        fit = first[0] if len(first) == 1 else _where_better(block, keep, first[1], first[0], 0.0)
+        fit = first[0] if len(first) == 1 else _where_better(block, keep, [first[1], first[0]], 0.0)
         steep = steep if len(first) > 1 else []
-    for each in steep:
-        fit = _where_better(block, keep, fit, _with_steepness(block, keep, fit, each, tail))
-    return fit
+    return _where_better(block, keep, [fit], _MARGIN, [(each, tail) for each in steep])
 
 
 def steepness(
@@ -96,8 +95,12 @@ def steepness(
     touching: sparse.csr_array,
     near: Sequence[Reference],
     fit: Expectation,
+    sums: Sums | None = None,
 ) -> np.ndarray:
-    """Mean squared step of the surroundings' rate from an area to its neighbours, itself left out of both."""
+    """Mean squared step of the surroundings' rate from an area to its neighbours, itself left out of both.
+
+    ``sums`` are those of `pooling.candidates`, where they are known.
+    """
     from zoo_geo.kernels.estimation import steepness
 
     family = block.family
@@ -108,7 +111,10 @@ def steepness(
     for width in np.unique(fit.width):
         columns, reference = np.flatnonzero(fit.width == width), near[width]
         holds = _holds(near, width, touching)
-        pooled = reference @ events[:, columns], reference @ size[:, columns]
+        if sums is None:
+            pooled = reference @ events[:, columns], reference @ size[:, columns]
+        else:
+            pooled = sums[0][width][:, None], sums[1][width][:, None]
         of_all = events[:, columns], size[:, columns], *pooled, fit.spread[:, columns]
         for c, *own in zip(columns, *(np.ascontiguousarray(each.T) for each in of_all), strict=True):
             rest = (*own, not isinstance(family, Gaussian))
@@ -146,15 +152,30 @@ def _with_steepness(
 
 
 def _where_better(
-    block: Block, keep: np.ndarray, simple: Expectation, richer: Expectation, margin: float = _MARGIN
+    block: Block,
+    keep: np.ndarray,
+    fits: list[Expectation],
+    margin: float,
+    steep: Sequence[tuple[np.ndarray, float]] = (),
 ) -> Expectation:
-    """Take the richer expectation in the columns where it predicts better by more than its extra number."""
+    """Take each richer expectation in the columns where it predicts better by more than its extra number.
+
+    Richer ones are the other ``fits``, and those whose error grows with ``steep``.
+    """
+    simple, *others = fits
+    if not others and not steep:
+        return simple
     rows = (keep > 0) & usable(block.family, simple.rate, block.size)
-    better = _score(block, rows, richer) > _score(block, rows, simple) + margin
-    strength = np.where(better, richer.strength, simple.strength)
-    spread = np.where(better, richer.spread, simple.spread)
-    freedom = np.where(better, richer.freedom, simple.freedom)
-    return replace(simple, strength=strength, spread=spread, freedom=freedom)
+    score = _score(block, rows, simple)
+    for step in (*others, *steep):
+        richer = step if isinstance(step, Expectation) else _with_steepness(block, keep, simple, *step)
+        gained = _score(block, rows, richer)
+        better = gained > score + margin
+        score = np.where(better, gained, score)
+        names = ("strength", "spread", "freedom")
+        taken = {name: np.where(better, getattr(richer, name), getattr(simple, name)) for name in names}
+        simple = replace(simple, **taken)
+    return simple
 
 
 def best(block: Block, keep: np.ndarray, fits: Sequence[Expectation]) -> Expectation:

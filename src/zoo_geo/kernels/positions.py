@@ -505,3 +505,27 @@ def settle_middle(observed, mean, error, phi, heavy, shift):
 
 _STILL, _FAR_OFF = 0.002, 0.3
 """A step too small to take another; a middle too far off to tell a spread."""
+
+
+_QUARTERS, _Z_QUARTERS = np.array([0.25, 0.5, 0.75]), np.array([-Z_CENTRAL, 0.0, Z_CENTRAL])
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def off_middle(observed, mean, error, usual, rows, ends, phi):
+    """How far the usual counts of each class lie off the middle and the central half, a chi-square of two.
+
+    ``rows`` are those of all classes one after the other and ``ends`` where each one ends; ``phi`` their spreads.
+    """
+    found, start, at = np.empty(ends.size), 0, np.empty(3)
+    for k in range(ends.size):
+        few = rows[start : ends[k]]
+        few = few[usual[few]]
+        weight = np.empty(few.size)
+        for j in range(few.size):
+            own = mean[few[j]] * (phi[k] + error[few[j]])
+            weight[j] = own / (1.0 + own) + 1e-6
+        worth = shares(observed[few], mean[few], phi[k], 0.0, error[few], weight, _QUARTERS, _Z_QUARTERS, at)
+        middle, half = at[1] - 0.5, at[2] - at[0] - 0.5
+        found[k] = worth * (middle * middle + half * half) / 0.25
+        start = ends[k]
+    return found
