@@ -49,7 +49,7 @@ class Rings(list[sparse.csr_array]):
         number = np.bincount(row * most + ring, minlength=n * most).reshape(n, most)
         ends = whole.indptr[:-1, None] + np.cumsum(number, axis=1)
         nested = whole.indptr, whole.indices[order], ends
-        return tuple(np.ascontiguousarray(each, np.int32) for each in nested)  # type: ignore[return-value]
+        return tuple(np.ascontiguousarray(each, np.uint32) for each in nested)  # type: ignore[return-value]
 
 
 def rings(weights: sparse.csr_array, most: int) -> Rings:

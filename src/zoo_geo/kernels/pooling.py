@@ -17,14 +17,14 @@ def weigh(observed, size, keep, rate, phi, events, weight):
 def ring_sums(indptr, indices, ends, events, weight, events_there, weight_there):
     """Sums over one, two ... rings of neighbours, each with those before it; results of shape (n_rings, n).
 
-    ``ends`` says where each ring of an area ends in ``indices``, shape (n, n_rings).
+    ``ends`` says where each ring of an area ends in ``indices``, shape (n, n_rings); all three without a sign.
     """
     pairs = np.empty((events.size, 2))
     for i in range(events.size):
         pairs[i, 0], pairs[i, 1] = events[i], weight[i]
+    start = indptr[0]
     for i in range(events.size):
         e = w = 0.0
-        start = indptr[i]
         for ring in range(ends.shape[1]):
             for at in range(start, ends[i, ring]):
                 j = indices[at]
