@@ -206,7 +206,7 @@ def _by_exposure(
     """Law by exposure, or None where it brings less than its numbers cost and none was found before."""
     parts = [counts.at(rows) for rows in classes]
     if isinstance(before, Hidden):
-        return hide(parts, before, 120)[0]
+        return hide(parts, before)[0]
     calm = [(part.calm(), float(np.median(phi[rows]))) for part, rows in zip(parts, classes, strict=True)]
     found = [_fit(*part) for part in calm]
     if before is not None:
@@ -236,7 +236,7 @@ def _simpler(parts: list[Counts], found: list[tuple[float, float]], heavy: bool)
     )
     extra = max(float(np.exp(found[0][0] - found[-1][0])) - 1.0, 0.1) * float(np.median(parts[0].size))
     start = Hidden(extra, 1.0, float(np.exp(found[-1][0])), min(max(found[-1][1], 1e-3), 1.0))
-    hidden, lack = hide(parts, start, 160)
+    hidden, lack = hide(parts, start)
     return hidden if lack + 4 < by_class + 2 * len(parts) else _smooth(parts, found, heavy)
 
 
@@ -302,64 +302,72 @@ def _gain(counts: Counts, common: float, shift: float, phi: float) -> float:
 
 
 _FEW = 400
-_CELLS = np.array([0.1, 0.25, 0.5, 0.75, 0.9])
+_CELLS = np.array([0.1, 0.25, 0.5, 0.75, 0.85, 0.93])
 
 
-def _lack(shares: np.ndarray, worth: float, places: np.ndarray) -> float:
-    """Log likelihood that the shares between places lack; what lies above the last place is one cell.
+def _departures(shares: np.ndarray, worth: float, places: np.ndarray) -> np.ndarray:
+    """Signed deviance residuals of the shares between places; half their squares are what the fit lacks.
 
-    A few areas in a thousand may lie there for nothing: they can be anomalies.
+    What lies above the last place is one cell; a few areas in a thousand may lie there for nothing, as anomalies.
     """
     seen, usual = (np.diff(np.concatenate([[0.0], at, [1.0]])) for at in (shares, places))
     seen[-1] -= min(max(seen[-1] - usual[-1], 0.0), _ANOMALIES)
     seen /= seen.sum()
-    return worth * float(np.sum(seen * np.log(np.maximum(seen, 1e-9) / usual)))
+    lack = seen * np.log(np.maximum(seen, 1e-9) / usual) - seen + usual
+    return np.sign(seen - usual) * np.sqrt(2.0 * worth * np.maximum(lack, 0.0))
+
+
+def _lack(shares: np.ndarray, worth: float, places: np.ndarray) -> float:
+    """Log likelihood that the shares between places lack."""
+    return 0.5 * float(np.sum(_departures(shares, worth, places) ** 2))
 
 
 _ANOMALIES = 0.003
 
 
-def hide(parts: list[Counts], start: Hidden, most: int) -> tuple[Hidden, float]:
+def hide(parts: list[Counts], start: Hidden, most: int = 12) -> tuple[Hidden, float]:
     """Fit a hidden exposure to classes of exposure, and what its shape lacks in log likelihood.
 
     The middle of the small classes gives its middle, their width its width, and the large classes level and
-    spread; how far the upper tenth of each class lies out, where anomalies are, says nothing.
+    spread; how far the upper tenth of each class lies out, where anomalies are, says nothing. The shares of each
+    class between places are to be as they should be, by least squares in units of their standard errors.
     """
-    from scipy.optimize import minimize
-
-    from zoo_geo.kernels.positions import hidden_shares
+    from scipy.optimize import least_squares
 
     few = [part.at(_some(np.arange(part.size.size), _FEW)) for part in parts]
 
-    def law(x: np.ndarray) -> Hidden:
-        return Hidden(*np.exp(np.clip(x, *_HIDDEN_BOUNDS)).tolist())
+    def misses(x: np.ndarray) -> np.ndarray:
+        law = Hidden(*np.exp(x).tolist())
+        return np.concatenate([_departures(*_hidden_shares(part, law), _CELLS) for part in few])
 
-    def lack(x: np.ndarray) -> float:
-        guess, total = law(x), float(np.sum((x - np.clip(x, *_HIDDEN_BOUNDS)) ** 2)) * 1e3
-        for part in few:
-            share, shares = guess.share(part.size), np.empty(_CELLS.size)
-            mean = part.mean * guess.at(part.size)[0]
-            total_spread = mean * (guess.spread + part.error + share**2 * guess.sigma**2)
-            weight = total_spread / (1.0 + total_spread) + 1e-6
-            worth = hidden_shares(
-                part.observed, mean, share, guess.sigma, guess.spread, part.error, weight, _CELLS, shares
-            )
-            total += _lack(shares, worth, _CELLS)
-        return total
+    def slopes(x: np.ndarray) -> np.ndarray:
+        here, ends = misses(x), x + np.where(x + _STEPS > high, -_STEPS, _STEPS)
+        moved = [np.where(np.arange(x.size) == k, ends, x) for k in range(x.size)]
+        return np.column_stack([(misses(at) - here) / (ends - x)[k] for k, at in enumerate(moved)])
 
-    best, least = np.log([start.mean, start.sigma, start.level, start.spread]), np.inf
-    for _ in range(_RESTARTS):
-        simplex = np.vstack([best, best + np.diag([0.7, 0.3, 0.2, 0.5])])
-        settings = {"initial_simplex": simplex, "xatol": 0.02, "fatol": 0.1, "maxfev": most}
-        found = minimize(lack, best, method="Nelder-Mead", options=settings)
-        best, gain, least = found.x, least - found.fun, float(found.fun)
-        if gain < 0.5:
-            break
-    return law(best), least
+    low, high = _HIDDEN_BOUNDS
+    begin = np.clip(np.log([start.mean, start.sigma, start.level, start.spread]), low + 1e-6, high - 1e-6)
+    settings = {"xtol": 3e-3, "ftol": 1e-3, "gtol": 1e-3, "max_nfev": most}
+    found = least_squares(misses, begin, slopes, bounds=(low, high), x_scale=_STEPS, **settings)
+    return Hidden(*np.exp(found.x).tolist()), float(found.cost)
 
 
-_RESTARTS = 3
-"""A simplex that shrank too early starts anew where it ended."""
+_STEPS = np.array([0.15, 0.1, 0.03, 0.1])
+"""Over how much of the log of each number slopes are taken."""
+
+
+def _hidden_shares(part: Counts, law: Hidden) -> tuple[np.ndarray, float]:
+    """Weighted shares of counts below the places of their distributions, and how many they are worth."""
+    from zoo_geo.kernels.positions import hidden_shares
+
+    share, shares = law.share(part.size), np.empty(_CELLS.size)
+    mean = part.mean * law.at(part.size)[0]
+    spread = mean * (law.spread + part.error + share**2 * law.sigma**2)
+    weight = spread / (1.0 + spread) + 1e-6
+    given = part.observed, mean, share, law.sigma, law.spread, part.error, weight
+    return shares, hidden_shares(*given, _CELLS, shares)
+
+
 _HIDDEN_BOUNDS = (np.log([1e-3, 0.1, 0.05, 1e-5]), np.log([1e9, 3.0, 20.0, 20.0]))
 
 

@@ -439,12 +439,22 @@ def _ends(observed, mean, phi, heavy, error, ends, low, high):
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def hidden_shares(observed, mean, share, sigma, phi, error, weight, edges, at):
-    """As `shares`, where a part ``share`` of the exposure is unseen and lognormal, log-scale ``sigma``."""
+    """As `shares`, where a part ``share`` of the exposure is unseen and lognormal, log-scale ``sigma``.
+
+    Steps are at least `_BROAD` wide, so that shares change smoothly with the law.
+    """
     order, ends = np.empty(observed.size, np.int64), np.empty(SHORT + 1, np.int64)
     sort_counts(observed, order, ends)
     low, high = np.empty(mean.size), np.empty(mean.size)
     hidden_steps(observed[order], mean[order], share[order], sigma, phi + error[order], ends, low, high)
+    for i in range(mean.size):
+        lacks = max(0.5 * (_BROAD - high[i] + low[i]), 0.0)
+        low[i] -= lacks
+        high[i] += lacks
     return _below(low, high, mean.size, weight[order], edges, edges, at)
+
+
+_BROAD = 0.06
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
