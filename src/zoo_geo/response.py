@@ -302,7 +302,7 @@ def _gain(counts: Counts, common: float, shift: float, phi: float) -> float:
 
 
 _FEW = 400
-_CELLS = np.array([0.1, 0.25, 0.5, 0.75, 0.85, 0.93])
+_CELLS = np.array([0.05, 0.1, 0.2, 0.35, 0.5, 0.65, 0.8, 0.9])
 
 
 def _departures(shares: np.ndarray, worth: float, places: np.ndarray) -> np.ndarray:
