@@ -56,6 +56,7 @@ def test_digits_are_kept_in_lower_tails_and_far_upper_ones_are_left_to_exact_loo
         assert log < math.log(1e-12)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("strengths", "close"), [((2, 3), 1e-3), ((3, 10), 5e-4), ((10, 60), 4e-4), ((60, 3e3), 1e-4)]
 )
@@ -65,6 +66,17 @@ def test_average_is_the_dense_sum(strengths, close):
     assert left.mean() < 0.25
     for case, log, side in zip(np.transpose(given)[~left], log_p[~left], upper[~left], strict=True):
         assert math.exp(log) == pytest.approx(naive.averaged(*case, bool(side)), rel=close), case
+
+
+@pytest.mark.parametrize(
+    "case",
+    [(260, 200.0, 0.02, 1e3), (140, 200.0, 0.02, 1e3), (2, 2.0, 1.0, 12.0), (0, 2.0, 1.0, 12.0),
+     (1, 3.0, 0.8, 14.0), (40, 30.0, 0.5, 40.0), (12, 20.0, 0.5, 30.0), (6, 4.0, 0.9, 20.0)],
+)  # fmt: skip
+def test_every_derivative_counts_in_a_small_error(case):
+    log_p, upper, left = found([case[0]], *case[1:])
+    assert not left[0]
+    assert math.exp(log_p[0]) == pytest.approx(naive.averaged(*case, bool(upper[0])), rel=3e-6)
 
 
 def test_average_is_as_good_on_average():

@@ -9,7 +9,7 @@ from zoo_geo.kernels.elementary import cubic, log1p, plain_exp
 
 COUNTS = 256
 """Largest count with a series of its own; others share one, for strengths of at least `FAR_STRENGTH`."""
-FAR_STRENGTH = 64.0
+FAR_STRENGTH = 16.0
 FAR_REACH = math.sqrt(1.0 / COUNTS + 1.0 / FAR_STRENGTH)
 DEGREE, FAR_DEGREE = 22, 7
 _WIDTH = 256
