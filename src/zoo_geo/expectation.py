@@ -302,7 +302,7 @@ def intervals(
     observed: np.ndarray, size: np.ndarray, valid: np.ndarray, family: Family, fit: Expectation
 ) -> tuple[np.ndarray, np.ndarray]:
     """95 % intervals of observed over expected, shape (n_areas, n_columns); NaN where there is no ratio."""
-    low, high = np.full(observed.shape, np.nan), np.full(observed.shape, np.nan)
+    low, high = (np.full(observed.shape, np.nan, order="F") for _ in range(2))
     ok = valid & usable(family, fit.rate, size)
     for c in range(observed.shape[1]):
         rows = np.flatnonzero(ok[:, c])

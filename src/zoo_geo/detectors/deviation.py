@@ -119,7 +119,9 @@ class Deviation(Detector):
         shape = inputs.observed.shape
         status = column_status(inputs)
         status[:, ~fits] = np.where(status[:, ~fits] == OK, NOT_TESTED, status[:, ~fits])
-        arrays: dict[str, np.ndarray] = {name: np.full(shape, np.nan) for name in (*_RESULTS, *self.own)}
+        arrays: dict[str, np.ndarray] = {
+            name: np.full(shape, np.nan, order="F") for name in (*_RESULTS, *self.own)
+        }
         told: dict[int, tuple[Notice, ...]] = {}
 
         def block(work: tuple[str, np.ndarray]) -> None:
@@ -162,7 +164,7 @@ class Deviation(Detector):
     ) -> dict[str, np.ndarray]:
         """Compare figures with their expectation."""
         fit, block = fitted.fit, fitted.block
-        z, p = np.full(valid.shape, np.nan), np.full(valid.shape, np.nan)
+        z, p = (np.full(valid.shape, np.nan, order="F") for _ in range(2))
         for c in range(valid.shape[1]):
             rows = np.flatnonzero(valid[:, c])
             log_p, upper = ex.tails(block.observed, block.size, block.family, fit, rows, c)
@@ -176,15 +178,14 @@ class Deviation(Detector):
         with np.errstate(divide="ignore", invalid="ignore"):
             ratio = np.where(np.isfinite(high), given.observed / expected, np.nan)
             rate = expected / (1.0 if is_value else given.size)
-            elsewhere = _elsewhere(given) * (1.0 if is_value else given.size)
-        explains = valid & np.isfinite(ratio) & (self.reference == "model")
-        told = explained(np.where(explains, given.observed, np.nan), elsewhere, expected)
-        return dict(zip(_RESULTS, (expected, ratio, low, high, z, z, p), strict=True)) | {
-            "spread": np.where(valid, fit.spread, np.nan),
-            "reference_value": np.where(valid, rate, np.nan),
-            "ratio_before": told.ratio_before,
-            "explained": told.share,
-        }
+        found = dict(zip(_RESULTS, (expected, ratio, low, high, z, z, p), strict=True))
+        found |= {"spread": np.where(valid, fit.spread, np.nan), "reference_value": np.where(valid, rate, np.nan)}
+        if self.reference == "model":
+            with np.errstate(divide="ignore", invalid="ignore"):
+                elsewhere = _elsewhere(given) * (1.0 if is_value else given.size)
+            told = explained(np.where(valid & np.isfinite(ratio), given.observed, np.nan), elsewhere, expected)
+            found |= {"ratio_before": told.ratio_before, "explained": told.share}
+        return found
 
 
 def _elsewhere(block: sources.Block) -> np.ndarray:

@@ -95,6 +95,8 @@ _NODES, _weights = np.polynomial.hermite_e.hermegauss(7)
 _WEIGHTS = _weights / _weights.sum()
 _FINE = np.linspace(-3.5, 3.5, 15)
 _FINE_WEIGHTS = np.exp(-0.5 * _FINE**2) / np.exp(-0.5 * _FINE**2).sum()
+_COARSE, _weights = np.polynomial.hermite_e.hermegauss(5)
+_COARSE_WEIGHTS = _weights / _weights.sum()
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
@@ -125,14 +127,14 @@ def heavy_steps(observed, mean, spread, smear, ends, low, high):
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def hidden_steps(observed, mean, share, sigma, spread, ends, low, high):
+def hidden_steps(observed, mean, share, sigma, spread, ends, nodes, weights, low, high):
     """As `steps`, where a part ``share`` of the exposure is unseen and lognormal with log-scale ``sigma``."""
-    means = np.empty((_FINE.size, mean.size))
-    for j in range(_FINE.size):
-        factor = math.exp(sigma * (_FINE[j] - 0.5 * sigma)) - 1.0
+    means = np.empty((nodes.size, mean.size))
+    for j in range(nodes.size):
+        factor = math.exp(sigma * (nodes[j] - 0.5 * sigma)) - 1.0
         for i in range(mean.size):
             means[j, i] = mean[i] * (1.0 + share[i] * factor)
-    _averaged_steps(observed, means, spread, _FINE_WEIGHTS, ends, low, high)
+    _averaged_steps(observed, means, spread, weights, ends, low, high)
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
@@ -441,19 +443,33 @@ def _ends(observed, mean, phi, heavy, error, ends, low, high):
 def hidden_shares(observed, mean, share, sigma, phi, error, weight, edges, at):
     """As `shares`, where a part ``share`` of the exposure is unseen and lognormal, log-scale ``sigma``.
 
-    Steps are at least `_BROAD` wide, so that shares change smoothly with the law.
+    Few nodes will do where that makes little of the variance. Steps are at least `_BROAD` wide, so that shares change
+    smoothly with the law.
     """
-    order, ends = np.empty(observed.size, np.int64), np.empty(SHORT + 1, np.int64)
-    sort_counts(observed, order, ends)
-    low, high = np.empty(mean.size), np.empty(mean.size)
-    hidden_steps(observed[order], mean[order], share[order], sigma, phi + error[order], ends, low, high)
-    for i in range(mean.size):
-        lacks = max(0.5 * (_BROAD - high[i] + low[i]), 0.0)
-        low[i] -= lacks
-        high[i] += lacks
-    return _below(low, high, mean.size, weight[order], edges, edges, at)
+    spread, below, total, square = phi + error, np.zeros(edges.size), 0.0, 0.0
+    much = share * share * math.expm1(sigma * sigma) > _SLIGHT * (spread + 1.0 / mean)
+    for part in (True, False):
+        rows = np.flatnonzero(much == part)
+        few, ends = np.empty(rows.size, np.int64), np.empty(SHORT + 1, np.int64)
+        sort_counts(observed[rows], few, ends)
+        rows = rows[few]
+        low, high, own = np.empty(rows.size), np.empty(rows.size), weight[rows]
+        nodes, weights = (_FINE, _FINE_WEIGHTS) if part else (_COARSE, _COARSE_WEIGHTS)
+        given = observed[rows], mean[rows], share[rows], sigma, spread[rows], ends, nodes, weights
+        hidden_steps(*given, low, high)
+        for i in range(rows.size):
+            lacks = max(0.5 * (_BROAD - high[i] + low[i]), 0.0)
+            low[i] -= lacks
+            high[i] += lacks
+        _below(low, high, rows.size, own, edges, edges, at)
+        below += at * own.sum()
+        total += own.sum()
+        square += (own * own).sum()
+    at[:] = below / max(total, 1e-300)
+    return total * total / max(square, 1e-300)
 
 
+_SLIGHT = 0.1
 _BROAD = 0.06
 
 
