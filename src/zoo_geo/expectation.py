@@ -22,7 +22,7 @@ from zoo_geo.pooling import candidates, damping, wider_rate
 from zoo_geo.predictive import Binomial, Family, Gaussian, Poisson
 from zoo_geo.references import Reference, totals
 from zoo_geo.response import Classes, Counts, Hidden, Law, respond
-from zoo_geo.spreads import best, distances, steepened, steepness, with_spread
+from zoo_geo.spreads import Search, best, distances, steepened, steepness, telling, with_spread
 
 ODD = 2.6
 """Absolute z above which an area leaves the expectation of others (1 % of a calm map)."""
@@ -75,12 +75,18 @@ def expect(
     ratio = np.ones_like(keep)
     far = None if points is None else distances(near, points)
     chosen = last = None
+    search = Search()
     for step in range(options.clean + 1):
         block = replace(whole, size=whole.size * ratio)
         damped = keep * damping(block, keep, chosen, phi, options)
         centre, loose = wider_rate(block, damped, phi, wider)
         found, sums = candidates(block, damped, phi, near, centre, loose, options)
-        fits = [with_spread(block, keep, fit, phi) for fit in found]
+        if family.name == "poisson":
+            search.rows = telling(block, keep, found[-1], 0)
+        fits = [
+            with_spread(block, keep, fit, phi, search.rows, search.begin(width))
+            for width, fit in enumerate(found)
+        ]
         chosen = best(block, keep, fits)
         if touching is not None and options.steep and (step > 0 or options.groups or options.clean == 0):
             steep = [steepness(block, damped, touching, near, chosen, sums)]
@@ -88,7 +94,9 @@ def expect(
                 steep.insert(0, np.stack([far[width] for width in chosen.width], axis=1))
             if not options.groups:
                 steep.insert(0, 1.0 / np.maximum(chosen.strength, 1e-9))
-            chosen = steepened(block, keep, chosen, steep, options.groups)
+            chosen = steepened(block, keep, chosen, steep, options.groups, search)
+        if family.name == "poisson":
+            search.found(fits, chosen)
         chosen = last = _responsive(whole, keep, chosen, last, options, step == options.clean, classes)
         phi, ratio = chosen.spread, chosen.ratio
         if step < options.clean:

@@ -51,14 +51,15 @@ class Poisson:
         """Deviation in the units of the relative variance."""
         return rate / centre - 1.0
 
-    def matched(self, rows: np.ndarray, *column: np.ndarray) -> tuple[float, float]:
+    def matched(self, rows: np.ndarray, begin: float, *column: np.ndarray) -> tuple[float, float]:
         """Factor on phi of one column that matches the central coverage of some rows; and the t's freedom.
 
-        The column is counts, sizes, rates, strengths and spreads to begin with, each of shape (n_areas,).
+        The column is counts, sizes, rates, strengths and spreads, each of shape (n_areas,); the search begins at
+        ``begin`` times the spreads.
         """
         from zoo_geo.kernels.positions import settle_spread
 
-        times, rare = settle_spread(rows, *column)
+        times, rare = settle_spread(rows, *column, begin)
         observed, size, rate, strength, phi = (each[rows] for each in column)
         if np.ptp(phi) == 0.0 and (times * phi[0] > _DOUBTFUL_SPREAD or rare > 0.5):
             times = self.likeliest(observed, size, rate, 1.0 / strength, _DOUBTFUL_SPREAD) / phi[0]
@@ -77,7 +78,7 @@ class Poisson:
         return float(np.exp(minimize_scalar(lack, bounds=bounds, method="bounded").x))
 
     def grown(
-        self, rows: np.ndarray, slope: np.ndarray, tail: float, freedom: float, *column: np.ndarray
+        self, rows: np.ndarray, begin: float, slope: np.ndarray, tail: float, freedom: float, *column: np.ndarray
     ) -> tuple[float, float, float]:
         """Pace at which the error grows with ``slope``, the factor on phi that goes with it, and the freedom.
 
@@ -86,7 +87,7 @@ class Poisson:
         from zoo_geo.kernels.positions import settle_pace
 
         outer = float(-special.ndtri(tail))
-        return *settle_pace(rows, *column, slope, STEEPEST, tail, outer, FIRST_PACE, ROUNDS), np.inf
+        return *settle_pace(rows, *column, slope, STEEPEST, tail, outer, begin, ROUNDS), np.inf
 
     def score(self, rows: np.ndarray, *column: np.ndarray) -> float:
         """Log predictive likelihood of some rows; the column as in `matched`."""
@@ -110,11 +111,11 @@ class Poisson:
     ) -> np.ndarray:
         """Signed deviance residual of a negative binomial."""
         mean = rate * size
-        with np.errstate(divide="ignore", invalid="ignore"):
-            deviance = special.xlogy(observed, observed / mean) - (observed + 1.0 / phi) * np.log(
-                (1.0 + phi * observed) / (1.0 + phi * mean)
-            )
-        return np.sign(observed - mean) * np.sqrt(2.0 * np.maximum(deviance, 0.0))
+        from zoo_geo.kernels.likelihood import nb_residual
+
+        found = np.empty(mean.shape)
+        nb_residual(*(np.ravel(each) for each in (observed, mean, np.broadcast_to(phi, mean.shape))), found.reshape(-1))
+        return found
 
     def tails(
         self,
@@ -152,7 +153,7 @@ class Poisson:
 class _ByArrays:
     """Estimation of spread and pace from arrays of the rows that tell most, in turns."""
 
-    def matched(self, rows: np.ndarray, *column: np.ndarray) -> tuple[float, float]:
+    def matched(self, rows: np.ndarray, begin: float, *column: np.ndarray) -> tuple[float, float]:
         """As `Poisson.matched`."""
         observed, size, rate, strength, phi = (each[rows] for each in column)
         return self.spread(observed, size, rate, 1.0 / strength, phi)
@@ -163,7 +164,7 @@ class _ByArrays:
         return float(self.log_likelihood(observed, *self.smeared(size, rate, strength, phi)).sum())
 
     def grown(
-        self, rows: np.ndarray, slope: np.ndarray, tail: float, freedom: float, *column: np.ndarray
+        self, rows: np.ndarray, begin: float, slope: np.ndarray, tail: float, freedom: float, *column: np.ndarray
     ) -> tuple[float, float, float]:
         """As `Poisson.grown`."""
         observed, size, rate, strength, phi = (each[rows] for each in column)

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from scipy import sparse
 
 from zoo_geo.estimates import Block, Expectation, usable
 from zoo_geo.pooling import Sums
-from zoo_geo.predictive import CENTRAL, OUTER, Gaussian
+from zoo_geo.predictive import CENTRAL, FIRST_PACE, OUTER, Gaussian
 from zoo_geo.references import Reference, Rings
 
 _SPREAD_SAMPLE = 3_000
@@ -19,13 +19,24 @@ _MARGIN = 2.0
 _SCORE_SAMPLE = 4_000
 
 
-def with_spread(block: Block, keep: np.ndarray, fit: Expectation, phi: np.ndarray) -> Expectation:
-    """Estimate spread and freedom of every column."""
+def with_spread(
+    block: Block,
+    keep: np.ndarray,
+    fit: Expectation,
+    phi: np.ndarray,
+    rows: np.ndarray | None = None,
+    begin: float = 1.0,
+) -> Expectation:
+    """Estimate spread and freedom of every column.
+
+    ``rows`` are those that tell most, of a single column, where they are known; the search begins at ``begin`` times
+    ``phi``.
+    """
     spread, freedom = phi.copy(), np.full(phi.shape[1], np.inf)
     for c in range(phi.shape[1]):
-        rows = _telling(block, keep, fit, c)
-        if rows.size >= 10:
-            times, freedom[c] = block.family.matched(rows, *_column(block, fit, c), phi[:, c])
+        some = telling(block, keep, fit, c) if rows is None else rows
+        if some.size >= 10:
+            times, freedom[c] = block.family.matched(some, begin, *_column(block, fit, c), phi[:, c])
             spread[:, c] *= times
     return replace(fit, spread=spread, freedom=freedom)
 
@@ -35,13 +46,13 @@ def _column(block: Block, fit: Expectation, c: int) -> tuple[np.ndarray, np.ndar
     return block.observed[:, c], block.size[:, c], fit.rate[:, c], fit.strength[:, c]
 
 
-def _telling(block: Block, keep: np.ndarray, fit: Expectation, c: int) -> np.ndarray:
+def telling(block: Block, keep: np.ndarray, fit: Expectation, c: int) -> np.ndarray:
     """Return the rows that tell most about the spread, which decide it anyway."""
     rate, size = fit.rate[:, c], block.size[:, c]
     if block.family.name == "poisson":
-        from zoo_geo.kernels.positions import telling
+        from zoo_geo.kernels import positions
 
-        return telling(keep[:, c], rate, size, _SPREAD_SAMPLE)
+        return positions.telling(keep[:, c], rate, size, _SPREAD_SAMPLE)
     rows = np.flatnonzero(_usual(block, keep, c) & usable(block.family, rate, size))
     if rows.size <= _SPREAD_SAMPLE:
         return rows
@@ -74,19 +85,43 @@ def distance(reference: Reference, points: np.ndarray) -> np.ndarray:
     return np.clip(np.where(known, square, 0.0) / (unit or 1.0), 0.0, 30.0)
 
 
+@dataclass
+class Search:
+    """Where searches begin: what they found in the round before; and the rows of a single column they look at."""
+
+    rows: np.ndarray | None = None
+    begins: tuple[float, ...] = ()
+    paces: dict[int, float] = field(default_factory=dict)
+
+    def begin(self, width: int) -> float:
+        """Factor on the spread at which the search for that of a width begins."""
+        return self.begins[width] if self.begins else 1.0
+
+    def found(self, fits: Sequence[Expectation], chosen: Expectation) -> None:
+        """Keep the spreads of all widths, in units of the one that was chosen in the end."""
+        each = [float(fit.spread[0, 0] / chosen.spread[0, 0]) for fit in fits]
+        self.begins = tuple(min(max(one, 0.01), 100.0) for one in each)
+
+
 def steepened(
-    block: Block, keep: np.ndarray, fit: Expectation, steep: list[np.ndarray], always: bool
+    block: Block,
+    keep: np.ndarray,
+    fit: Expectation,
+    steep: list[np.ndarray],
+    always: bool,
+    search: Search | None = None,
 ) -> Expectation:
     """Let the error grow with what says most about it: itself, distance, steps of the surroundings' rate.
 
     ``always`` takes the likelier of the two at least, and the pace that the central half asks for.
     """
+    search = Search() if search is None else search
     tail = CENTRAL if always else OUTER
     if always:
-        first = [_with_steepness(block, keep, fit, each, tail) for each in steep]
+        first = [_with_steepness(block, keep, fit, each, tail, search, k) for k, each in enumerate(steep)]
         fit = first[0] if len(first) == 1 else _where_better(block, keep, [first[1], first[0]], 0.0)
         steep = steep if len(first) > 1 else []
-    return _where_better(block, keep, [fit], _MARGIN, [(each, tail) for each in steep])
+    return _where_better(block, keep, [fit], _MARGIN, [(each, tail, search, k) for k, each in enumerate(steep)])
 
 
 def steepness(
@@ -135,16 +170,17 @@ def _holds(near: Sequence[Reference], width: int, touching: sparse.csr_array) ->
 
 
 def _with_steepness(
-    block: Block, keep: np.ndarray, fit: Expectation, steep: np.ndarray, tail: float
+    block: Block, keep: np.ndarray, fit: Expectation, steep: np.ndarray, tail: float, search: Search, kind: int
 ) -> Expectation:
     """Let the error of the expectation grow with steepness, by as much as the steepest quarter asks for."""
     strength, spread, freedom = fit.strength.copy(), fit.spread.copy(), fit.freedom.copy()
     for c in range(freedom.size):
-        rows = _telling(block, keep, fit, c)
+        rows = telling(block, keep, fit, c) if search.rows is None else search.rows
         if rows.size < 100:
             continue
-        column = *_column(block, fit, c), spread[:, c]
-        pace, times, freedom[c] = block.family.grown(rows, steep[:, c], tail, freedom[c], *column)
+        begin, column = search.paces.get(kind, FIRST_PACE), (*_column(block, fit, c), spread[:, c])
+        pace, times, freedom[c] = block.family.grown(rows, begin, steep[:, c], tail, freedom[c], *column)
+        search.paces[kind] = pace
         spread[:, c] *= times
         with np.errstate(divide="ignore"):
             strength[:, c] = 1.0 / (1.0 / fit.strength[:, c] + pace * steep[:, c])
@@ -156,7 +192,7 @@ def _where_better(
     keep: np.ndarray,
     fits: list[Expectation],
     margin: float,
-    steep: Sequence[tuple[np.ndarray, float]] = (),
+    steep: Sequence[tuple[np.ndarray, float, Search, int]] = (),
 ) -> Expectation:
     """Take each richer expectation in the columns where it predicts better by more than its extra number.
 

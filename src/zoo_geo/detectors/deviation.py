@@ -338,6 +338,8 @@ def _bursts(inputs: Inputs, spread: np.ndarray, expected: np.ndarray, reference:
     """Say where counts vary so much that one subject may be behind many of them."""
     found: dict[str, list[tuple[str, float]]] = {}
     for c, (indicator, period) in enumerate(inputs.columns):
+        if not spread[:, c].max(initial=0.0, where=np.isfinite(spread[:, c])) >= _BURSTY[-1][0]:
+            continue
         known = np.isfinite(spread[:, c]) & np.isfinite(expected[:, c])
         counted = inputs.events is not None and np.isfinite(inputs.events[:, c]).any()
         if indicator.family != "poisson" or counted or known.sum() < _FEWEST_FOR_BURSTS:

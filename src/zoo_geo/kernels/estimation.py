@@ -286,7 +286,7 @@ def scatter(square, error, known, unit, cap, capped_mean):
     return found
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, error_model="numpy")
 def steepness(indptr, indices, holds, events, size, pooled_events, pooled_size, phi, relative):
     """Mean squared step of the surroundings' rate from an area to its neighbours, itself left out of both.
 
@@ -303,7 +303,7 @@ def steepness(indptr, indices, holds, events, size, pooled_events, pooled_size, 
             j = indices[at]
             rest = pooled_size[j] - holds[at] * size[i]
             if rest > 1e-12 * pooled_size[j] and unit > 0.0:
-                step = ((pooled_events[j] - holds[at] * events[i]) / rest - here) / unit
+                step = (pooled_events[j] - holds[at] * events[i] - here * rest) / (rest * unit)
                 total += step * step
                 count += 1
         if count > 0:

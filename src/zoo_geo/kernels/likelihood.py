@@ -1,9 +1,11 @@
 """Predictive likelihood of counts, a vector of them at a time."""
 
+import math
+
 import numpy as np
 from numba import njit
 
-from zoo_geo.kernels.elementary import log, log1p
+from zoo_geo.kernels.elementary import log
 
 _SHIFT = 8.0
 
@@ -15,11 +17,10 @@ def _from(x):
 
 
 @njit(cache=True, nogil=True, error_model="numpy", forceinline=True)
-def _stirling(x, log_x):
-    """Log of gamma(x), from 8 upward, but for half the log of 2 pi."""
-    inverse = 1.0 / x
+def _series(inverse):
+    """Correction to Stirling's formula for the log of gamma at 1 / ``inverse``, from 8 upward."""
     square = inverse * inverse
-    return (x - 0.5) * log_x - x + inverse * (1.0 / 12.0 - square * (1.0 / 360.0 - square * (1.0 / 1260.0)))
+    return inverse * (1.0 / 12.0 - square * (1.0 / 360.0 - square * (1.0 / 1260.0)))
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
@@ -27,13 +28,26 @@ def nb_log_likelihood(observed, mean, phi, at):
     """Log probability of counts, up to what depends on neither mean nor spread, into ``at``."""
     for i in range(observed.size):
         o, r = observed[i], 1.0 / phi[i]
-        times = mean[i] * phi[i]
-        near = r < _SHIFT
-        shift = _SHIFT if near else 0.0
+        shift = _SHIFT if r < _SHIFT else 0.0
         x, y = o + r + shift, r + shift
-        steps = log(_from(r) / _from(o + r)) if near else 0.0
-        rise = steps + _stirling(x, log(x)) - _stirling(y, log(y))
-        at[i] = rise - (o + r) * log1p(times) + o * log(times)
+        a, b = 1.0 / x, 1.0 / y
+        rise = (x - 0.5) * log(x * b) - o + _series(a) - _series(b)
+        at[i] = rise - r * log(1.0 + mean[i] * phi[i]) - o * log((1.0 + mean[i] * phi[i]) / (mean[i] * phi[i] * y))
+    if phi.max() * _SHIFT > 1.0:
+        for i in range(observed.size):
+            r = 1.0 / phi[i]
+            at[i] += log(_from(r) / _from(observed[i] + r)) if r < _SHIFT else 0.0
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def nb_residual(observed, mean, phi, at):
+    """Signed deviance residuals of counts into ``at``."""
+    for i in range(observed.size):
+        o, m = observed[i], mean[i]
+        own = o * log(o / m) if o > 0.0 else 0.0
+        lack = own - (o + 1.0 / phi[i]) * log((1.0 + phi[i] * o) / (1.0 + phi[i] * m))
+        far = math.sqrt(2.0 * max(lack, 0.0))
+        at[i] = far if o > m else -far
 
 
 @njit(cache=True, nogil=True, error_model="numpy")

@@ -91,12 +91,10 @@ def _wide_steps(observed, mean, spread, start, low, high):
             low[i], high[i] = quantile(below), quantile(upto)
 
 
-_NODES, _weights = np.polynomial.hermite_e.hermegauss(7)
+_NODES, _weights = np.polynomial.hermite_e.hermegauss(5)
 _WEIGHTS = _weights / _weights.sum()
 _FINE = np.linspace(-3.5, 3.5, 15)
 _FINE_WEIGHTS = np.exp(-0.5 * _FINE**2) / np.exp(-0.5 * _FINE**2).sum()
-_COARSE, _weights = np.polynomial.hermite_e.hermegauss(5)
-_COARSE_WEIGHTS = _weights / _weights.sum()
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
@@ -275,6 +273,13 @@ _LOWEST, _BINS = 0x3E70, 1024
 @njit(cache=True, nogil=True, error_model="numpy")
 def _gathered(rows, observed, size, rate, strength, phi):
     """Counts, means, errors and spreads of some rows in the order of `sort_counts`, their rows and its ends."""
+    kept = np.empty(rows.size, np.int64)
+    number = 0
+    for i in rows:
+        if 0.0 < rate[i] * size[i] < np.inf:
+            kept[number] = i
+            number += 1
+    rows = kept[:number]
     order, ends = np.empty(rows.size, np.int64), np.empty(SHORT + 1, np.int64)
     sort_counts(observed[rows], order, ends)
     rows = rows[order]
@@ -287,11 +292,11 @@ def _gathered(rows, observed, size, rate, strength, phi):
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def settle_spread(rows, observed, size, rate, strength, phi):
+def settle_spread(rows, observed, size, rate, strength, phi, begin):
     """Factor on ``phi`` with which half of the counts of some rows lie in the central half of their distributions.
 
-    ``strength`` is how many events are behind each rate; weights are those of the spread to begin with. Columns of
-    shape (n_areas,). Returns the factor, and the part of the weight that is on counts of which most are 0.
+    ``strength`` is how many events are behind each rate; weights are those of ``phi``, and the search begins at
+    ``begin`` times it. Columns of shape (n_areas,). Returns the factor, and the part of the weight that is on counts of which most are 0.
     """
     observed, mean, error, phi, _, ends = _gathered(rows, observed, size, rate, strength, phi)
     n, short = mean.size, ends[SHORT]
@@ -304,7 +309,7 @@ def settle_spread(rows, observed, size, rate, strength, phi):
         variance[i] = chance[i] + error[i] + phi[i]
         weight[i] = 1.0 / (variance[i] * variance[i])
         most = max(most, phi[i])
-    total, log_times, rare = weight.sum(), 0.0, 0.0
+    total, log_times, rare = weight.sum(), math.log(begin), 0.0
     for i in range(n):
         rare += weight[i] if mean[i] < RARE else 0.0
     least, largest = LOG_LEAST - math.log(most), LOG_MOST - math.log(most)
@@ -454,7 +459,7 @@ def hidden_shares(observed, mean, share, sigma, phi, error, weight, edges, at):
         sort_counts(observed[rows], few, ends)
         rows = rows[few]
         low, high, own = np.empty(rows.size), np.empty(rows.size), weight[rows]
-        nodes, weights = (_FINE, _FINE_WEIGHTS) if part else (_COARSE, _COARSE_WEIGHTS)
+        nodes, weights = (_FINE, _FINE_WEIGHTS) if part else (_NODES, _WEIGHTS)
         given = observed[rows], mean[rows], share[rows], sigma, spread[rows], ends, nodes, weights
         hidden_steps(*given, low, high)
         for i in range(rows.size):
