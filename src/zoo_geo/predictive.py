@@ -167,7 +167,7 @@ class Binomial(Poisson):
         self, observed: np.ndarray, size: np.ndarray, rate: np.ndarray, error: np.ndarray, start: np.ndarray
     ) -> tuple[float, float]:
         """Factor on rho of one column that matches the central coverage."""
-        from zoo_geo.kernels.tails import bb_coverage
+        from zoo_geo.kernels.shares import bb_coverage
 
         weight = ((size - 1.0) / (1.0 + (size - 1.0) * start)) ** 2 + 1e-9
         mean = rate * size
@@ -189,7 +189,7 @@ class Binomial(Poisson):
         start: float,
     ) -> float:
         """Estimate how much the error grows with steepness, by matching the central coverage."""
-        from zoo_geo.kernels.tails import bb_coverage
+        from zoo_geo.kernels.shares import bb_coverage
 
         weight = ((size - 1.0) / (1.0 + (size - 1.0) * phi)) ** 2 + 1e-9
         mean = rate * size

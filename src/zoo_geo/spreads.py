@@ -50,9 +50,30 @@ def distance(reference: Reference, points: np.ndarray) -> np.ndarray:
     with np.errstate(divide="ignore", invalid="ignore"):
         mean = near[:, 1:] / near[:, :1]
         square = mean[:, 2] - 2.0 * (points * mean[:, :2]).sum(1) + (points**2).sum(1)
+    return _in_medians(square)
+
+
+def _in_medians(square: np.ndarray) -> np.ndarray:
+    """Squared distances in units of their median, at most 30; unknown ones are none."""
     known = np.isfinite(square)
     unit = np.median(square[known]) if known.any() else 0.0
     return np.clip(np.where(known, square, 0.0) / (unit or 1.0), 0.0, 30.0)
+
+
+def off_centre(
+    block: Block, damping: np.ndarray, near: Sequence[Reference], fit: Expectation, points: np.ndarray
+) -> np.ndarray:
+    """Squared distance to the centre of the weights behind each rate, in units of its median, at most 30."""
+    square = np.full(fit.rate.shape, np.nan)
+    weight = damping * block.size
+    for width in np.unique(fit.width):
+        columns = np.flatnonzero(fit.width == width)
+        behind = weight[:, columns]
+        total, *sums = (near[width] @ each for each in (behind, *(behind * at[:, None] for at in points.T)))
+        with np.errstate(divide="ignore", invalid="ignore"):
+            steps = [sum_ / total - at[:, None] for sum_, at in zip(sums, points.T, strict=True)]
+        square[:, columns] = sum(step**2 for step in steps)
+    return np.column_stack([_in_medians(each) for each in square.T])
 
 
 def steepened(
