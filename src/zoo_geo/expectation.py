@@ -22,7 +22,7 @@ from zoo_geo.pooling import candidates, damping, wider_rate
 from zoo_geo.predictive import Binomial, Family, Gaussian, Poisson
 from zoo_geo.references import Reference, totals
 from zoo_geo.response import Classes, Counts, Hidden, Law, respond
-from zoo_geo.spreads import Search, best, distances, steepened, steepness, telling, with_spread
+from zoo_geo.spreads import Search, best, distances, off_centre, steepened, steepness, telling, with_spread
 
 ODD = 2.6
 """Absolute z above which an area leaves the expectation of others (1 % of a calm map)."""
@@ -93,6 +93,8 @@ def expect(
             if far is not None:
                 steep.insert(0, np.stack([far[width] for width in chosen.width], axis=1))
             if not options.groups:
+                if points is not None and isinstance(family, Binomial):
+                    steep.insert(0, off_centre(block, damped, near, chosen, points))
                 steep.insert(0, 1.0 / np.maximum(chosen.strength, 1e-9))
             chosen = steepened(block, keep, chosen, steep, options.groups, search)
         if family.name == "poisson":
@@ -101,6 +103,8 @@ def expect(
         phi, ratio = chosen.spread, chosen.ratio
         if step < options.clean:
             odd = _odd(whole, chosen)
+            if isinstance(family, Binomial) and not options.groups:
+                odd &= ~odd_like_most(whole, chosen, odd, near[0])
             if touching is not None and options.groups:
                 once = shared(chosen, valid, touching)
                 odd |= odd_together(residuals(observed, size, valid, family, once), touching)
@@ -192,6 +196,19 @@ def _odd(block: Block, fit: Expectation) -> np.ndarray:
     if isinstance(block.family, Gaussian):
         return odd
     return odd & ~((away > 0) & (block.observed < _FEWEST_ODD))
+
+
+def odd_like_most(block: Block, fit: Expectation, odd: np.ndarray, beside: Reference) -> np.ndarray:
+    """Say which odd areas lie among areas of which most, by precision, are odd on the same side.
+
+    There the expectation is off, not the areas: without them it would be drawn from the few that are left.
+    """
+    odd = odd & usable(block.family, fit.rate, block.size)
+    precise = block.family.damping(fit.rate, block.size, fit.spread) * block.size
+    high, like = block.observed > fit.rate * block.size, np.zeros(odd.shape, bool)
+    for same in (odd & high, odd & ~high):
+        like |= same & (2.0 * (beside @ (precise * same)) > beside @ precise)
+    return like
 
 
 def shared(fit: Expectation, valid: np.ndarray, touching: sparse.csr_array) -> Expectation:

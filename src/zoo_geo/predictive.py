@@ -78,7 +78,13 @@ class Poisson:
         return float(np.exp(minimize_scalar(lack, bounds=bounds, method="bounded").x))
 
     def grown(
-        self, rows: np.ndarray, begin: float, slope: np.ndarray, tail: float, freedom: float, *column: np.ndarray
+        self,
+        rows: np.ndarray,
+        begin: float,
+        slope: np.ndarray,
+        tail: float,
+        freedom: float,
+        *column: np.ndarray,
     ) -> tuple[float, float, float]:
         """Pace at which the error grows with ``slope``, the factor on phi that goes with it, and the freedom.
 
@@ -114,7 +120,10 @@ class Poisson:
         from zoo_geo.kernels.likelihood import nb_residual
 
         found = np.empty(mean.shape)
-        nb_residual(*(np.ravel(each) for each in (observed, mean, np.broadcast_to(phi, mean.shape))), found.reshape(-1))
+        nb_residual(
+            *(np.ravel(each) for each in (observed, mean, np.broadcast_to(phi, mean.shape))),
+            found.reshape(-1),
+        )
         return found
 
     def tails(
@@ -164,7 +173,13 @@ class _ByArrays:
         return float(self.log_likelihood(observed, *self.smeared(size, rate, strength, phi)).sum())
 
     def grown(
-        self, rows: np.ndarray, begin: float, slope: np.ndarray, tail: float, freedom: float, *column: np.ndarray
+        self,
+        rows: np.ndarray,
+        begin: float,
+        slope: np.ndarray,
+        tail: float,
+        freedom: float,
+        *column: np.ndarray,
     ) -> tuple[float, float, float]:
         """As `Poisson.grown`."""
         observed, size, rate, strength, phi = (each[rows] for each in column)
@@ -210,7 +225,7 @@ class Binomial(_ByArrays, Poisson):
         self, observed: np.ndarray, size: np.ndarray, rate: np.ndarray, error: np.ndarray, start: np.ndarray
     ) -> tuple[float, float]:
         """Factor on rho of one column that matches the central coverage."""
-        from zoo_geo.kernels.tails import bb_coverage
+        from zoo_geo.kernels.shares import bb_coverage
 
         weight = ((size - 1.0) / (1.0 + (size - 1.0) * start)) ** 2 + 1e-9
         mean = rate * size
@@ -232,7 +247,7 @@ class Binomial(_ByArrays, Poisson):
         start: float,
     ) -> float:
         """Estimate how much the error grows with steepness, by matching the central coverage."""
-        from zoo_geo.kernels.tails import bb_coverage
+        from zoo_geo.kernels.shares import bb_coverage
 
         weight = ((size - 1.0) / (1.0 + (size - 1.0) * phi)) ** 2 + 1e-9
         mean = rate * size

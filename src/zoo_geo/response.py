@@ -219,7 +219,9 @@ def _any_unusual(counts: Counts, phi: np.ndarray, classes: list[np.ndarray]) -> 
     """Say whether a class lies off the common middle or spread by more than chance."""
     from zoo_geo.kernels.positions import off_middle
 
-    each = np.array([np.median(phi[rows]) for rows in classes] if np.ptp(phi) > 0 else [phi[0]] * len(classes))
+    each = np.array(
+        [np.median(phi[rows]) for rows in classes] if np.ptp(phi) > 0 else [phi[0]] * len(classes)
+    )
     ends = np.cumsum([rows.size for rows in classes])
     column = counts.observed, counts.mean, counts.error, counts.usual
     return bool((off_middle(*column, np.concatenate(classes), ends, each) > _UNUSUAL).any())

@@ -80,6 +80,11 @@ def distance(reference: Reference, points: np.ndarray) -> np.ndarray:
     with np.errstate(divide="ignore", invalid="ignore"):
         mean = near[:, 1:] / near[:, :1]
         square = mean[:, 2] - 2.0 * (points * mean[:, :2]).sum(1) + (points**2).sum(1)
+    return _in_medians(square)
+
+
+def _in_medians(square: np.ndarray) -> np.ndarray:
+    """Squared distances in units of their median, at most 30; unknown ones are none."""
     known = np.isfinite(square)
     unit = np.median(square[known]) if known.any() else 0.0
     return np.clip(np.where(known, square, 0.0) / (unit or 1.0), 0.0, 30.0)
@@ -103,6 +108,22 @@ class Search:
         self.begins = tuple(min(max(one, 0.01), 100.0) for one in each)
 
 
+def off_centre(
+    block: Block, damping: np.ndarray, near: Sequence[Reference], fit: Expectation, points: np.ndarray
+) -> np.ndarray:
+    """Squared distance to the centre of the weights behind each rate, in units of its median, at most 30."""
+    square = np.full(fit.rate.shape, np.nan)
+    weight = damping * block.size
+    for width in np.unique(fit.width):
+        columns = np.flatnonzero(fit.width == width)
+        behind = weight[:, columns]
+        total, *sums = (near[width] @ each for each in (behind, *(behind * at[:, None] for at in points.T)))
+        with np.errstate(divide="ignore", invalid="ignore"):
+            steps = [sum_ / total - at[:, None] for sum_, at in zip(sums, points.T, strict=True)]
+        square[:, columns] = sum(step**2 for step in steps)
+    return np.column_stack([_in_medians(each) for each in square.T])
+
+
 def steepened(
     block: Block,
     keep: np.ndarray,
@@ -121,7 +142,9 @@ def steepened(
         first = [_with_steepness(block, keep, fit, each, tail, search, k) for k, each in enumerate(steep)]
         fit = first[0] if len(first) == 1 else _where_better(block, keep, [first[1], first[0]], 0.0)
         steep = steep if len(first) > 1 else []
-    return _where_better(block, keep, [fit], _MARGIN, [(each, tail, search, k) for k, each in enumerate(steep)])
+    return _where_better(
+        block, keep, [fit], _MARGIN, [(each, tail, search, k) for k, each in enumerate(steep)]
+    )
 
 
 def steepness(
@@ -170,7 +193,13 @@ def _holds(near: Sequence[Reference], width: int, touching: sparse.csr_array) ->
 
 
 def _with_steepness(
-    block: Block, keep: np.ndarray, fit: Expectation, steep: np.ndarray, tail: float, search: Search, kind: int
+    block: Block,
+    keep: np.ndarray,
+    fit: Expectation,
+    steep: np.ndarray,
+    tail: float,
+    search: Search,
+    kind: int,
 ) -> Expectation:
     """Let the error of the expectation grow with steepness, by as much as the steepest quarter asks for."""
     strength, spread, freedom = fit.strength.copy(), fit.spread.copy(), fit.freedom.copy()

@@ -179,11 +179,16 @@ class Deviation(Detector):
             ratio = np.where(np.isfinite(high), given.observed / expected, np.nan)
             rate = expected / (1.0 if is_value else given.size)
         found = dict(zip(_RESULTS, (expected, ratio, low, high, z, z, p), strict=True))
-        found |= {"spread": np.where(valid, fit.spread, np.nan), "reference_value": np.where(valid, rate, np.nan)}
+        found |= {
+            "spread": np.where(valid, fit.spread, np.nan),
+            "reference_value": np.where(valid, rate, np.nan),
+        }
         if self.reference == "model":
             with np.errstate(divide="ignore", invalid="ignore"):
                 elsewhere = _elsewhere(given) * (1.0 if is_value else given.size)
-            told = explained(np.where(valid & np.isfinite(ratio), given.observed, np.nan), elsewhere, expected)
+            told = explained(
+                np.where(valid & np.isfinite(ratio), given.observed, np.nan), elsewhere, expected
+            )
             found |= {"ratio_before": told.ratio_before, "explained": told.share}
         return found
 

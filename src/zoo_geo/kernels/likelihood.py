@@ -32,7 +32,11 @@ def nb_log_likelihood(observed, mean, phi, at):
         x, y = o + r + shift, r + shift
         a, b = 1.0 / x, 1.0 / y
         rise = (x - 0.5) * log(x * b) - o + _series(a) - _series(b)
-        at[i] = rise - r * log(1.0 + mean[i] * phi[i]) - o * log((1.0 + mean[i] * phi[i]) / (mean[i] * phi[i] * y))
+        at[i] = (
+            rise
+            - r * log(1.0 + mean[i] * phi[i])
+            - o * log((1.0 + mean[i] * phi[i]) / (mean[i] * phi[i] * y))
+        )
     if phi.max() * _SHIFT > 1.0:
         for i in range(observed.size):
             r = 1.0 / phi[i]

@@ -283,7 +283,12 @@ def _gathered(rows, observed, size, rate, strength, phi):
     order, ends = np.empty(rows.size, np.int64), np.empty(SHORT + 1, np.int64)
     sort_counts(observed[rows], order, ends)
     rows = rows[order]
-    seen, mean, error, own = (np.empty(rows.size), np.empty(rows.size), np.empty(rows.size), np.empty(rows.size))
+    seen, mean, error, own = (
+        np.empty(rows.size),
+        np.empty(rows.size),
+        np.empty(rows.size),
+        np.empty(rows.size),
+    )
     for k in range(rows.size):
         i = rows[k]
         seen[k], mean[k] = observed[i], rate[i] * size[i]
@@ -375,7 +380,16 @@ def settle_pace(rows, observed, size, rate, strength, phi, slope, part_top, edge
                 few_weight[j] = 1.0 / (rest * rest)
             log_pace = max(log_pace, _LOG_SLOWEST)
             log_pace = _root(
-                few_begin, few_grow, few_weight, 1.0 - 2.0 * edge, True, log_pace, 0.3, LOG_LEAST, LOG_MOST, part
+                few_begin,
+                few_grow,
+                few_weight,
+                1.0 - 2.0 * edge,
+                True,
+                log_pace,
+                0.3,
+                LOG_LEAST,
+                LOG_MOST,
+                part,
             )
             pace = math.exp(log_pace)
             for i in range(n):
