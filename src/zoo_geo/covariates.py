@@ -287,8 +287,8 @@ def _spread(column: _Column, kept: np.ndarray, rate: np.ndarray, start: float) -
     """Robust spread about a fit, from the areas that tell most about it."""
     information = column.size[kept] * column.family.information(rate[kept])
     rows = kept[np.argsort(-information, kind="stable")[:_TELLING]]
-    given = column.observed[rows], column.size[rows], rate[rows], np.zeros(rows.size)
-    times, _ = column.family.spread(*given, np.full(rows.size, start))
+    given = column.observed[rows], column.size[rows], rate[rows], np.full(rows.size, np.inf)
+    times, _ = column.family.matched(np.arange(rows.size), 1.0, *given, np.full(rows.size, start))
     return max(float(start * times), float(np.finfo(float).tiny))
 
 

@@ -62,7 +62,9 @@ class Poisson:
         times, rare = settle_spread(rows, *column, begin)
         observed, size, rate, strength, phi = (each[rows] for each in column)
         if np.ptp(phi) == 0.0 and (times * phi[0] > _DOUBTFUL_SPREAD or rare > 0.5):
-            times = self.likeliest(observed, size, rate, 1.0 / strength, _DOUBTFUL_SPREAD) / phi[0]
+            with np.errstate(divide="ignore"):
+                error = 1.0 / strength
+            times = self.likeliest(observed, size, rate, error, _DOUBTFUL_SPREAD) / phi[0]
         return times, np.inf
 
     def likeliest(

@@ -37,7 +37,7 @@ def nb_log_likelihood(observed, mean, phi, at):
             - r * log(1.0 + mean[i] * phi[i])
             - o * log((1.0 + mean[i] * phi[i]) / (mean[i] * phi[i] * y))
         )
-    if phi.max() * _SHIFT > 1.0:
+    if phi.size > 0 and phi.max() * _SHIFT > 1.0:
         for i in range(observed.size):
             r = 1.0 / phi[i]
             at[i] += log(_from(r) / _from(observed[i] + r)) if r < _SHIFT else 0.0

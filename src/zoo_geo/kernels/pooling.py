@@ -52,24 +52,21 @@ def group_sums(labels, events, weight, events_there, weight_there):
 def scatter(square, error, known, unit, cap, capped_mean):
     """Variance of surroundings about their centre, by Huber's proposal 2: outliers count as two sigma.
 
-    ``square`` are squared departures with errors of variance ``error``; where ``known`` is 0 they do not count.
+    ``square`` are squared departures with errors of variance ``error``; where ``known`` is 0 they do not count. Eight rounds.
     """
     n, found = square.size, 0.05 * unit
     up, down = np.empty(n), np.empty(n)
-    for _ in range(_MOST_ROUNDS):
+    for _ in range(_ROUNDS):
         for i in range(n):
             variance = error[i] + found
             precision = known[i] / (variance * variance)
             up[i] = (min(square[i], cap * variance) - capped_mean * variance) * precision
             down[i] = precision
-        step = _sum(up) / max(_sum(down), 1e-300)
-        found, last = max(found + step, 1e-4 * unit), found
-        if abs(found - last) < 1e-3 * found:
-            break
+        found = max(found + _sum(up) / max(_sum(down), 1e-300), 1e-4 * unit)
     return found
 
 
-_MOST_ROUNDS, _ENOUGH = 8, 3_000
+_ROUNDS, _ENOUGH = 8, 3_000
 
 
 @njit(cache=True, nogil=True, error_model="numpy")

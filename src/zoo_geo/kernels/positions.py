@@ -232,8 +232,13 @@ OUTER, Z_OUTER = 0.05, 1.6448536269514722
 LOG_LEAST, LOG_MOST = math.log(1e-5), math.log(50.0)
 RARE = 0.7
 """Expected count below which more than half of all counts are 0, so the central half says nothing."""
-_PASSES, _SAME = 8, 0.1
-"""Passes at most; a change of variance over which shares change as `ramps` says."""
+_PASSES = 20
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _same(n):
+    """Change of variances over which `ramps` can be trusted: small beside what ``n`` counts tell of them."""
+    return max(min(n / 20_000.0, 0.1), 0.002)
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
@@ -332,7 +337,7 @@ def settle_spread(rows, observed, size, rate, strength, phi, begin):
         change, log_times = abs(math.exp(new) - times), new
         for i in range(n):
             part[i] = weight[i] * phi[i] / variance[i]
-        if change * part.sum() < _SAME * total:
+        if change * part.sum() < _same(n) * total:
             break
     return math.exp(log_times), rare / total
 
@@ -404,7 +409,7 @@ def settle_pace(rows, observed, size, rate, strength, phi, slope, part_top, edge
             new = chance[i] + max(times * phi[i] + error[i] + pace * slope[i], 1e-5)
             change += weight[i] * abs(new / variance[i] - 1.0)
             total += weight[i]
-        if change < _SAME * total:
+        if change < _same(n) * total:
             break
     return pace, math.exp(log_times)
 
@@ -518,7 +523,7 @@ def settle_middle(observed, mean, error, phi, heavy, shift):
     mean, spread, variance = np.empty(n), np.empty(n), np.empty(n)
     offset, rise, deviation = np.empty(n), np.empty(n), np.empty(n)
     log_phi = math.log(phi)
-    for _ in range(_PASSES + 4):
+    for _ in range(_PASSES):
         phi, times = math.exp(log_phi), math.exp(shift)
         total = 0.0
         for i in range(n):
