@@ -50,6 +50,7 @@ STOREYS = [
     },
     {
         "predictive",
+        "moments",
         "quantiles",
         "references",
         "response",

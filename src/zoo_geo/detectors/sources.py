@@ -17,7 +17,7 @@ from zoo_geo.conditionals import leave_one_out
 from zoo_geo.covariates import Method, Modelled, TooFewAreasError, cross_fitted
 from zoo_geo.detectors.inputs import OK, Inputs, matrix, parents, places
 from zoo_geo.errors import InputError, examples
-from zoo_geo.estimates import Block
+from zoo_geo.estimates import SURE, Block, total_spread
 from zoo_geo.features import sensitive
 from zoo_geo.notices import Notice, points, which
 from zoo_geo.predictive import Binomial, Gaussian
@@ -43,6 +43,13 @@ class Fitted:
     block: Block
     added: np.ndarray | None = None
     skill: list[float] = field(default_factory=list)
+
+    def summed(self) -> Fitted:
+        """Take the expectation for sure, and count its error as more spread of true rates (counts)."""
+        if isinstance(self.block.family, Gaussian):
+            return self
+        spread, sure = total_spread(self.block.family, self.fit), np.full_like(self.fit.strength, SURE)
+        return replace(self, fit=replace(self.fit, spread=spread, strength=sure))
 
 
 @dataclass(frozen=True, eq=False)
@@ -172,9 +179,8 @@ class Covariates:
 
 _ESTIMATED = ("rings", "precision", "shrink", "steep")
 """Options of pooling the surroundings, which no reference has that is a fit to the whole map."""
-_UNUSED = {"model": _ESTIMATED} | dict.fromkeys(
-    VALUES_ONLY, (*_ESTIMATED, "response", "heavy", "error", "method")
-)
+_UNUSED = {"model": _ESTIMATED} | dict.fromkeys(("national", "peers", *PARTS), ("rings",))
+_UNUSED |= dict.fromkeys(VALUES_ONLY, (*_ESTIMATED, "response", "heavy", "error", "integrate", "method"))
 
 
 def check_used(reference: str, changed: Collection[str], adjust: tuple[str, ...]) -> None:
@@ -185,7 +191,7 @@ def check_used(reference: str, changed: Collection[str], adjust: tuple[str, ...]
     InputError
         Names all of them.
     """
-    unused = [name for name in changed if name in _UNUSED.get(reference, ())]
+    unused = [name for name in changed if name in _UNUSED.get(reference.partition(":")[0], ())]
     if unused:
         raise InputError(
             f"options of reference={reference!r} need to have an effect; got others "
