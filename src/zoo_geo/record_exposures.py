@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import pandas as pd
 
 from zoo_geo.errors import InputError, examples
+from zoo_geo.notices import Notice, count, which
 from zoo_geo.panel import ALL
 
 KEYS = ["area", "period"]
@@ -78,10 +79,16 @@ def _lacking(cells: pd.DataFrame, whole: pd.DataFrame) -> Iterator[str]:
     periods = sorted(set(cells["period"]))
     without = [period for period in periods if period not in known]
     if without:
-        yield f"periods without any exposure have no figures ({examples(without, len(periods), 12)})."
+        en, nl = (tell(without, len(periods), 12) for tell in (examples, which))
+        yield Notice(
+            f"periods without any exposure have no figures ({en}).",
+            f"perioden zonder enige noemer hebben geen cijfers ({nl}).",
+        )
     zero = whole.loc[whole["exposure"] == 0].sort_values(KEYS)
     if len(zero):
-        which = examples(dict.fromkeys(zero["area"]))
-        yield (
-            f"exposure is 0 in {len(zero):,} of {len(whole):,} cells, which have no figures (areas: {which})."
+        en, nl = (tell(dict.fromkeys(zero["area"])) for tell in (examples, which))
+        yield Notice(
+            f"exposure is 0 in {len(zero):,} of {len(whole):,} cells, which have no figures (areas: {en}).",
+            f"de noemer is 0 in {count(len(zero))} van {count(len(whole))} cellen; die hebben geen cijfers "
+            f"(gebieden: {nl}).",
         )

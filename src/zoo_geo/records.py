@@ -288,7 +288,7 @@ def _place(
         left_out=left_out,
         most=_SAMPLE if sample else None,
     )
-    records.notices += [f"source {source.id}: {line}" for line in notices]
+    records.notices += [line.led_by(f"source {source.id}", f"bron {source.id}") for line in notices]
 
 
 def _code_call(name: str, dtype: str) -> str:
