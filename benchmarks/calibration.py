@@ -215,14 +215,10 @@ def with_covariates(
     found = []
     for each in draws:
         assert each.classes is not None
-        features = pd.get_dummies(pd.Series(each.classes, country.codes), prefix="class", dtype=float).iloc[
-            :, 1:
-        ]
-        told = {"areas": country.areas, "features": features}
-        chosen = detector or zg.Deviation(adjust=tuple(features))
-        found.append(
-            chosen.detect(panel(country, [each], world.family), country.graph, **told).frame["p_value"]
-        )
+        classes = pd.Series(each.classes, country.codes)
+        table = pd.get_dummies(classes, prefix="class", dtype=float).iloc[:, 1:]
+        chosen, seen = detector or zg.Deviation(adjust=tuple(table)), panel(country, [each], world.family)
+        found.append(chosen.detect(seen, country.graph, areas=country.areas, features=table).frame["p_value"])
     return np.column_stack(found)
 
 

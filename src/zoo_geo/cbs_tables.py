@@ -115,7 +115,7 @@ class CbsTable:
     reasons: pd.DataFrame
     year: int | None = None
     release: int | None = None
-    notices: tuple[str, ...] = ()
+    notices: tuple[Notice, ...] = ()
 
     def __repr__(self) -> str:
         shape = f"{len(self.frame):,} areas x {self.reasons.shape[1]} figures"
@@ -255,7 +255,7 @@ def plain_name(name: object) -> str:
 
 def _read(table: pd.DataFrame, level: Level, year: int | None, release: int | None) -> CbsTable:
     """Check a table and lay it out."""
-    problems, notices = Problems(), list[str]()
+    problems, notices = Problems(), list[Notice]()
     table = _named(table, problems)
     problems.raise_if_any()
     codes = _codes(table, level, problems, notices)
@@ -297,7 +297,7 @@ def _named(table: pd.DataFrame, problems: Problems) -> pd.DataFrame:
     return table.set_axis(pd.Index(names, dtype=object), axis=1).reset_index(drop=True)
 
 
-def _codes(table: pd.DataFrame, level: Level, problems: Problems, notices: list[str]) -> pd.Series:
+def _codes(table: pd.DataFrame, level: Level, problems: Problems, notices: list[Notice]) -> pd.Series:
     """Return the code of every row with its letters, as text."""
     column = next((name for name in ("code", _CODE_COLUMNS[level]) if name in table), None)
     if column is None and "regio" in table:
@@ -373,7 +373,7 @@ def _check_unique(codes: pd.Index, problems: Problems) -> None:
 
 
 def _figures(
-    table: pd.DataFrame, problems: Problems, notices: list[str]
+    table: pd.DataFrame, problems: Problems, notices: list[Notice]
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Return text columns and figures, and the reason of every cell of figures."""
     columns, reasons, unknown = dict[str, object](), dict[str, object](), list[str]()
@@ -456,7 +456,7 @@ def _numbers(column: pd.Series, name: str, problems: Problems) -> tuple[np.ndarr
     return values, dots
 
 
-def _with_water(frame: pd.DataFrame, notices: list[str]) -> pd.DataFrame:
+def _with_water(frame: pd.DataFrame, notices: list[Notice]) -> pd.DataFrame:
     """Say which areas are water: by the column, else by the code."""
     found = cbs.is_water_code(frame.index)
     if "water" in frame:
@@ -473,7 +473,7 @@ def _with_water(frame: pd.DataFrame, notices: list[str]) -> pd.DataFrame:
     return frame.assign(water=found)
 
 
-def _parts(table: pd.DataFrame, codes: pd.Series, level: Level) -> Iterable[str]:
+def _parts(table: pd.DataFrame, codes: pd.Series, level: Level) -> Iterable[Notice]:
     """Say by how much parts and gemeenten differ, where the table holds both."""
     if level == "gemeente":
         return

@@ -32,7 +32,7 @@ class Codes:
     area: np.ndarray
     change: np.ndarray
     previous: np.ndarray
-    notices: tuple[str, ...]
+    notices: tuple[Notice, ...]
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,7 +44,7 @@ class Weights:
     old: np.ndarray
     new: np.ndarray
     weight: np.ndarray
-    notices: tuple[str, ...]
+    notices: tuple[Notice, ...]
 
 
 def read_codes(
@@ -237,7 +237,7 @@ def _known_only(
     what: str,
     rows: Sequence[str],
     problems: Problems,
-    told: list[str],
+    told: list[Notice],
     unknown_areas: Unknown,
 ) -> np.ndarray:
     """Return which changes are of areas that are known, after noting or telling the others."""
@@ -261,7 +261,7 @@ def _known_only(
 
 def _first_periods(
     when: np.ndarray, real: np.ndarray, periods: Sequence[str]
-) -> tuple[np.ndarray, np.ndarray, np.ndarray, list[str]]:
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, list[Notice]]:
     """Put changes within the panel in order of time: rows, number of the time, first period of each.
 
     Says how many ``real`` changes are about other periods.
@@ -274,7 +274,7 @@ def _first_periods(
     order = order[real[order]]
     at = np.searchsorted(of_panel, place[order])
     inside = (at > 0) & (at < len(periods))
-    told = []
+    told = list[Notice]()
     if not inside.all():
         outside = [every[k] for k in np.unique(place[order][~inside])]
         listed = ", ".join(outside[:3]) + ", ..." * (len(outside) > 3)

@@ -48,7 +48,7 @@ class Conditional:
     precision: np.ndarray
     set_aside: np.ndarray
     parameters: Parameters | None
-    notices: tuple[str, ...] = ()
+    notices: tuple[Notice, ...] = ()
 
 
 def leave_one_out(
@@ -272,17 +272,22 @@ def _odd(cells: Cells, mean: np.ndarray, precision: np.ndarray, outlier: float) 
     return distance > max(outlier * typical, most)
 
 
-def _no_fit(cells: Cells) -> str:
+def _no_fit(cells: Cells) -> Notice:
     """Say why there are no conditionals."""
     linked, need = int(cells.linked.sum()), FEWEST + cells.design.shape[1]
     if linked < need:
-        return (
-            f"An autoregression needs {need} areas with a value and a neighbour that has one; got {linked}."
+        return Notice(
+            f"An autoregression needs {need} areas with a value and a neighbour that has one; got {linked}.",
+            f"Een autoregressie vraagt {need} gebieden met een waarde en een buur die er een heeft; nu "
+            f"{linked}.",
         )
-    return "An autoregression needs values that differ from each other and from what covariates say."
+    return Notice(
+        "An autoregression needs values that differ from each other and from what covariates say.",
+        "Een autoregressie vraagt waarden die van elkaar en van wat kenmerken zeggen verschillen.",
+    )
 
 
-def _notices(cells: Cells, aside: np.ndarray, values: np.ndarray, known: np.ndarray) -> Iterator[str]:
+def _notices(cells: Cells, aside: np.ndarray, values: np.ndarray, known: np.ndarray) -> Iterator[Notice]:
     """Say what is worth knowing of the areas."""
     some, far = known.sum(), aside.sum()
     lost = int((np.isfinite(values) & ~known).sum())

@@ -63,7 +63,7 @@ class Features:
     frame: pd.DataFrame
     areas: Areas | None
     allow_sensitive: bool
-    notices: list[str] = field(default_factory=list)
+    notices: list[Notice] = field(default_factory=list)
 
     @property
     def sorted_codes(self) -> pd.Index:

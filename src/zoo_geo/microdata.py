@@ -120,7 +120,7 @@ class Aggregates:
     panel: Panel
     frame: pd.DataFrame
     branches: pd.DataFrame
-    notices: tuple[str, ...]
+    notices: tuple[Notice, ...]
 
     def __repr__(self) -> str:
         return f"<Aggregates: {len(self.frame):,} cells of {len(self.panel.indicators):,} indicators>"
@@ -427,7 +427,7 @@ class _Reader:
 
 
 def _joined(
-    figures: Sequence[_Figures | None], indicators: Sequence[RecordIndicator], notices: tuple[str, ...]
+    figures: Sequence[_Figures | None], indicators: Sequence[RecordIndicator], notices: tuple[Notice, ...]
 ) -> Aggregates:
     """Put the indicators into one table and one panel."""
     pairs = [(each, found) for each, found in zip(indicators, figures, strict=True) if found is not None]

@@ -19,6 +19,7 @@ from zoo_geo.checks import nearest_name
 from zoo_geo.errors import InputError, Problems, examples
 from zoo_geo.features import Features, Labels, read_features
 from zoo_geo.likeness import Bars, Pairs, Space
+from zoo_geo.notices import Notice
 from zoo_geo.peer_quality import LACKS_FEATURES, notices, rated
 from zoo_geo.peer_quality import REASONS as REASONS
 from zoo_geo.weights import _graph, aligned
@@ -68,7 +69,7 @@ class Peers:
     quality: pd.DataFrame
     method: str
     parameters: Mapping[str, Any]
-    notices: tuple[str, ...] = ()
+    notices: tuple[Notice, ...] = ()
     id: str = ""
 
     def __repr__(self) -> str:
@@ -381,7 +382,7 @@ def _finished(
     pairs: Pairs,
     method: str,
     parameters: dict[str, Any],
-    notices: tuple[str, ...],
+    notices: tuple[Notice, ...],
 ) -> Peers:
     """Drop the links of areas without good peers, and put all in the order of the features."""
     kept = quality["good"].to_numpy()[pairs.focal]

@@ -37,7 +37,7 @@ _SAID = {
     "not_found": ("carry a key that is not in the table", "hebben een sleutel die niet in de tabel staat"),
     "missing": ("carry no place", "hebben geen plaats"),
 }
-_RULES = {
+_FATES = {
     "lowest": (
         "the lowest code gets them, land before water",
         "ze gaan naar de laagste code, land voor water",
@@ -491,7 +491,7 @@ def _noted(located: Located, on_border: Border) -> Located:
     counts, total, lines = located.counts, len(located.frame), []
     for name, said in (*_SAID.items(), ("water", ("lie in a water area", "liggen in een watergebied"))):
         if counts[name]:
-            ruled = _RULES["lowest" if on_border == "lowest" else "none"]
+            ruled = _FATES[on_border]
             en, nl = (
                 f"{one}: {rule}" if name in _SHARED else one for one, rule in zip(said, ruled, strict=True)
             )

@@ -14,7 +14,7 @@ KEYS = ["area", "period"]
 _KEPT = ["observed", "contributors", "largest", "second_largest"]
 
 
-def with_exposure(cells: pd.DataFrame, exposure: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
+def with_exposure(cells: pd.DataFrame, exposure: pd.DataFrame) -> tuple[pd.DataFrame, list[Notice]]:
     """Put exposures beside figures; an exposure without records means that nobody was recorded.
 
     Parameters
@@ -28,7 +28,7 @@ def with_exposure(cells: pd.DataFrame, exposure: pd.DataFrame) -> tuple[pd.DataF
     -------
     cells : pd.DataFrame
         The same with exposure, and a row of zeros for every exposure without records.
-    notices : list of str
+    notices : list of Notice
         Periods without any exposure, and exposures of 0, one sentence each.
 
     Raises
@@ -73,7 +73,7 @@ def _both(what: str, ours: pd.Series, theirs: pd.Series) -> str:
     return f"records have {what} ({sides[0]}), the exposure has ({sides[1]})"
 
 
-def _lacking(cells: pd.DataFrame, whole: pd.DataFrame) -> Iterator[str]:
+def _lacking(cells: pd.DataFrame, whole: pd.DataFrame) -> Iterator[Notice]:
     """Yield what has no figure for want of an exposure."""
     known = set(whole.loc[whole["exposure"].notna(), "period"])
     periods = sorted(set(cells["period"]))

@@ -144,5 +144,7 @@ def _picked(made: Made, space: Space, wide: _Wide, least: float) -> Pairs:
     unsure = np.isfinite(wide.beyond) & ~(last < least * wide.beyond - 2 * SLACK)
     rest = nearest(space, made.bars, made.k, only=unsure)
     sure = ~unsure[found[0]]
-    picked = [np.concatenate([one[sure], other]) for one, other in zip(found[:3], rest[:3], strict=True)]
-    return Pairs(*picked, rest.tied)
+    focal, neighbor, far = (
+        np.concatenate([one[sure], other]) for one, other in zip(found[:3], rest[:3], strict=True)
+    )
+    return Pairs(focal, neighbor, far, rest.tied)

@@ -127,7 +127,7 @@ def is_value(detection: Detection) -> np.ndarray:
     return detection.frame["indicator"].isin(values).to_numpy()
 
 
-def without_effect(detection: Detection, rules: Rules) -> list[str]:
+def without_effect(detection: Detection, rules: Rules) -> list[Notice]:
     """Say where there is nothing to hold the minimum ratio against."""
     counted = ~uncounted(detection) & np.isfinite(detection.frame["p_value"].to_numpy())
     if rules.min_ratio == 1.0 or not counted.any() or detection.frame["ratio"].notna().any():
@@ -144,7 +144,7 @@ def without_effect(detection: Detection, rules: Rules) -> list[str]:
     ]
 
 
-def too_coarse(detection: Detection, support: Support, rules: Rules) -> list[str]:
+def too_coarse(detection: Detection, support: Support, rules: Rules) -> list[Notice]:
     """Say where too few permutations stand in the way of any discovery."""
     permutations = detection.parameters.get("permutations")
     drawn = detection.parameters.get("inference", "permutation") == "permutation"

@@ -191,7 +191,7 @@ def _own_interval(stack: Stack, cluster: Cluster) -> tuple[np.ndarray, np.ndarra
 
 def untold(
     inputs: Inputs, stacks: Sequence[Stack], found: Sequence[Found], called: str, top: int
-) -> list[str]:
+) -> list[Notice]:
     """Say where more clusters than are told have p <= 0.05."""
     maps = [
         inputs.columns[stack.columns[0]]
@@ -294,7 +294,7 @@ def own_interval(detection: Detection) -> tuple[np.ndarray, np.ndarray]:
     return detection.frame[ends[0]].to_numpy(), detection.frame[ends[1]].to_numpy()
 
 
-def unflagged(detection: Detection, supports: np.ndarray, *, alpha: float) -> list[str]:
+def unflagged(detection: Detection, supports: np.ndarray, *, alpha: float) -> list[Notice]:
     """Say which clusters are significant and hold no area that can carry a flag."""
     if detection.clusters is None:
         return []

@@ -310,7 +310,7 @@ def _words(fitted: sources.Fitted, given: sources.Block, k: int) -> tuple[Notice
     return tuple(found)
 
 
-def _told(told: dict[int, tuple[Notice, ...]], inputs: Inputs, reference: str) -> list[str]:
+def _told(told: dict[int, tuple[Notice, ...]], inputs: Inputs, reference: str) -> list[Notice]:
     """One sentence an indicator and finding, with the periods that it holds for."""
     periods: dict[tuple[str, Notice], list[str]] = {}
     for c in sorted(told):
@@ -326,7 +326,7 @@ def _told(told: dict[int, tuple[Notice, ...]], inputs: Inputs, reference: str) -
     ]
 
 
-def _doubts(inputs: Inputs, status: np.ndarray, p: np.ndarray, reference: str) -> list[str]:
+def _doubts(inputs: Inputs, status: np.ndarray, p: np.ndarray, reference: str) -> list[Notice]:
     """Warn where far more areas are extreme than chance explains: the exposure may be the wrong one."""
     known = status == OK
     with np.errstate(invalid="ignore"):
@@ -345,7 +345,7 @@ Below 0.5 none does: large counts have a large variance where rates differ a lit
 _FEWEST_FOR_BURSTS = 50
 
 
-def _bursts(inputs: Inputs, spread: np.ndarray, expected: np.ndarray, reference: str) -> list[str]:
+def _bursts(inputs: Inputs, spread: np.ndarray, expected: np.ndarray, reference: str) -> list[Notice]:
     """Say where counts vary so much that one subject may be behind many of them."""
     found: dict[str, list[tuple[str, float]]] = {}
     for c, (indicator, period) in enumerate(inputs.columns):
@@ -380,7 +380,7 @@ def _doubt(
     known: np.ndarray,
     extreme: np.ndarray,
     reference: str,
-) -> str:
+) -> Notice:
     """Say in words how implausible an indicator's extremes are, and on whom they fall."""
     share = extreme[:, columns].sum() / known[:, columns].sum()
     least = SMALL_EXPOSURE * indicator.per

@@ -150,7 +150,7 @@ class Emerging(Detector):
                 beside[name][:, at] = array[:, None]
         return label, beside
 
-    def _told(self, inputs: Inputs, status: np.ndarray, beside: dict[str, np.ndarray]) -> list[str]:
+    def _told(self, inputs: Inputs, status: np.ndarray, beside: dict[str, np.ndarray]) -> list[Notice]:
         """Say how many periods there are for a trend, and which series are not whole."""
         most, n = len(over_time.periods(inputs)), len(inputs.indicators)
         said = over_time.broken(inputs, self.name)

@@ -107,19 +107,19 @@ def isolated(inputs: Inputs, near: references.Reference | None) -> np.ndarray:
     return (known > 0) & (whole @ known <= 0)
 
 
-def broken(inputs: Inputs, what: str) -> list[str]:
+def broken(inputs: Inputs, what: str) -> list[Notice]:
     """Say how many series are broken, and that nothing is compared across a break."""
     if inputs.breaks is None or not inputs.breaks[:, 1:].any():
         return []
     cut, some = inputs.breaks[:, 1:].any(axis=1), np.flatnonzero(inputs.breaks[:, 1:].any(axis=0))
     names = periods(inputs)
     when = [names[t + 1] for t in some]
-    some, listed = int(cut.sum()), ", ".join(when)
+    total, listed = int(cut.sum()), ", ".join(when)
     return [
         Notice(
-            f"{what}: the boundary of {some:,} of {cut.size:,} areas changed ({listed}); periods before and "
+            f"{what}: the boundary of {total:,} of {cut.size:,} areas changed ({listed}); periods before and "
             "after it are not compared.",
-            f"{what}: de grens van {count(some)} van {count(cut.size)} gebieden is veranderd ({listed}); "
+            f"{what}: de grens van {count(total)} van {count(cut.size)} gebieden is veranderd ({listed}); "
             "perioden "
             "ervoor en erna worden niet met elkaar vergeleken.",
         )

@@ -59,7 +59,7 @@ class Source:
     fit: Callable[[Block], Fitted]
     near: list[references.Reference]
     """Candidate references, of which each column uses one; empty where every area has an expectation."""
-    notices: tuple[str, ...] = ()
+    notices: tuple[Notice, ...] = ()
 
 
 def surroundings(
@@ -179,7 +179,8 @@ class Covariates:
 
 _ESTIMATED = ("rings", "precision", "shrink", "steep")
 """Options of pooling the surroundings, which no reference has that is a fit to the whole map."""
-_UNUSED = {"model": _ESTIMATED} | dict.fromkeys(("national", "peers", *PARTS), ("rings",))
+_UNUSED: dict[str, tuple[str, ...]] = {"model": _ESTIMATED}
+_UNUSED |= dict.fromkeys(("national", "peers", *PARTS), ("rings",))
 _UNUSED |= dict.fromkeys(VALUES_ONLY, (*_ESTIMATED, "response", "heavy", "error", "integrate", "method"))
 
 
@@ -265,7 +266,7 @@ def _refuse_sensitive(names: Iterable[str]) -> None:
 
 def fitting(
     reference: str, inputs: Inputs, adjust: tuple[str, ...], method: Method
-) -> tuple[np.ndarray, list[str]]:
+) -> tuple[np.ndarray, list[Notice]]:
     """Say which columns a comparison can be made of, shape (n_columns,), and in words which it cannot.
 
     Raises
@@ -274,7 +275,7 @@ def fitting(
         It can be made of none of them.
     """
     named, fits = np.array([i.id for i, _ in inputs.columns]), np.ones(len(inputs.columns), bool)
-    told: list[str] = []
+    told: list[Notice] = []
     for suits, need, got, hint in _needs(reference, inputs, adjust, method):
         lacking = examples(dict.fromkeys(named[~suits].tolist()), len(inputs.indicators))
         if suits.size and not suits.any():
@@ -317,7 +318,7 @@ def _needs(
         yield (family != "binomial") & ~low, need, "shares, or values below 0", hint
 
 
-def _gaps(covariates: Covariates, inputs: Inputs, reference: str) -> tuple[str, ...]:
+def _gaps(covariates: Covariates, inputs: Inputs, reference: str) -> tuple[Notice, ...]:
     """Say of how many areas with a figure a covariate is missing, and what stands for it."""
     missing = ~np.isfinite(covariates.table) & (inputs.status == OK).any(axis=1)[:, None]
     if not missing.any():

@@ -139,7 +139,7 @@ class Spike(Detector):
 _RESULTS = ("expected", "ratio", "ratio_low", "ratio_high", "statistic", "z", "p_value")
 
 
-def _told(laws: dict[int, tuple[Spread, float, int]], inputs: Inputs) -> list[str]:
+def _told(laws: dict[int, tuple[Spread, float, int]], inputs: Inputs) -> list[Notice]:
     """Say how far the figures of an area stray from period to period."""
     said = []
     for k in sorted(laws):
@@ -191,7 +191,7 @@ _SEEN = 0.005
 """What is said in whole percents is nothing below this."""
 
 
-def _two_periods(inputs: Inputs) -> list[str]:
+def _two_periods(inputs: Inputs) -> list[Notice]:
     """Say that of two periods nothing tells which one is odd."""
     if len(over_time.periods(inputs)) != 2:
         return []
@@ -205,7 +205,7 @@ def _two_periods(inputs: Inputs) -> list[str]:
     ]
 
 
-def _without_history(inputs: Inputs, status: np.ndarray) -> list[str]:
+def _without_history(inputs: Inputs, status: np.ndarray) -> list[Notice]:
     """Say how many figures have nothing to be compared with."""
     alone = int(((status == TOO_FEW) & (inputs.status == OK)).sum())
     total = int((inputs.status == OK).sum())

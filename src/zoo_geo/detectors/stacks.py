@@ -34,7 +34,7 @@ class Intake:
     status: np.ndarray
     stacks: tuple[Stack, ...]
     reference: str
-    notices: tuple[str, ...]
+    notices: tuple[Notice, ...]
 
 
 def intake(inputs: Inputs, what: str, time: Time, dispersion: Dispersion, *, by_period: bool) -> Intake:
@@ -65,7 +65,7 @@ def intake(inputs: Inputs, what: str, time: Time, dispersion: Dispersion, *, by_
     return Intake(inputs, status, stacks, reference, tuple(notices))
 
 
-def _values(inputs: Inputs, status: np.ndarray) -> list[str]:
+def _values(inputs: Inputs, status: np.ndarray) -> list[Notice]:
     """Take values out, and say so."""
     of_values = inputs.is_value()
     if not of_values.any():
@@ -81,7 +81,7 @@ def _values(inputs: Inputs, status: np.ndarray) -> list[str]:
     ]
 
 
-def _broken(inputs: Inputs, status: np.ndarray, what: str, time: Time) -> list[str]:
+def _broken(inputs: Inputs, status: np.ndarray, what: str, time: Time) -> list[Notice]:
     """Take periods out that an area had another boundary in, where periods are looked through together."""
     if time == "each":
         return []
@@ -91,7 +91,7 @@ def _broken(inputs: Inputs, status: np.ndarray, what: str, time: Time) -> list[s
     return over_time.broken(inputs, what)
 
 
-def _from_neighbours(reference: str) -> list[str]:
+def _from_neighbours(reference: str) -> list[Notice]:
     if reference != "neighbours":
         return []
     return [
@@ -241,7 +241,9 @@ def _spread(known: _Known, family: str) -> float:
     return float(ex.given(seen, size, valid, FAMILIES[family], rate, sure, plain).spread[0, 0])
 
 
-def doubts(given: Intake, found: Sequence[Found], what: str, time: Time, dispersion: Dispersion) -> list[str]:
+def doubts(
+    given: Intake, found: Sequence[Found], what: str, time: Time, dispersion: Dispersion
+) -> list[Notice]:
     """Say where clusters are rather true rates that vary, or a smooth surface, and what to compare with."""
     pairs = list(zip(given.stacks, found, strict=True))
     odd = [
@@ -332,7 +334,7 @@ def _advice(inputs: Inputs, time: Time) -> Notice:
     )
 
 
-def _holes(inputs: Inputs, status: np.ndarray, what: str, time: Time) -> list[str]:
+def _holes(inputs: Inputs, status: np.ndarray, what: str, time: Time) -> list[Notice]:
     """Say which areas lack some of the periods that are looked through together."""
     if time == "each":
         return []

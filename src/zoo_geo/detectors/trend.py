@@ -151,7 +151,7 @@ class Trend(Detector):
             "surroundings_change": moved, "autocorrelation": line.autocorrelation,
         }, tests  # fmt: skip
 
-    def _told(self, inputs: Inputs, status: np.ndarray, arrays: dict[str, np.ndarray]) -> list[str]:
+    def _told(self, inputs: Inputs, status: np.ndarray, arrays: dict[str, np.ndarray]) -> list[Notice]:
         """Say how small a p can be, what is too short, and whether successive periods are alike."""
         most = len(over_time.periods(inputs))
         said = []
