@@ -198,6 +198,16 @@ def test_the_report_tells_about_peers(compared):
     assert told["good"] < 193
     assert told["distance_mean"] == round(quality.loc[quality["good"], "distance_mean"].median(), 4)
     assert told["stability"] == round(quality.loc[quality["good"], "stability"].median(), 4)
+    assert told["stability_resampled"] == round(
+        quality.loc[quality["good"], "stability_resampled"].median(), 4
+    )
+    assert told["resamples"] == 20
+    evidence = compared.flags.evidence
+    unsure = quality.index[
+        quality["good"] & (quality[["stability", "stability_resampled"]] < 0.5).any(axis=1)
+    ]
+    rests = evidence[(evidence["reference"] == "peers") & evidence["supports"]]
+    assert told["shaky_flags"] == sorted(rests.loc[rests["area"].isin(unsure), "flag_id"])
     codes = small_study.codes()
     assert told["lacking"]["missing_features"] == [codes[7], codes[8], codes[-1]]
     assert codes[9] in told["lacking"]["too_far"]

@@ -375,6 +375,7 @@ def _build_peers(study: Study, areas: Areas, graph: Graph, features: pd.DataFram
             missing=rules.missing,
             max_distance=rules.max_distance,
             groups=rules.groups,
+            resamples=rules.resamples,
             seed=study.study.seed,
         )
     except InputError as error:
