@@ -48,7 +48,8 @@ HEADINGS: dict[str, dict[str, str]] = {
         "peers_distance_mean": "A typical area and its peers differ by {n} spreads on a feature.",
         "peers_stability": "When a feature is left out, a share of {n} of its peers stays.",
         "peers_stability_resampled": (
-            "When other areas, drawn at random, set scales and clusters, a share of {n} of all peers is the same "
+            "When other areas, drawn at random, set scales and clusters, a share of {n} of all peers is "
+            "the same "
             "both times."
         ),
         "peers_shaky": (
@@ -126,7 +127,8 @@ HEADINGS: dict[str, dict[str, str]] = {
         ),
         "peers_stability": "Zonder een van de kenmerken blijft een aandeel van {n} daarvan over.",
         "peers_stability_resampled": (
-            "Als andere, willekeurig gekozen gebieden de schalen en groepen bepalen, is een aandeel van {n} van "
+            "Als andere, willekeurig gekozen gebieden de schalen en groepen bepalen, is een aandeel van "
+            "{n} van "
             "alle vergelijkingsgebieden beide keren hetzelfde."
         ),
         "peers_shaky": (
