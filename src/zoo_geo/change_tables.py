@@ -243,7 +243,8 @@ def _known_only(
     """Return which changes are of areas that are known, after noting or telling the others."""
     if absent.any():
         named = [row for row, yes in zip(rows, absent, strict=True) if yes]
-        en, nl = (tell(named, absent.size) for tell in (examples, which))
+        en, rows_nl = examples(named, absent.size), [each.replace("data row", "rij") for each in named]
+        nl = which(rows_nl, absent.size)
         if unknown_areas == "error":
             problems.add(
                 f"{what} need to hold areas of the panel or the map; got others ({en}). "

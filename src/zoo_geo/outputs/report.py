@@ -255,7 +255,7 @@ def as_markdown(report: Mapping[str, Any], language: Language) -> str:
         parts += [f"## {words['covariates']}", *_covariates_parts(report["covariates"], language)]
     for name in ("flags", "flags_by_detector", "classes", "cells"):
         parts += [f"## {words[name]}", _table(report[name], language)]
-    parts += [f"## {words['follow_up']}", report["follow_up"]]
+    parts += [f"## {words['follow_up']}", told(report["follow_up"], language)]
     return "\n\n".join(filter(None, parts)) + "\n"
 
 
