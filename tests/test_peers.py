@@ -419,6 +419,16 @@ def test_the_nearest_under_other_scales_are_missed_by_nobody(k):
     assert 0.3 < whole.mean() < 0.97
 
 
+def test_a_scale_that_jumps_is_followed_by_everybody():
+    """Nearly half of the areas have one value: draws in which more than half do scale by what is rare."""
+    rng = np.random.default_rng(4)
+    table = random_table(160, 2).assign(rare=np.where(np.arange(160) < 79, 0.0, rng.normal(size=160) * 0.05))
+    table.iloc[100:104, 2] = 60.0
+    found = zg.build_peers(table, 2, resamples=6, max_distance=1e9).quality["stability_resampled"]
+    check_resampled(table, found, 2, lambda i, j: i != j, draws=drawn_from(160, 6))
+    assert found.mean() < 0.7
+
+
 def near_ones(table):
     """{code: the code behind and before it}."""
     codes = list(table.index)
