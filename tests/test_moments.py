@@ -102,3 +102,14 @@ def test_of_values_the_error_always_adds_to_the_variance():
     panel = world.panel(values, np.ones(64), family="gaussian")
     one, other = (zg.Deviation(integrate=yes).detect(panel, world.graph()).frame for yes in (True, False))
     np.testing.assert_array_equal(one["p_value"], other["p_value"])
+
+
+def test_unseen_people_keep_the_error_of_the_expectation():
+    """Their law has a spread of its own, to which nothing can be added."""
+    rng, world = np.random.default_rng(3), lattice(30, 30)
+    size = np.round(np.exp(rng.normal(5.0, 1.5, 900)))
+    seen = rng.poisson((size + np.exp(rng.normal(np.log(40.0), 1.5, 900))) * 0.08)
+    panel = world.panel(seen, size)
+    one, other = (zg.Deviation(integrate=yes).detect(panel, world.graph()) for yes in (True, False))
+    assert any("people nobody counted" in notice for notice in one.notices)
+    np.testing.assert_array_equal(one.frame["p_value"], other.frame["p_value"])

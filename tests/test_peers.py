@@ -376,6 +376,14 @@ def drawn_from(n, times=20, seed=0):
     return [rows.tolist() for rows in stability.draws(n, times, seed)]
 
 
+def test_each_draw_is_with_replacement_and_another_one():
+    one, again, other = (drawn_from(50, 4, seed) for seed in (0, 0, 1))
+    assert one == again
+    assert len({tuple(rows) for rows in (*one, *other)}) == 8
+    assert all(rows == sorted(rows) and len(rows) == 50 and 20 < len(set(rows)) < 45 for rows in one)
+    assert one[:2] == drawn_from(50, 2)
+
+
 def check_resampled(table, found, k, allowed, scaling="robust", weights=None, draws=None):
     """Stability is that of brute force; positions drawn are those in the order of the codes."""
     table = table.sort_index()

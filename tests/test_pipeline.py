@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from types import SimpleNamespace
 
 import geopandas as gpd
 import numpy as np
@@ -14,6 +15,7 @@ import thin_study
 from zoo_geo.cli import main
 from zoo_geo.errors import InputError, StudyError
 from zoo_geo.inputs import read_inputs
+from zoo_geo.outputs import report
 from zoo_geo.outputs.report import as_markdown, compare
 from zoo_geo.peers import build_peers
 from zoo_geo.pipeline import run
@@ -188,6 +190,18 @@ def test_peers_are_built_as_the_study_says(compared):
         notice.startswith("features.csv: areas of the map that are not in the table")
         for notice in compared.report["notices"]
     )
+
+
+def test_flags_that_rest_on_shaky_peers_are_counted():
+    good = pd.DataFrame(
+        {"stability": [0.4, 0.9, 0.9], "stability_resampled": [0.9, 0.4, np.nan]}, list("abc")
+    )
+    evidence = pd.DataFrame(
+        [("a", "peers", True, "Fa"), ("a", "national", True, "Fx"), ("b", "peers", True, "Fb"),
+         ("c", "peers", True, "Fc"), ("b", "peers", False, "Fy"), ("a", "peers", True, "Fa")],
+        columns=["area", "reference", "supports", "flag_id"],
+    )  # fmt: skip
+    assert report._shaky(good, SimpleNamespace(evidence=evidence)) == ["Fa", "Fb"]
 
 
 def test_the_report_tells_about_peers(compared):

@@ -57,7 +57,8 @@ class Deviation(Detector):
         Estimate the spread of true rates by the share of figures in the middle, which odd areas hardly
         change; else by moments.
     integrate
-        Average tails of counts over the error of the expectation; else its variance adds to the spread.
+        Average tails of counts over the error of the expectation; else its variance adds to the spread
+        (but where people nobody counted are allowed for).
     adjust
         Columns of the features that make areas comparable before they are compared: place and class
         together. With ``model`` the covariates, all features where none is named.

@@ -21,6 +21,7 @@ from zoo_geo.estimates import SURE, Block, total_spread
 from zoo_geo.features import sensitive
 from zoo_geo.notices import Notice, points, which
 from zoo_geo.predictive import Binomial, Gaussian
+from zoo_geo.response import Hidden
 
 GRAPHS = ("neighbours", "peers")
 WHOLES = ("national", "model")
@@ -45,11 +46,17 @@ class Fitted:
     skill: list[float] = field(default_factory=list)
 
     def summed(self) -> Fitted:
-        """Take the expectation for sure, and count its error as more spread of true rates (counts)."""
+        """Take the expectation for sure, and count its error as more spread of true rates (counts).
+
+        A law of unseen people has a spread of its own, and keeps the error.
+        """
         if isinstance(self.block.family, Gaussian):
             return self
-        spread, sure = total_spread(self.block.family, self.fit), np.full_like(self.fit.strength, SURE)
-        return replace(self, fit=replace(self.fit, spread=spread, strength=sure))
+        hidden = [isinstance(law, Hidden) for law in self.fit.laws]
+        total = total_spread(self.block.family, self.fit)
+        spread = np.where(hidden, self.fit.spread, total)
+        strength = np.where(hidden, self.fit.strength, SURE)
+        return replace(self, fit=replace(self.fit, spread=spread, strength=strength))
 
 
 @dataclass(frozen=True, eq=False)
