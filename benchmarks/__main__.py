@@ -91,7 +91,8 @@ esda's local Moran with 999 permutations, as a user gets it, on one indicator.""
 `Deviation` switched off in turn (`rings=1`, `clean=0`, `precision`, `shrink`, `robust`, `integrate`, `error`,
 `steep`, `response`, `heavy` `=False`; the parent by a map without parent areas). Where rates depend on a
 class (five of them, rates a factor of five apart, dealt out at random): without it, with it inside the
-surroundings, by it alone, and against the nearest areas of the same class.""",
+surroundings, by it alone, and against the nearest areas of the same class. A law of hidden visitors keeps the
+error integrated whatever `integrate` says.""",
     ),
     "groups": Section(
         "Groups: local statistics",

@@ -15,7 +15,7 @@ import thin_study
 from zoo_geo.cli import main
 from zoo_geo.errors import InputError, StudyError
 from zoo_geo.inputs import read_inputs
-from zoo_geo.outputs import report
+from zoo_geo.outputs import report as reports
 from zoo_geo.outputs.report import as_markdown, compare
 from zoo_geo.peers import build_peers
 from zoo_geo.pipeline import run
@@ -201,7 +201,7 @@ def test_flags_that_rest_on_shaky_peers_are_counted():
          ("c", "peers", True, "Fc"), ("b", "peers", False, "Fy"), ("a", "peers", True, "Fa")],
         columns=["area", "reference", "supports", "flag_id"],
     )  # fmt: skip
-    assert report._shaky(good, SimpleNamespace(evidence=evidence)) == ["Fa", "Fb"]
+    assert reports._shaky(good, SimpleNamespace(evidence=evidence)) == ["Fa", "Fb"]
 
 
 def test_the_report_tells_about_peers(compared):
