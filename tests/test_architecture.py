@@ -13,7 +13,7 @@ import zoo_geo
 SOURCE = Path(zoo_geo.__file__).parent
 
 STOREYS = [
-    {"errors", "notices", "schema", "checks", "_version"},
+    {"errors", "notices", "schema", "checks", "threads", "_version"},
     {"kernels"},
     {
         "cbs",
@@ -32,6 +32,8 @@ STOREYS = [
         "peers",
         "features",
         "likeness",
+        "peer_quality",
+        "stability",
         "tabular",
         "strict",
         "coded_columns",
@@ -48,6 +50,7 @@ STOREYS = [
     },
     {
         "predictive",
+        "moments",
         "quantiles",
         "references",
         "response",

@@ -178,13 +178,13 @@ def steepness(reference, touching, observed, size, weight):
 
 
 def with_steepness(fit, steep, observed, size, keep, law):
-    """Strength less what the steepest quarter asks for, and the spread that is left, in three turns."""
+    """Strength less what the steepest quarter asks for, and the spread that is left, in turns."""
     rows = [i for i in range(len(observed)) if keep[i]]
     if len(rows) < 100:
         return fit
     errors, phi = [1 / s for s in fit.strengths], fit.spread
     steepest = np.quantile([steep[i] for i in rows], 0.75)
-    for _ in range(3):
+    for _ in range(law.turns):
         weight = {
             i: law.coverage_weight(fit.rates[i], size[i], phi, errors[i])
             for i in rows if steep[i] >= steepest

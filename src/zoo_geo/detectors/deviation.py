@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from dataclasses import dataclass, fields, replace
 from typing import ClassVar, get_args
 
@@ -15,12 +16,14 @@ from zoo_geo.detectors import sources
 from zoo_geo.detectors.base import Alternative, Detector, Scores, options, spread_out
 from zoo_geo.detectors.inputs import ISOLATED, NOT_TESTED, OK, TOO_FEW, Inputs, blocks, column_status, matrix
 from zoo_geo.errors import InputError
+from zoo_geo.moments import BY_MOMENTS
 from zoo_geo.notices import Notice, count
 from zoo_geo.notices import share as percent
 from zoo_geo.panel import Indicator
 from zoo_geo.predictive import FAMILIES
 from zoo_geo.response import Hidden
 from zoo_geo.schema import SMALL_EXPOSURE
+from zoo_geo.threads import one_thread
 
 _PARTS = ("clean", "precision", "shrink", "steep", "response", "heavy", "error")
 """Options that are those of the estimation."""
@@ -50,6 +53,12 @@ class Deviation(Detector):
         ``two-sided``, ``greater`` or ``less``.
     clean, precision, shrink, steep, response, heavy, error
         Parts of the estimation, see `expectation.Options`.
+    robust
+        Estimate the spread of true rates by the share of figures in the middle, which odd areas hardly
+        change; else by moments.
+    integrate
+        Average tails of counts over the error of the expectation; else its variance adds to the spread
+        (but where people nobody counted are allowed for).
     adjust
         Columns of the features that make areas comparable before they are compared: place and class
         together. With ``model`` the covariates, all features where none is named.
@@ -84,6 +93,8 @@ class Deviation(Detector):
     response: bool = True
     heavy: bool = True
     error: bool = True
+    robust: bool = True
+    integrate: bool = True
     adjust: tuple[str, ...] = ()
     method: Method = "poisson"
 
@@ -101,7 +112,7 @@ class Deviation(Detector):
         object.__setattr__(
             self, "adjust", (self.adjust,) if isinstance(self.adjust, str) else tuple(self.adjust)
         )
-        for name in ("precision", "shrink", "steep", "response", "heavy", "error"):
+        for name in (*_PARTS[1:], "robust", "integrate"):
             options(**{name: (getattr(self, name), (True, False))})
         if not isinstance(self.clean, int) or not 0 <= self.clean <= 5:
             raise InputError(f"clean needs to be between 0 and 5; got {self.clean!r}.")
@@ -125,7 +136,7 @@ class Deviation(Detector):
         told: dict[int, tuple[Notice, ...]] = {}
 
         def block(work: tuple[str, np.ndarray]) -> None:
-            family, columns = FAMILIES[work[0]], work[1]
+            family, columns = (FAMILIES if self.robust else BY_MOMENTS)[work[0]], work[1]
             valid = status[:, columns] == OK
             given = sources.Block(inputs.observed[:, columns], inputs.exposure[:, columns], valid, family)
             fitted = source.fit(given)
@@ -140,7 +151,8 @@ class Deviation(Detector):
             told.update({int(c): _words(fitted, given, k) for k, c in enumerate(columns)})
 
         wanted = [(family, columns[fits[columns]]) for family, columns in blocks(inputs, n_jobs)]
-        spread_out(block, [work for work in wanted if work[1].size], n_jobs)
+        with one_thread() if self.adjust or reference == "model" else nullcontext():
+            spread_out(block, [work for work in wanted if work[1].size], n_jobs)
         arrays["reference_value"] *= np.where(inputs.is_value(), 1.0, inputs.per())
         arrays |= _next_door(inputs) | ({} if inputs.events is None else {"events": inputs.events})
         notices = [*unfit, *source.notices, *_told(told, inputs, reference)]
@@ -164,10 +176,11 @@ class Deviation(Detector):
     ) -> dict[str, np.ndarray]:
         """Compare figures with their expectation."""
         fit, block = fitted.fit, fitted.block
+        sure = fit if self.integrate else fitted.summed().fit
         z, p = (np.full(valid.shape, np.nan, order="F") for _ in range(2))
         for c in range(valid.shape[1]):
             rows = np.flatnonzero(valid[:, c])
-            log_p, upper = ex.tails(block.observed, block.size, block.family, fit, rows, c)
+            log_p, upper = ex.tails(block.observed, block.size, block.family, sure, rows, c)
             z[rows, c], p[rows, c] = signed(log_p, upper, self.alternative)
         is_value = block.family.name == "gaussian"
         if fitted.added is not None and is_value:
@@ -304,7 +317,7 @@ def _words(fitted: sources.Fitted, given: sources.Block, k: int) -> tuple[Notice
     return tuple(found)
 
 
-def _told(told: dict[int, tuple[Notice, ...]], inputs: Inputs, reference: str) -> list[str]:
+def _told(told: dict[int, tuple[Notice, ...]], inputs: Inputs, reference: str) -> list[Notice]:
     """One sentence an indicator and finding, with the periods that it holds for."""
     periods: dict[tuple[str, Notice], list[str]] = {}
     for c in sorted(told):
@@ -320,7 +333,7 @@ def _told(told: dict[int, tuple[Notice, ...]], inputs: Inputs, reference: str) -
     ]
 
 
-def _doubts(inputs: Inputs, status: np.ndarray, p: np.ndarray, reference: str) -> list[str]:
+def _doubts(inputs: Inputs, status: np.ndarray, p: np.ndarray, reference: str) -> list[Notice]:
     """Warn where far more areas are extreme than chance explains: the exposure may be the wrong one."""
     known = status == OK
     with np.errstate(invalid="ignore"):
@@ -339,7 +352,7 @@ Below 0.5 none does: large counts have a large variance where rates differ a lit
 _FEWEST_FOR_BURSTS = 50
 
 
-def _bursts(inputs: Inputs, spread: np.ndarray, expected: np.ndarray, reference: str) -> list[str]:
+def _bursts(inputs: Inputs, spread: np.ndarray, expected: np.ndarray, reference: str) -> list[Notice]:
     """Say where counts vary so much that one subject may be behind many of them."""
     found: dict[str, list[tuple[str, float]]] = {}
     for c, (indicator, period) in enumerate(inputs.columns):
@@ -376,7 +389,7 @@ def _doubt(
     known: np.ndarray,
     extreme: np.ndarray,
     reference: str,
-) -> str:
+) -> Notice:
     """Say in words how implausible an indicator's extremes are, and on whom they fall."""
     share = extreme[:, columns].sum() / known[:, columns].sum()
     least = SMALL_EXPOSURE * indicator.per

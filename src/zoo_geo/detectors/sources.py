@@ -18,10 +18,11 @@ from zoo_geo.covariates import Method, Modelled, TooFewAreasError, cross_fitted
 from zoo_geo.detectors.inputs import OK, Inputs, matrix, parents, places
 from zoo_geo.detectors.inputs import rings as rings_of
 from zoo_geo.errors import InputError, examples
-from zoo_geo.estimates import Block
+from zoo_geo.estimates import SURE, Block, total_spread
 from zoo_geo.features import sensitive
 from zoo_geo.notices import Notice, points, which
 from zoo_geo.predictive import Binomial, Gaussian
+from zoo_geo.response import Hidden
 
 GRAPHS = ("neighbours", "peers")
 WHOLES = ("national", "model")
@@ -45,6 +46,19 @@ class Fitted:
     added: np.ndarray | None = None
     skill: list[float] = field(default_factory=list)
 
+    def summed(self) -> Fitted:
+        """Take the expectation for sure, and count its error as more spread of true rates (counts).
+
+        A law of unseen people has a spread of its own, and keeps the error.
+        """
+        if isinstance(self.block.family, Gaussian):
+            return self
+        hidden = [isinstance(law, Hidden) for law in self.fit.laws]
+        total = total_spread(self.block.family, self.fit)
+        spread = np.where(hidden, self.fit.spread, total)
+        strength = np.where(hidden, self.fit.strength, SURE)
+        return replace(self, fit=replace(self.fit, spread=spread, strength=strength))
+
 
 @dataclass(frozen=True, eq=False)
 class Source:
@@ -53,7 +67,7 @@ class Source:
     fit: Callable[[Block], Fitted]
     near: Sequence[references.Reference]
     """Candidate references, of which each column uses one; empty where every area has an expectation."""
-    notices: tuple[str, ...] = ()
+    notices: tuple[Notice, ...] = ()
 
 
 def surroundings(
@@ -173,9 +187,9 @@ class Covariates:
 
 _ESTIMATED = ("rings", "precision", "shrink", "steep")
 """Options of pooling the surroundings, which no reference has that is a fit to the whole map."""
-_UNUSED = {"model": _ESTIMATED} | dict.fromkeys(
-    VALUES_ONLY, (*_ESTIMATED, "response", "heavy", "error", "method")
-)
+_UNUSED: dict[str, tuple[str, ...]] = {"model": _ESTIMATED}
+_UNUSED |= dict.fromkeys(("national", "peers", *PARTS), ("rings",))
+_UNUSED |= dict.fromkeys(VALUES_ONLY, (*_ESTIMATED, "response", "heavy", "error", "integrate", "method"))
 
 
 def check_used(reference: str, changed: Collection[str], adjust: tuple[str, ...]) -> None:
@@ -186,7 +200,7 @@ def check_used(reference: str, changed: Collection[str], adjust: tuple[str, ...]
     InputError
         Names all of them.
     """
-    unused = [name for name in changed if name in _UNUSED.get(reference, ())]
+    unused = [name for name in changed if name in _UNUSED.get(reference.partition(":")[0], ())]
     if unused:
         raise InputError(
             f"options of reference={reference!r} need to have an effect; got others "
@@ -260,7 +274,7 @@ def _refuse_sensitive(names: Iterable[str]) -> None:
 
 def fitting(
     reference: str, inputs: Inputs, adjust: tuple[str, ...], method: Method
-) -> tuple[np.ndarray, list[str]]:
+) -> tuple[np.ndarray, list[Notice]]:
     """Say which columns a comparison can be made of, shape (n_columns,), and in words which it cannot.
 
     Raises
@@ -269,7 +283,7 @@ def fitting(
         It can be made of none of them.
     """
     named, fits = np.array([i.id for i, _ in inputs.columns]), np.ones(len(inputs.columns), bool)
-    told: list[str] = []
+    told: list[Notice] = []
     for suits, need, got, hint in _needs(reference, inputs, adjust, method):
         lacking = examples(dict.fromkeys(named[~suits].tolist()), len(inputs.indicators))
         if suits.size and not suits.any():
@@ -312,7 +326,7 @@ def _needs(
         yield (family != "binomial") & ~low, need, "shares, or values below 0", hint
 
 
-def _gaps(covariates: Covariates, inputs: Inputs, reference: str) -> tuple[str, ...]:
+def _gaps(covariates: Covariates, inputs: Inputs, reference: str) -> tuple[Notice, ...]:
     """Say of how many areas with a figure a covariate is missing, and what stands for it."""
     missing = ~np.isfinite(covariates.table) & (inputs.status == OK).any(axis=1)[:, None]
     if not missing.any():
