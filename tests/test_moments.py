@@ -14,7 +14,10 @@ PLAIN = {"clean": 0, "precision": False, "response": False, "heavy": False}
 
 
 def spread(family, seen, size, rate, error, start):
-    times, freedom = BY_MOMENTS[family].spread(*map(np.asarray, (seen, size, rate, error, start)))
+    with np.errstate(divide="ignore"):
+        column = seen, size, rate, 1.0 / np.asarray(error), start
+    rows = np.arange(len(seen))
+    times, freedom = BY_MOMENTS[family].matched(rows, 1.0, *(np.asarray(each, float) for each in column))
     assert freedom == math.inf
     return times * start[0]
 

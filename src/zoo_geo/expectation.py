@@ -62,13 +62,14 @@ def expect(
     points
         Places of the areas, shape (n_areas, 2), for how far away their surroundings are; None if unknown.
     classes
-        Classes of exposure that were found for other columns; those of the same sizes need not be found again.
+        Classes of exposure that were found for other columns; those of the same sizes need not be found
+        again.
     """
     classes = Classes() if classes is None else classes
     if family.name == "poisson" and observed.shape[1] > 1:
-        given = ((each[:, c : c + 1] for each in (observed, size, valid)) for c in range(observed.shape[1]))
         rest = family, near, wider, options, touching, points, classes
-        return joined([expect(*each, *rest) for each in given])
+        each = (slice(c, c + 1) for c in range(observed.shape[1]))
+        return joined([expect(observed[:, c], size[:, c], valid[:, c], *rest) for c in each])
     whole = Block(np.where(valid, observed, 0.0), np.where(valid, size, 0.0), valid, family)
     keep = valid.astype(float)
     phi = np.broadcast_to(family.first_spread(observed, size, valid), keep.shape).copy()

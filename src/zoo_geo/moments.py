@@ -20,7 +20,13 @@ class PoissonByMoments(Poisson):
         return float(np.clip(found, SMALLEST_SPREAD, LARGEST_SPREAD) / np.median(start)), np.inf
 
     def grown(
-        self, rows: np.ndarray, begin: float, slope: np.ndarray, tail: float, freedom: float, *column: np.ndarray
+        self,
+        rows: np.ndarray,
+        begin: float,
+        slope: np.ndarray,
+        tail: float,
+        freedom: float,
+        *column: np.ndarray,
     ) -> tuple[float, float, float]:
         """As `Poisson.grown`, with the factor that goes with the pace by moments."""
         pace, _, _ = super().grown(rows, begin, slope, tail, freedom, *column)

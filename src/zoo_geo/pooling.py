@@ -192,5 +192,6 @@ def _scatter(departure: np.ndarray, error: np.ndarray, valid: np.ndarray, unit: 
     square = np.where(known, departure, 0.0) ** 2
     square, error, known = (np.ascontiguousarray(each.T) for each in (square, error, known))
     return np.array([
-        scatter(square[c], error[c], known[c].astype(float), float(unit[c]), _CAP, _CAPPED_MEAN) for c in range(unit.size)
+        scatter(square[c], error[c], known[c].astype(float), float(unit[c]), _CAP, _CAPPED_MEAN) for c in
+        range(unit.size)
     ])  # fmt: skip

@@ -54,12 +54,13 @@ class Poisson:
     def matched(self, rows: np.ndarray, begin: float, *column: np.ndarray) -> tuple[float, float]:
         """Factor on phi of one column that matches the central coverage of some rows; and the t's freedom.
 
-        The column is counts, sizes, rates, strengths and spreads, each of shape (n_areas,); the search begins at
-        ``begin`` times the spreads.
+        The column is counts, sizes, rates, strengths and spreads, each of shape (n_areas,); the search
+        begins at ``begin`` times the spreads.
         """
-        from zoo_geo.kernels.positions import settle_spread
+        from zoo_geo.kernels.settling import settle_spread
 
-        times, rare = settle_spread(rows, *column, begin)
+        observed, size, rate, strength, phi = column
+        times, rare = settle_spread(rows, observed, size, rate, strength, phi, begin, RARE)
         observed, size, rate, strength, phi = (each[rows] for each in column)
         if np.ptp(phi) == 0.0 and (times * phi[0] > _DOUBTFUL_SPREAD or rare > 0.5):
             with np.errstate(divide="ignore"):
@@ -92,10 +93,14 @@ class Poisson:
 
         The pace is that with which as many counts of the steepest quarter lie between the tails as should.
         """
-        from zoo_geo.kernels.positions import settle_pace
+        from zoo_geo.kernels.settling import settle_pace
 
-        outer = float(-special.ndtri(tail))
-        return *settle_pace(rows, *column, slope, STEEPEST, tail, outer, begin, ROUNDS), np.inf
+        observed, size, rate, strength, phi = column
+        ends = tail, float(-special.ndtri(tail))
+        pace, times = settle_pace(
+            rows, observed, size, rate, strength, phi, slope, STEEPEST, *ends, begin, ROUNDS
+        )
+        return pace, times, np.inf
 
     def score(self, rows: np.ndarray, *column: np.ndarray) -> float:
         """Log predictive likelihood of some rows; the column as in `matched`."""
@@ -122,10 +127,8 @@ class Poisson:
         from zoo_geo.kernels.likelihood import nb_residual
 
         found = np.empty(mean.shape)
-        nb_residual(
-            *(np.ravel(each) for each in (observed, mean, np.broadcast_to(phi, mean.shape))),
-            found.reshape(-1),
-        )
+        phi = np.broadcast_to(phi, mean.shape)
+        nb_residual(np.ravel(observed), np.ravel(mean), np.ravel(phi), found.reshape(-1))
         return found
 
     def tails(
@@ -163,6 +166,11 @@ class Poisson:
 
 class _ByArrays:
     """Estimation of spread and pace from arrays of the rows that tell most, in turns."""
+
+    spread: Callable[..., tuple[float, float]]
+    pace: Callable[..., float]
+    log_likelihood: Callable[..., np.ndarray]
+    smeared: Callable[..., tuple[np.ndarray, np.ndarray, np.ndarray]]
 
     def matched(self, rows: np.ndarray, begin: float, *column: np.ndarray) -> tuple[float, float]:
         """As `Poisson.matched`."""

@@ -36,7 +36,7 @@ class Rings(list[sparse.csr_array]):
         return self.once("plain", lambda: bool((self[0].data == 1.0).all()))
 
     def nested(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Each area's neighbours by ring: row pointers, neighbours, and where rings end, shape (n, n_rings)."""
+        """Neighbours by ring: row pointers, neighbours, and where rings end, shape (n, n_rings)."""
         return self.once("nested", self._nested)
 
     def _nested(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

@@ -278,7 +278,7 @@ def _shares(counts: Counts, phi: float, heavy: float, places: np.ndarray) -> tup
 
 def _fit(counts: Counts, phi: float, heavy: float = 0.0, shift: float = 0.0) -> tuple[float, float]:
     """Log of the ratio and spread that put the counts' middle and central half where they should be."""
-    from zoo_geo.kernels.positions import settle_middle
+    from zoo_geo.kernels.settling import settle_middle
 
     if np.median(counts.mean) < RARE:
         return _fit_rare(counts)
@@ -295,7 +295,7 @@ def _fit_rare(counts: Counts) -> tuple[float, float]:
 
 def _gain(counts: Counts, common: float, shift: float, phi: float) -> float:
     """Log likelihood that an own ratio and spread bring."""
-    from zoo_geo.kernels.estimation import nb_log_likelihood
+    from zoo_geo.kernels.likelihood import nb_log_likelihood
 
     before, after = np.empty_like(counts.mean), np.empty_like(counts.mean)
     nb_log_likelihood(counts.observed, counts.mean, common + counts.error, before)
@@ -310,7 +310,8 @@ _CELLS = np.array([0.05, 0.1, 0.2, 0.35, 0.5, 0.65, 0.8, 0.9])
 def _departures(shares: np.ndarray, worth: float, places: np.ndarray) -> np.ndarray:
     """Signed deviance residuals of the shares between places; half their squares are what the fit lacks.
 
-    What lies above the last place is one cell; a few areas in a thousand may lie there for nothing, as anomalies.
+    What lies above the last place is one cell; a few areas in a thousand may lie there for nothing, as
+    anomalies.
     """
     seen, usual = (np.diff(np.concatenate([[0.0], at, [1.0]])) for at in (shares, places))
     seen[-1] -= min(max(seen[-1] - usual[-1], 0.0), _ANOMALIES)
@@ -331,8 +332,8 @@ def hide(parts: list[Counts], start: Hidden, most: int = 12) -> tuple[Hidden, fl
     """Fit a hidden exposure to classes of exposure, and what its shape lacks in log likelihood.
 
     The middle of the small classes gives its middle, their width its width, and the large classes level and
-    spread; how far the upper tenth of each class lies out, where anomalies are, says nothing. The shares of each
-    class between places are to be as they should be, by least squares in units of their standard errors.
+    spread; how far the upper tenth of each class lies out, where anomalies are, says nothing. The shares of
+    each class between places are to be as they should be, by least squares in units of their standard errors.
     """
     from scipy.optimize import least_squares
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
 from scipy import sparse
@@ -29,8 +30,8 @@ def with_spread(
 ) -> Expectation:
     """Estimate spread and freedom of every column.
 
-    ``rows`` are those that tell most, of a single column, where they are known; the search begins at ``begin`` times
-    ``phi``.
+    ``rows`` are those that tell most, of a single column, where they are known; the search begins at
+    ``begin`` times ``phi``.
     """
     spread, freedom = phi.copy(), np.full(phi.shape[1], np.inf)
     for c in range(phi.shape[1]):
@@ -50,9 +51,9 @@ def telling(block: Block, keep: np.ndarray, fit: Expectation, c: int) -> np.ndar
     """Return the rows that tell most about the spread, which decide it anyway."""
     rate, size = fit.rate[:, c], block.size[:, c]
     if block.family.name == "poisson":
-        from zoo_geo.kernels import positions
+        from zoo_geo.kernels import settling
 
-        return positions.telling(keep[:, c], rate, size, _SPREAD_SAMPLE)
+        return settling.telling(keep[:, c], rate, size, _SPREAD_SAMPLE)
     rows = np.flatnonzero(_usual(block, keep, c) & usable(block.family, rate, size))
     if rows.size <= _SPREAD_SAMPLE:
         return rows
@@ -92,7 +93,7 @@ def _in_medians(square: np.ndarray) -> np.ndarray:
 
 @dataclass
 class Search:
-    """Where searches begin: what they found in the round before; and the rows of a single column they look at."""
+    """Where searches begin: what they found a round before; and what rows of a single column they look at."""
 
     rows: np.ndarray | None = None
     begins: tuple[float, ...] = ()
@@ -159,7 +160,7 @@ def steepness(
 
     ``sums`` are those of `pooling.candidates`, where they are known.
     """
-    from zoo_geo.kernels.estimation import steepness
+    from zoo_geo.kernels.pooling import steepness
 
     family = block.family
     steep = np.zeros(fit.rate.shape)
@@ -185,7 +186,8 @@ def _holds(near: Sequence[Reference], width: int, touching: sparse.csr_array) ->
 
     def find() -> np.ndarray:
         rows = np.repeat(np.arange(touching.shape[0]), np.diff(touching.indptr))
-        return np.asarray(near[width][touching.indices, rows], float).ravel()
+        there: Any = near[width]
+        return np.asarray(there[touching.indices, rows], float).ravel()
 
     if not isinstance(near, Rings):
         return find()
@@ -232,7 +234,8 @@ def _where_better(
         return simple
     rows = (keep > 0) & usable(block.family, simple.rate, block.size)
     score = _score(block, rows, simple)
-    for step in (*others, *steep):
+    steps: list[Any] = [*others, *steep]
+    for step in steps:
         richer = step if isinstance(step, Expectation) else _with_steepness(block, keep, simple, *step)
         gained = _score(block, rows, richer)
         better = gained > score + margin

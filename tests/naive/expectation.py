@@ -13,7 +13,7 @@ from naive.tails import bb_mid, central_share, nb_mid
 
 
 class Poisson:
-    start, largest = 0.1, 50.0
+    start, largest, turns = 0.1, 50.0, 40
 
     def information(self, rate):
         return rate
@@ -46,7 +46,7 @@ class Poisson:
 
 
 class Binomial(Poisson):
-    start, largest = 0.01, 0.9
+    start, largest, turns = 0.01, 0.9, 3
 
     def information(self, rate):
         return rate / (1 - rate)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import nullcontext
+from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
 from typing import ClassVar, get_args
 
@@ -220,7 +221,7 @@ _RESULTS = ("expected", "ratio", "ratio_low", "ratio_high", "statistic", "z", "p
 def _lonely(
     status: np.ndarray,
     known: np.ndarray,
-    near: list[references.Reference],
+    near: Sequence[references.Reference],
     fit: ex.Expectation,
     usable: np.ndarray,
 ) -> np.ndarray:

@@ -1,5 +1,7 @@
 """Sums of counts over surroundings, and rates shrunk to those of wider surroundings, one column at a time."""
 
+import math
+
 import numpy as np
 from numba import njit
 
@@ -17,7 +19,8 @@ def weigh(observed, size, keep, rate, phi, events, weight):
 def ring_sums(indptr, indices, ends, events, weight, events_there, weight_there):
     """Sums over one, two ... rings of neighbours, each with those before it; results of shape (n_rings, n).
 
-    ``ends`` says where each ring of an area ends in ``indices``, shape (n, n_rings); all three without a sign.
+    ``ends`` says where each ring of an area ends in ``indices``, shape (n, n_rings); all three without a
+    sign.
     """
     pairs = np.empty((events.size, 2))
     for i in range(events.size):
@@ -52,7 +55,8 @@ def group_sums(labels, events, weight, events_there, weight_there):
 def scatter(square, error, known, unit, cap, capped_mean):
     """Variance of surroundings about their centre, by Huber's proposal 2: outliers count as two sigma.
 
-    ``square`` are squared departures with errors of variance ``error``; where ``known`` is 0 they do not count. Eight rounds.
+    ``square`` are squared departures with errors of variance ``error``; where ``known`` is 0 they do not
+    count. Eight rounds.
     """
     n, found = square.size, 0.05 * unit
     up, down = np.empty(n), np.empty(n)
@@ -87,8 +91,8 @@ def _sum(x):
 def shrink(events, weight, centre, loose, valid, cap, capped_mean, rate, strength):
     """Rate of surroundings, shrunk to a centre with empirical-Bayes strength, and the events behind it.
 
-    ``loose`` is the relative variance of the centre's error. How much surroundings differ is estimated from some
-    three thousand of them, evenly spaced.
+    ``loose`` is the relative variance of the centre's error. How much surroundings differ is estimated from
+    some three thousand of them, evenly spaced.
     """
     n = events.size
     step = max(n // _ENOUGH, 1)
@@ -107,3 +111,28 @@ def shrink(events, weight, centre, loose, valid, cap, capped_mean, rate, strengt
         prior = 1.0 / (between + loose[i])
         rate[i] = (events[i] + prior) / (weight[i] + prior / centre[i])
         strength[i] = weight[i] * rate[i] + prior
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def steepness(indptr, indices, holds, events, size, pooled_events, pooled_size, phi, relative):
+    """Mean squared step of the surroundings' rate from an area to its neighbours, itself left out of both.
+
+    ``holds`` is the weight of the area in the surroundings of each neighbour. Steps are in units of the rate
+    (``relative``), or of standard deviations of a value of weight one.
+    """
+    steep = np.zeros(indptr.size - 1)
+    for i in range(steep.size):
+        if pooled_size[i] <= 0.0:
+            continue
+        here, total, count = pooled_events[i] / pooled_size[i], 0.0, 0
+        unit = here if relative else math.sqrt(phi[i])
+        for at in range(indptr[i], indptr[i + 1]):
+            j = indices[at]
+            rest = pooled_size[j] - holds[at] * size[i]
+            if rest > 1e-12 * pooled_size[j] and unit > 0.0:
+                step = (pooled_events[j] - holds[at] * events[i] - here * rest) / (rest * unit)
+                total += step * step
+                count += 1
+        if count > 0:
+            steep[i] = min(total / count, 1.0)
+    return steep
