@@ -109,10 +109,10 @@ class Block:
 
 def usable(family: Family, rate: np.ndarray, size: np.ndarray) -> np.ndarray:
     """Say where an expected rate can be compared with: known, and inside the family's range."""
-    ok = np.isfinite(rate) & (size > 0)
     if isinstance(family, Gaussian):
-        return ok
-    return ok & (rate > 0) & ((rate < 1) if isinstance(family, Binomial) else True)
+        return np.isfinite(rate) & (size > 0)
+    most = 1.0 if isinstance(family, Binomial) else np.inf
+    return (rate > 0) & (rate < most) & (size > 0)
 
 
 def total_spread(family: Poisson, fit: Expectation) -> np.ndarray:

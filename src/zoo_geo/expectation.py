@@ -168,20 +168,19 @@ def _responsive(
     ratio, spread = np.ones_like(fit.rate), fit.spread.copy()
     laws: list[Law | None] = [None] * ratio.shape[1]
     for c in range(ratio.shape[1]):
-        rows = np.flatnonzero(whole.valid[:, c] & usable(whole.family, fit.rate[:, c], whole.size[:, c]))
-        if rows.size < _FEWEST_RESPONSIVE:
+        column = whole.observed, whole.size, fit.rate, fit.strength, keep, fit.spread
+        observed, size, rate, strength, kept, phi = (each[:, c] for each in column)
+        usual = whole.valid[:, c] & usable(whole.family, rate, size)
+        number = np.count_nonzero(usual)
+        if number < _FEWEST_RESPONSIVE:
             continue
-        size = whole.size[rows, c]
-        counts = Counts(
-            whole.observed[rows, c],
-            size,
-            fit.rate[rows, c] * size,
-            1.0 / fit.strength[rows, c],
-            keep[rows, c] > 0,
-        )
+        if number < usual.size:
+            column = observed, size, rate, strength, kept, phi
+            observed, size, rate, strength, kept, phi = (each[usual] for each in column)
+        counts = Counts(observed, size, rate * size, 1.0 / strength, kept > 0)
         law = before.laws[c] if before is not None else None
         at = classes.of(size) if options.response else []
-        laws[c] = law = respond(counts, fit.spread[rows, c], at, options.heavy and end, law)
+        laws[c] = law = respond(counts, phi, at, options.heavy and end, law)
         if law is not None:
             ratio[:, c], spread[:, c] = law.at(whole.size[:, c])
     return replace(fit, rate=fit.rate * ratio, ratio=ratio, spread=spread, laws=tuple(laws))
@@ -303,8 +302,9 @@ def tails(
     observed: np.ndarray, size: np.ndarray, family: Family, fit: Expectation, rows: np.ndarray, c: int
 ) -> tuple[np.ndarray, np.ndarray]:
     """Log of the smaller mid tail of some rows of a column, and whether it is the upper one."""
-    seen, size, rate = observed[rows, c], size[rows, c], fit.rate[rows, c]
-    strength, spread, law = np.maximum(fit.strength[rows, c], _LEAST), fit.spread[rows, c], fit.laws[c]
+    column = observed, size, fit.rate, fit.strength, fit.spread
+    seen, size, rate, strength, spread = (each[:, c][rows] for each in column)
+    strength, law = np.maximum(strength, _LEAST), fit.laws[c]
     if law is not None:
         return law.tails(seen, size, rate * size, strength, spread)
     return family.tails(seen, size, rate, strength, spread, fit.freedom[c])
@@ -332,10 +332,10 @@ def intervals(
     ok = valid & usable(family, fit.rate, size)
     for c in range(observed.shape[1]):
         rows = np.flatnonzero(ok[:, c])
-        seen, rate = observed[rows, c], fit.rate[rows, c]
+        seen, rate = observed[:, c][rows], fit.rate[:, c][rows]
         if family.name == "gaussian" and ((seen < 0) | (rate <= 0)).any():
             continue  # a ratio needs a scale with a zero
         low[rows, c], high[rows, c] = family.interval(
-            seen, size[rows, c], rate, fit.strength[rows, c], fit.spread[rows, c], fit.freedom[c]
+            seen, *(each[:, c][rows] for each in (size, fit.rate, fit.strength, fit.spread)), fit.freedom[c]
         )
     return low, high

@@ -60,7 +60,7 @@ def candidates(
     """Pool the rates of each reference and shrink them to those of the wider surroundings; with the sums."""
     if not _fast(block, references) or (centre is not None and not options.shrink):
         return [surroundings(block, damping, phi, each, centre, loose, options) for each in references], None
-    sums = _sums(references, (damping * block.observed)[:, 0], (damping * block.size)[:, 0])
+    sums = _sums(references, *_weighed(block, damping))
     found = []
     for events, weight in zip(*sums, strict=True):
         rate, strength = _shrunk(block, events, weight, centre, loose)
@@ -83,6 +83,12 @@ def _fast(block: Block, references: Sequence[Reference]) -> bool:
     plain = isinstance(references, Rings) and references.plain
     plain = plain or all(isinstance(reference, Group) for reference in references)
     return plain and block.family.name == "poisson" and block.size.shape[1] == 1
+
+
+def _weighed(block: Block, damping: np.ndarray) -> Sums:
+    """Counts and sizes of a single column, times the precision of their rates."""
+    weight = damping[:, 0]
+    return weight * block.observed[:, 0], weight * block.size[:, 0]
 
 
 def _sums(references: Sequence[Reference], events: np.ndarray, weight: np.ndarray) -> Sums:
@@ -123,7 +129,7 @@ def _wider_counts(
     """As `wider_rate`, for a single column of counts."""
     centre: np.ndarray | None = None
     loose = np.zeros_like(damping)
-    sums = _sums(references, (damping * block.observed)[:, 0], (damping * block.size)[:, 0])
+    sums = _sums(references, *_weighed(block, damping))
     for events, weight in zip(*sums, strict=True):
         centre, strength = _shrunk(block, events, weight, centre, loose)
         loose = 1.0 / np.maximum(strength, 1e-9)

@@ -239,6 +239,11 @@ def _where_better(
         richer = step if isinstance(step, Expectation) else _with_steepness(block, keep, simple, *step)
         gained = _score(block, rows, richer)
         better = gained > score + margin
+        if not better.any():
+            continue
+        if better.all():
+            simple, score = richer, gained
+            continue
         score = np.where(better, gained, score)
         names = ("strength", "spread", "freedom")
         taken = {name: np.where(better, getattr(richer, name), getattr(simple, name)) for name in names}
@@ -255,6 +260,8 @@ def best(block: Block, keep: np.ndarray, fits: Sequence[Expectation]) -> Expecta
     scores = [_score(block, common, fit) for fit in fits]
     width = np.argmax(scores, axis=0)
     columns = np.arange(width.size)
+    if width.size == 1:
+        return replace(fits[width[0]], width=width)
 
     def picked(name: str) -> np.ndarray:
         stack = np.stack([getattr(fit, name) for fit in fits])
