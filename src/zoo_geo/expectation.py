@@ -94,8 +94,8 @@ def expect(
             if far is not None:
                 steep.insert(0, np.stack([far[width] for width in chosen.width], axis=1))
             if not options.groups:
-                if points is not None and isinstance(family, Binomial):
-                    steep.insert(0, off_centre(block, damped, near, chosen, points))
+                if points is not None and not isinstance(family, Gaussian):
+                    steep.insert(0, off_centre(block, damped, near, chosen, points, sums))
                 steep.insert(0, 1.0 / np.maximum(chosen.strength, 1e-9))
             chosen = steepened(block, keep, chosen, steep, options.groups, search)
         if family.name == "poisson":
@@ -332,10 +332,10 @@ def intervals(
     ok = valid & usable(family, fit.rate, size)
     for c in range(observed.shape[1]):
         rows = np.flatnonzero(ok[:, c])
-        seen, rate = observed[:, c][rows], fit.rate[:, c][rows]
+        column = observed, size, fit.rate, fit.strength, fit.spread
+        seen, people, rate, strength, spread = (each[:, c][rows] for each in column)
         if family.name == "gaussian" and ((seen < 0) | (rate <= 0)).any():
             continue  # a ratio needs a scale with a zero
-        low[rows, c], high[rows, c] = family.interval(
-            seen, *(each[:, c][rows] for each in (size, fit.rate, fit.strength, fit.spread)), fit.freedom[c]
-        )
+        given = seen, people, rate, strength, spread, float(fit.freedom[c])
+        low[rows, c], high[rows, c] = family.interval(*given)
     return low, high

@@ -60,7 +60,7 @@ def candidates(
     """Pool the rates of each reference and shrink them to those of the wider surroundings; with the sums."""
     if not _fast(block, references) or (centre is not None and not options.shrink):
         return [surroundings(block, damping, phi, each, centre, loose, options) for each in references], None
-    sums = _sums(references, *_weighed(block, damping))
+    sums = added(references, *_weighed(block, damping))
     found = []
     for events, weight in zip(*sums, strict=True):
         rate, strength = _shrunk(block, events, weight, centre, loose)
@@ -91,7 +91,7 @@ def _weighed(block: Block, damping: np.ndarray) -> Sums:
     return weight * block.observed[:, 0], weight * block.size[:, 0]
 
 
-def _sums(references: Sequence[Reference], events: np.ndarray, weight: np.ndarray) -> Sums:
+def added(references: Sequence[Reference], events: np.ndarray, weight: np.ndarray) -> Sums:
     """Add up counts and sizes of each reference."""
     from zoo_geo.kernels.pooling import group_sums, ring_sums
 
@@ -129,7 +129,7 @@ def _wider_counts(
     """As `wider_rate`, for a single column of counts."""
     centre: np.ndarray | None = None
     loose = np.zeros_like(damping)
-    sums = _sums(references, *_weighed(block, damping))
+    sums = added(references, *_weighed(block, damping))
     for events, weight in zip(*sums, strict=True):
         centre, strength = _shrunk(block, events, weight, centre, loose)
         loose = 1.0 / np.maximum(strength, 1e-9)

@@ -10,7 +10,7 @@ import numpy as np
 from scipy import sparse
 
 from zoo_geo.estimates import Block, Expectation, usable
-from zoo_geo.pooling import Sums
+from zoo_geo.pooling import Sums, added
 from zoo_geo.predictive import CENTRAL, FIRST_PACE, OUTER, Gaussian
 from zoo_geo.references import Reference, Rings
 
@@ -110,17 +110,31 @@ class Search:
 
 
 def off_centre(
-    block: Block, damping: np.ndarray, near: Sequence[Reference], fit: Expectation, points: np.ndarray
+    block: Block,
+    damping: np.ndarray,
+    near: Sequence[Reference],
+    fit: Expectation,
+    points: np.ndarray,
+    sums: Sums | None = None,
 ) -> np.ndarray:
-    """Squared distance to the centre of the weights behind each rate, in units of its median, at most 30."""
+    """Squared distance to the centre of the weights behind each rate, in units of its median, at most 30.
+
+    ``sums`` are those of `pooling.candidates`, where they are known.
+    """
     square = np.full(fit.rate.shape, np.nan)
     weight = damping * block.size
     for width in np.unique(fit.width):
         columns = np.flatnonzero(fit.width == width)
         behind = weight[:, columns]
-        total, *sums = (near[width] @ each for each in (behind, *(behind * at[:, None] for at in points.T)))
+        if sums is None:
+            total, *moments = (
+                near[width] @ each for each in (behind, *(behind * at[:, None] for at in points.T))
+            )
+        else:
+            along = added(near, *(behind[:, 0] * at for at in points.T))
+            total, *moments = (each[width][:, None] for each in (sums[1], *along))
         with np.errstate(divide="ignore", invalid="ignore"):
-            steps = [sum_ / total - at[:, None] for sum_, at in zip(sums, points.T, strict=True)]
+            steps = [moment / total - at[:, None] for moment, at in zip(moments, points.T, strict=True)]
         square[:, columns] = sum(step**2 for step in steps)
     return np.column_stack([_in_medians(each) for each in square.T])
 
