@@ -15,9 +15,9 @@ from scipy import special
 from zoo_geo.quantiles import ratio_quantiles
 
 SMALLEST_SPREAD, LARGEST_SPREAD = 1e-5, 50.0
-OUTER, CENTRAL = 0.05, 0.25
 STEEPEST, FIRST_PACE, ROUNDS = 0.25, 0.3, 3
 """Part of the areas that decide how fast errors grow, where the search begins, and its rounds."""
+OUTER, CENTRAL = 0.05, 0.25
 """Tails that the pace of an error leaves out: it is there for the outer ones; the central half is robust."""
 
 
@@ -240,7 +240,7 @@ class Binomial(_ByArrays, Poisson):
         weight = ((size - 1.0) / (1.0 + (size - 1.0) * start)) ** 2 + 1e-9
         mean = rate * size
         found = _match(lambda rho: bb_coverage(observed, mean, size, rho, error, weight, 0.25), start[0], 0.9)
-        if found > 0.5 or _rare(mean, weight):
+        if found > 0.5 or 2.0 * weight[mean < RARE].sum() > weight.sum():
             found = self.likeliest(observed, size, rate, error * rate / (1.0 - rate), 0.5)
         return found / start[0], np.inf
 
@@ -476,11 +476,6 @@ _FEWEST_FOR_TAIL, _USUAL_FREEDOM = 50, 5.0
 RARE = 0.7
 """Expected count below which more than half of all counts are 0, so the central half says nothing."""
 _DOUBTFUL_SPREAD = 5.0
-
-
-def _rare(mean: np.ndarray, weight: np.ndarray) -> bool:
-    """Say whether most of the weight is on counts of which more than half are 0."""
-    return bool(2.0 * weight[mean < RARE].sum() > weight.sum())
 
 
 def _match(

@@ -43,7 +43,7 @@ class Rings(list[sparse.csr_array]):
         n, whole, most = self[-1].shape[0], self[-1], len(self)
         row = np.repeat(np.arange(n), np.diff(whole.indptr))
         ring = np.zeros(whole.nnz, np.int64)
-        for inner in self[:-1]:
+        for inner in self[:-1] if whole.nnz else []:
             ring += np.asarray(inner[row, whole.indices]).ravel() == 0.0
         order = np.argsort(row * most + ring, kind="stable")
         number = np.bincount(row * most + ring, minlength=n * most).reshape(n, most)

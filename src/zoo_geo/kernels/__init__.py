@@ -1,6 +1,5 @@
 """Compiled loops: arrays and scalars in, arrays out; numpy and numba only."""
 
-import contextlib
 import os
 import tempfile
 
@@ -43,11 +42,13 @@ def forget_stale() -> list[str]:
     with os.scandir(folder) as files:
         newest = max((file.stat().st_mtime for file in files if file.name.endswith(".py")), default=0.0)
     for name in os.listdir(kept) if os.path.isdir(kept) else []:
-        with contextlib.suppress(OSError):  # a read-only folder, or somebody else was faster
-            path = os.path.join(kept, name)
+        path = os.path.join(kept, name)
+        try:
             if name.endswith(".nbi") and os.path.getmtime(path) < newest:
                 os.remove(path)
                 dropped.append(name)
+        except OSError:  # a read-only folder, or somebody else was faster
+            continue
     return dropped
 
 

@@ -210,6 +210,22 @@ def settle_spread(rows, observed, size, rate, strength, phi, begin, few):
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
+def _solved(rows, offset, rise, rest, unit, more, wanted, log_times, low, high, work):
+    """Log of the factor on ``unit`` with which some rows have the wanted share inside, see `ramps`.
+
+    Their variances are ``rest`` and that factor times ``unit``; their weights are those of ``rest + more``.
+    """
+    begin, grow, weight, part = work[:, : rows.size]
+    for j in range(rows.size):
+        i = rows[j]
+        begin[j] = offset[i] + rise[i] * rest[i]
+        grow[j] = rise[i] * unit[i]
+        variance = rest[i] + more[i]
+        weight[j] = 1.0 / (variance * variance)
+    return _root(begin, grow, weight, wanted, True, log_times, 0.3, low, high, part)
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
 def settle_pace(rows, observed, size, rate, strength, phi, slope, part_top, edge, z_edge, pace, rounds):
     """Pace at which errors grow with ``slope``, and the factor on ``phi`` that goes with it.
 
@@ -218,68 +234,33 @@ def settle_pace(rows, observed, size, rate, strength, phi, slope, part_top, edge
     `settle_spread`.
     """
     observed, mean, error, phi, rows, ends = _gathered(rows, observed, size, rate, strength, phi)
-    slope = slope[rows]
-    top = np.flatnonzero(slope >= np.quantile(slope, 1.0 - part_top))
-    n, short, m = mean.size, ends[SHORT], top.size
-    low, high, part, weight = np.empty(n), np.empty(n), np.empty(n), np.empty(n)
-    chance, spread, variance = np.empty(n), np.empty(n), np.empty(n)
-    offset, rise, begin, grow = np.empty(n), np.empty(n), np.empty(n), np.empty(n)
-    outer_offset, outer_rise = np.empty(n), np.empty(n)
-    few_begin, few_grow, few_weight = np.empty(m), np.empty(m), np.empty(m)
-    most = 0.0
-    for i in range(n):
-        chance[i] = 1.0 / mean[i]
-        most = max(most, phi[i])
-    log_times, log_pace = 0.0, math.log(pace)
-    least, largest = LOG_LEAST - math.log(most), LOG_MOST - math.log(most)
+    slope, n, short = slope[rows], mean.size, ends[SHORT]
+    top, every, none = np.flatnonzero(slope >= np.quantile(slope, 1.0 - part_top)), np.arange(n), np.zeros(n)
+    low, high, work = np.empty(n), np.empty(n), np.empty((4, n))
+    offset, rise, outer_offset, outer_rise = np.empty(n), np.empty(n), np.empty(n), np.empty(n)
+    fixed = 1.0 / mean + error
+    log_times, log_pace, log_most = 0.0, math.log(pace), math.log(phi.max())
     for _ in range(_PASSES):
-        times, pace = math.exp(log_times), math.exp(log_pace)
-        for i in range(n):
-            spread[i] = max(times * phi[i] + error[i] + pace * slope[i], 1e-5)
-            variance[i] = chance[i] + spread[i]
+        spread = np.maximum(math.exp(log_times) * phi + error + math.exp(log_pace) * slope, 1e-5)
+        variance = spread + 1.0 / mean
         steps(observed, mean, spread, ends, low, high)
         ramps(low, high, short, variance, CENTRAL, Z_CENTRAL, offset, rise)
-        if edge == CENTRAL:
-            outer_offset[:], outer_rise[:] = offset, rise
-        else:
-            ramps(low, high, short, variance, edge, z_edge, outer_offset, outer_rise)
+        ramps(low, high, short, variance, edge, z_edge, outer_offset, outer_rise)
         for _ in range(rounds):
-            times = math.exp(log_times)
-            for j in range(m):
-                i = top[j]
-                rest = chance[i] + error[i] + times * phi[i]
-                few_begin[j] = outer_offset[i] + outer_rise[i] * rest
-                few_grow[j] = outer_rise[i] * slope[i]
-                few_weight[j] = 1.0 / (rest * rest)
-            log_pace = max(log_pace, _LOG_SLOWEST)
-            log_pace = _root(
-                few_begin,
-                few_grow,
-                few_weight,
-                1.0 - 2.0 * edge,
-                True,
-                log_pace,
-                0.3,
-                LOG_LEAST,
-                LOG_MOST,
-                part,
+            rest = fixed + math.exp(log_times) * phi
+            begin = max(log_pace, _LOG_SLOWEST)
+            wanted = 1.0 - 2.0 * edge
+            log_pace = _solved(
+                top, outer_offset, outer_rise, rest, slope, none, wanted, begin, LOG_LEAST, LOG_MOST, work
             )
-            pace = math.exp(log_pace)
-            for i in range(n):
-                rest = chance[i] + error[i] + pace * slope[i]
-                begin[i] = offset[i] + rise[i] * rest
-                grow[i] = rise[i] * phi[i]
-                rest += times * phi[i]
-                weight[i] = 1.0 / (rest * rest)
-            log_times = _root(begin, grow, weight, 0.5, True, log_times, 0.3, least, largest, part)
-        times, change, total = math.exp(log_times), 0.0, 0.0
-        for i in range(n):
-            new = chance[i] + max(times * phi[i] + error[i] + pace * slope[i], 1e-5)
-            change += weight[i] * abs(new / variance[i] - 1.0)
-            total += weight[i]
-        if change < _same(n) * total:
+            grown, least, most = fixed + math.exp(log_pace) * slope, LOG_LEAST - log_most, LOG_MOST - log_most
+            more = math.exp(log_times) * phi
+            log_times = _solved(every, offset, rise, grown, phi, more, 0.5, log_times, least, most, work)
+        new = np.maximum(math.exp(log_times) * phi + error + math.exp(log_pace) * slope, 1e-5) + 1.0 / mean
+        weight = 1.0 / (variance * variance)
+        if (weight * np.abs(new / variance - 1.0)).sum() < _same(n) * weight.sum():
             break
-    return pace, math.exp(log_times)
+    return math.exp(log_pace), math.exp(log_times)
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
