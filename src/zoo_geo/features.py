@@ -27,7 +27,7 @@ _SENSITIVE = re.compile(
     "herkomst|afkomst|origin|migra|nationalit|westers(?!chel)|^western|western$|(niet|non)western|(niet|non)eu(?!r)|asiel|asylum|vluchtel|refugee|"
     "statushouder|buitenland|religi|gelovi|geloofs|geboorteland|geboren(in|buiten)|birthcountry|countryofbirth|"
     "foreign|ethni|etni[cs]|allocht|autocht|islam|moslim|muslim|christ|joods|jewish|hindoe|hindu|kerk(?!ra|dr)|church|"
-    "moskee|mosque|marok|moroc|turks|turkije|turkish|surina|antill|aruba|^race|race$|^black|black$|"
+    "moskee|mosque|europa$|moedertaal|thuistaal|taalthuis|marok|moroc|turks|turkije|turkish|surina|antill|aruba|^race|race$|^black|black$|"
     "^[ap](w|nw)(all?|$)|^[ap](antaru|overnw|wst$)|^[ap]?(n?eu|nl)(al|all)$|^[ap]geb(n[el]|eu)"
 )
 """In names without digits and signs; the last line are the short names of CBS."""

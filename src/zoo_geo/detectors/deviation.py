@@ -12,6 +12,7 @@ from scipy import sparse, special
 
 from zoo_geo import expectation as ex
 from zoo_geo import references
+from zoo_geo.checks import nearest_name
 from zoo_geo.covariates import Method, explained
 from zoo_geo.detectors import sources
 from zoo_geo.detectors.base import Alternative, Detector, Scores, options, spread_out
@@ -106,9 +107,11 @@ class Deviation(Detector):
         if self.reference not in (*sources.GRAPHS, *sources.WHOLES, *sources.VALUES_ONLY) and not (
             kind in sources.PARTS and level
         ):
+            known = (*sources.GRAPHS, *sources.WHOLES, *sources.VALUES_ONLY)
             raise InputError(
                 "reference needs to be 'neighbours', 'peers', 'national', 'parent:LEVEL', 'stratum:FEATURE', "
                 f"'model', 'sar', 'sar_lag' or 'car'; got {self.reference!r}."
+                + nearest_name(self.reference, known)
             )
         object.__setattr__(
             self, "adjust", (self.adjust,) if isinstance(self.adjust, str) else tuple(self.adjust)
@@ -117,8 +120,8 @@ class Deviation(Detector):
             options(**{name: (getattr(self, name), (True, False))})
         if not isinstance(self.clean, int) or not 0 <= self.clean <= 5:
             raise InputError(f"clean needs to be between 0 and 5; got {self.clean!r}.")
-        if not 1 <= self.rings <= 5:
-            raise InputError(f"rings needs to be between 1 and 5; got {self.rings}.")
+        if not isinstance(self.rings, int) or not 1 <= self.rings <= 5:
+            raise InputError(f"rings needs to be a whole number from 1 to 5; got {self.rings!r}.")
         changed = [each.name for each in fields(self) if getattr(self, each.name) != each.default]
         sources.check_used(self.reference, changed, self.adjust)
 
@@ -135,6 +138,7 @@ class Deviation(Detector):
             name: np.full(shape, np.nan, order="F") for name in (*_RESULTS, *self.own)
         }
         told: dict[int, tuple[Notice, ...]] = {}
+        varies = np.full(shape, np.nan, order="F")
 
         def block(work: tuple[str, np.ndarray]) -> None:
             family, columns = (FAMILIES if self.robust else BY_MOMENTS)[work[0]], work[1]
@@ -146,6 +150,8 @@ class Deviation(Detector):
                 ex.usable(family, fitted.fit.rate, fitted.block.size),
             )
             status[:, columns] = _lonely(status[:, columns], known, source.near, fitted.fit, usable)
+            if family.name == "poisson":
+                varies[:, columns] = np.where(valid, ex.total_spread(family, fitted.fit), np.nan)
             found = self._results(fitted, given, status[:, columns] == OK)
             for name, array in found.items():
                 arrays[name][:, columns] = array
@@ -158,7 +164,7 @@ class Deviation(Detector):
         arrays |= _next_door(inputs) | ({} if inputs.events is None else {"events": inputs.events})
         notices = [*unfit, *source.notices, *_told(told, inputs, reference)]
         notices += [*_doubts(inputs, status, arrays["p_value"], reference)]
-        notices += _bursts(inputs, arrays["spread"], arrays["expected"], reference)
+        notices += _bursts(inputs, varies, arrays["expected"], reference)
         if reference == "peers" and inputs.peers is None:
             notices.append(
                 Notice(
@@ -354,14 +360,17 @@ _FEWEST_FOR_BURSTS = 50
 
 
 def _bursts(inputs: Inputs, spread: np.ndarray, expected: np.ndarray, reference: str) -> list[Notice]:
-    """Say where counts vary so much that one subject may be behind many of them."""
+    """Say where counts vary so much that one subject may be behind many of them.
+
+    ``spread`` is that about the expectation, its error included: where counts come in bursts it may take all.
+    """
     found: dict[str, list[tuple[str, float]]] = {}
     for c, (indicator, period) in enumerate(inputs.columns):
-        if not spread[:, c].max(initial=0.0, where=np.isfinite(spread[:, c])) >= _BURSTY[-1][0]:
-            continue
         known = np.isfinite(spread[:, c]) & np.isfinite(expected[:, c])
         counted = inputs.events is not None and np.isfinite(inputs.events[:, c]).any()
         if indicator.family != "poisson" or counted or known.sum() < _FEWEST_FOR_BURSTS:
+            continue
+        if 2 * np.count_nonzero(spread[known, c] >= _BURSTY[-1][0]) < known.sum():
             continue
         phi = float(np.median(spread[known, c]))
         over = 1.0 + float(np.median(spread[known, c] * expected[known, c]))
