@@ -747,7 +747,7 @@ def test_counts_in_bursts_are_pointed_out(rate, spread, told):
 
 @pytest.mark.parametrize("size_of_file", [50, 300])
 def test_bursts_are_pointed_out_where_the_error_takes_the_spread(size_of_file):
-    """A hundred files of many transactions each: surroundings may seem to err by what a single file brings."""
+    """Few files of many transactions each: surroundings may seem to err by what a single file brings."""
     world, rng = lattice(40, 40), np.random.default_rng(2)
     size = rng.integers(400, 1500, len(world)).astype(float)
     files = rng.poisson(size * 0.004)

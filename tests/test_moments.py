@@ -9,6 +9,7 @@ from scipy import stats
 import zoo_geo as zg
 from panels import counts_of, lattice
 from zoo_geo.moments import BY_MOMENTS
+from zoo_geo.predictive import FAMILIES
 
 PLAIN = {"clean": 0, "precision": False, "response": False, "heavy": False}
 
@@ -116,3 +117,19 @@ def test_unseen_people_keep_the_error_of_the_expectation():
     one, other = (zg.Deviation(integrate=yes).detect(panel, world.graph()) for yes in (True, False))
     assert any("people nobody counted" in notice for notice in one.notices)
     np.testing.assert_array_equal(one.frame["p_value"], other.frame["p_value"])
+
+
+@pytest.mark.parametrize("robust", [True, False])
+def test_areas_of_which_nothing_is_expected_say_nothing_about_spread(robust):
+    """Without shrinking, narrow surroundings expect none where wide ones expect some."""
+    rng, n = np.random.default_rng(3), 900
+    size, rate = np.full(n, 100.0), np.full(n, 0.004)
+    seen = rng.poisson(size * rate * rng.gamma(0.5, 2.0, n)).astype(float)
+    rate[::3], rate[1] = 0.0, np.nan
+    strength, phi = np.where(rate > 0, 1e6, rate), np.full(n, 0.1)
+    family = (FAMILIES if robust else BY_MOMENTS)["poisson"]
+    column, some = (seen, size, rate, strength, phi), rate > 0
+    found = family.matched(np.arange(n), 1.0, *column)
+    assert found == family.matched(np.flatnonzero(some), 1.0, *(each.copy() for each in column))
+    assert found[0] * 0.1 == pytest.approx(2.0, rel=0.5)
+    assert family.matched(np.flatnonzero(rate == 0), 1.0, *column)[0] == 1.0

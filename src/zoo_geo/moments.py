@@ -12,6 +12,9 @@ class PoissonByMoments(Poisson):
 
     def matched(self, rows: np.ndarray, begin: float, *column: np.ndarray) -> tuple[float, float]:
         """Factor on phi of one column by moments, and the t's freedom."""
+        rows = rows[column[1][rows] * column[2][rows] > 0]
+        if not rows.size:
+            return 1.0, np.inf
         observed, size, rate, strength, start = (each[rows] for each in column)
         mean, error = rate * size, 1.0 / strength
         weight = (mean / (1.0 + (start + error) * mean)) ** 2

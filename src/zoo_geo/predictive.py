@@ -61,11 +61,10 @@ class Poisson:
 
         observed, size, rate, strength, phi = column
         times, rare = settle_spread(rows, observed, size, rate, strength, phi, begin, RARE)
+        rows = rows[rate[rows] * size[rows] > 0]  # narrow surroundings may hold no event where wide ones do
         observed, size, rate, strength, phi = (each[rows] for each in column)
-        if np.ptp(phi) == 0.0 and (times * phi[0] > _DOUBTFUL_SPREAD or rare > 0.5):
-            with np.errstate(divide="ignore"):
-                error = 1.0 / strength
-            times = self.likeliest(observed, size, rate, error, _DOUBTFUL_SPREAD) / phi[0]
+        if phi.size and np.ptp(phi) == 0.0 and (times * phi[0] > _DOUBTFUL_SPREAD or rare > 0.5):
+            times = self.likeliest(observed, size, rate, 1.0 / strength, _DOUBTFUL_SPREAD) / phi[0]
         return times, np.inf
 
     def likeliest(

@@ -25,15 +25,16 @@ class Rings(list[sparse.csr_array]):
         self._kept: dict[Hashable, tuple[object, Any]] = {}
 
     def once(self, name: Hashable, work: Callable[[], T], of: object = None) -> T:
-        """Return what has been worked out under a name, of the same thing, or work it out."""
-        if name not in self._kept or self._kept[name][0] is not of:
-            self._kept[name] = of, work()
-        return self._kept[name][1]
+        """Return what has been worked out under a name before, of the very same thing, or work it out."""
+        last = self._kept.get(name)
+        if last is None or last[0] is not of:
+            last = self._kept[name] = of, work()
+        return last[1]
 
     @property
     def plain(self) -> bool:
         """Whether all neighbours count the same."""
-        return self.once("plain", lambda: bool((self[0].data == 1.0).all()))
+        return self.once("plain", lambda: bool((self[0].data == self[0].data[:1]).all()))
 
     def nested(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Neighbours by ring: row pointers, neighbours, and where rings end, shape (n, n_rings)."""

@@ -125,9 +125,8 @@ class Response:
 
     def at(self, size: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Expected count over that of a rate in proportion to exposure, and spread in all."""
-        return np.exp(self._between(size, np.log(self.ratio))), np.exp(
-            self._between(size, np.log(self.spread))
-        )
+        spread = np.exp(self._between(size, np.log(self.spread)))
+        return np.exp(self._between(size, np.log(self.ratio))), np.maximum(spread, SMALLEST_SPREAD)
 
     def tails(
         self, observed: np.ndarray, size: np.ndarray, mean: np.ndarray, strength: np.ndarray, phi: np.ndarray
@@ -232,9 +231,10 @@ _UNUSUAL = 14.0
 
 def _simpler(parts: list[Counts], found: list[tuple[float, float]], heavy: bool) -> Law:
     """Take a hidden exposure, four numbers, where its shape is no worse than two numbers for each class."""
+    few = [part.at(_some(np.arange(part.size.size), _FEW)) for part in parts]  # those that `hide` looks at
     by_class = sum(
         _lack(*_shares(part.moved(shift), phi, 0.0, _CELLS), _CELLS)
-        for part, (shift, phi) in zip(parts, found, strict=True)
+        for part, (shift, phi) in zip(few, found, strict=True)
     )
     extra = max(float(np.exp(found[0][0] - found[-1][0])) - 1.0, 0.1) * float(np.median(parts[0].size))
     start = Hidden(extra, 1.0, float(np.exp(found[-1][0])), min(max(found[-1][1], 1e-3), 1.0))

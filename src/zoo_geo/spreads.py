@@ -201,7 +201,9 @@ def _holds(near: Sequence[Reference], width: int, touching: sparse.csr_array) ->
     def find() -> np.ndarray:
         rows = np.repeat(np.arange(touching.shape[0]), np.diff(touching.indptr))
         there: Any = near[width]
-        return np.asarray(there[touching.indices, rows], float).ravel()
+        holds = np.asarray(there[touching.indices, rows], float).ravel()
+        plain = isinstance(near, Rings) and near.plain  # where all count the same they count as one
+        return (holds != 0.0).astype(float) if plain else holds
 
     if not isinstance(near, Rings):
         return find()

@@ -22,7 +22,7 @@ from zoo_geo.moments import BY_MOMENTS
 from zoo_geo.notices import Notice, count
 from zoo_geo.notices import share as percent
 from zoo_geo.panel import Indicator
-from zoo_geo.predictive import FAMILIES
+from zoo_geo.predictive import FAMILIES, Binomial, Poisson
 from zoo_geo.response import Hidden
 from zoo_geo.schema import SMALL_EXPOSURE
 from zoo_geo.threads import one_thread
@@ -150,7 +150,7 @@ class Deviation(Detector):
                 ex.usable(family, fitted.fit.rate, fitted.block.size),
             )
             status[:, columns] = _lonely(status[:, columns], known, source.near, fitted.fit, usable)
-            if family.name == "poisson":
+            if isinstance(family, Poisson) and not isinstance(family, Binomial):
                 varies[:, columns] = np.where(valid, ex.total_spread(family, fitted.fit), np.nan)
             found = self._results(fitted, given, status[:, columns] == OK)
             for name, array in found.items():

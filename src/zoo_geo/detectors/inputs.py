@@ -130,8 +130,9 @@ def prepare(
     peers = neighbors.id if isinstance(neighbors, Peers) else None
     graph = neighbors.graph if isinstance(neighbors, Peers) else neighbors
     _check_kinds(panel, graph, areas)
-    if _kept is not None and _are(given, _kept[0]):
-        inputs = _kept[1]
+    last = _kept  # another thread, or the end of a panel, can change it at any time
+    if last is not None and _are(given, last[0]):
+        inputs = last[1]
     else:
         inputs = replace(_prepare(panel, graph, areas), peers=peers)
         _kept = _refs(given), inputs
@@ -168,9 +169,10 @@ def _check_kinds(panel: object, neighbors: object, areas: object) -> None:
 def _forget(ref: weakref.ref[Any]) -> None:
     """Let go of what belongs to a panel, graph or map that is no more."""
     global _here, _kept
-    if _kept is not None and any(ref is kept for kept in _kept[0]):
+    last, here = _kept, _here
+    if last is not None and any(ref is kept for kept in last[0]):
         _kept = None
-    if _here is not None and any(ref is kept for kept in _here[0]):
+    if here is not None and any(ref is kept for kept in here[0]):
         _here = None
 
 
@@ -211,12 +213,13 @@ def _on_graph(
 ) -> tuple[Csr | None, dict[Any, Any]]:
     """Weights in code order, and what has been worked out of them and the map; the last ones are kept."""
     global _here
-    given = (neighbors, areas)
-    if _here is not None and np.array_equal(_here[1], codes) and _are(given, _here[0]):
-        return _here[2], _here[3]
+    given, last = (neighbors, areas), _here  # another thread can change it at any time
+    if last is not None and np.array_equal(last[1], codes) and _are(given, last[0]):
+        return last[2], last[3]
     csr = None if neighbors is None else aligned(neighbors, pd.Index(codes, dtype=object))
-    _here = _refs(given), codes, csr, {}
-    return csr, _here[3]
+    here: dict[Any, Any] = {}
+    _here = _refs(given), codes, csr, here
+    return csr, here
 
 
 def _refs(given: tuple[Any, ...]) -> tuple[weakref.ref[Any] | None, ...]:

@@ -102,8 +102,8 @@ def shrink(events, weight, centre, loose, valid, cap, capped_mean, rate, strengt
         i = k * step
         expected = weight[i] * centre[i]
         away = events[i] / expected - 1.0
-        error[k] = 1.0 / max(expected, 1e-12)
         counts = valid[i] and expected > 1e-9 and away * away < np.inf
+        error[k] = 1.0 / expected if counts else 1.0
         known[k] = 1.0 if counts else 0.0
         square[k] = away * away if counts else 0.0
     between = scatter(square, error, known, 1.0, cap, capped_mean)

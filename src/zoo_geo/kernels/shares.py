@@ -1,6 +1,6 @@
 """Where counts out of an exposure lie in their predictive distributions, for estimating spread and pace.
 
-To about three digits, as `estimation` does for counts: short sums for small counts (and small remainders);
+To about three digits, as `positions` does for counts: short sums for small counts (and small remainders);
 for others the beta variable of the same variance, by the approximation of Peizer and Pratt (1968,
 doi:10.1080/01621459.1968.10480938), with one term of Edgeworth for the difference in skewness.
 """
