@@ -22,13 +22,13 @@ class Rings(list[sparse.csr_array]):
 
     def __init__(self, found: list[sparse.csr_array]) -> None:
         super().__init__(found)
-        self._kept: dict[Hashable, Any] = {}
+        self._kept: dict[Hashable, tuple[object, Any]] = {}
 
-    def once(self, name: Hashable, work: Callable[[], T]) -> T:
-        """Return what has been worked out under a name before, or work it out."""
-        if name not in self._kept:
-            self._kept[name] = work()
-        return self._kept[name]
+    def once(self, name: Hashable, work: Callable[[], T], of: object = None) -> T:
+        """Return what has been worked out under a name, of the same thing, or work it out."""
+        if name not in self._kept or self._kept[name][0] is not of:
+            self._kept[name] = of, work()
+        return self._kept[name][1]
 
     @property
     def plain(self) -> bool:

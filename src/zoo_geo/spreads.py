@@ -71,7 +71,7 @@ def distances(near: Sequence[Reference], points: np.ndarray) -> list[np.ndarray]
     """`distance` to each reference."""
     if not isinstance(near, Rings):
         return [distance(reference, points) for reference in near]
-    return near.once(("far", id(points)), lambda: [distance(reference, points) for reference in near])
+    return near.once("far", lambda: [distance(reference, points) for reference in near], points)
 
 
 def distance(reference: Reference, points: np.ndarray) -> np.ndarray:
@@ -205,7 +205,7 @@ def _holds(near: Sequence[Reference], width: int, touching: sparse.csr_array) ->
 
     if not isinstance(near, Rings):
         return find()
-    return near.once(("holds", int(width), id(touching)), find)
+    return near.once(("holds", int(width)), find, touching)
 
 
 def _with_steepness(

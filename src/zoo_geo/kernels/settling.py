@@ -210,18 +210,18 @@ def settle_spread(rows, observed, size, rate, strength, phi, begin, few):
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def _solved(rows, offset, rise, rest, unit, more, wanted, log_times, low, high, work):
-    """Log of the factor on ``unit`` with which some rows have the wanted share inside, see `ramps`.
+def _solved(offset, rise, rest, unit, more, wanted, log_times, low, high, work):
+    """Log of the factor on ``unit`` with which the wanted share lies inside, see `ramps`.
 
-    Their variances are ``rest`` and that factor times ``unit``; their weights are those of ``rest + more``.
+    Variances are ``rest`` and that factor times ``unit``; weights are those of ``rest`` and ``more``.
     """
-    begin, grow, weight, part = work[:, : rows.size]
-    for j in range(rows.size):
-        i = rows[j]
-        begin[j] = offset[i] + rise[i] * rest[i]
-        grow[j] = rise[i] * unit[i]
+    n = rest.size
+    begin, grow, weight, part = work[0, :n], work[1, :n], work[2, :n], work[3, :n]
+    for i in range(n):
+        begin[i] = offset[i] + rise[i] * rest[i]
+        grow[i] = rise[i] * unit[i]
         variance = rest[i] + more[i]
-        weight[j] = 1.0 / (variance * variance)
+        weight[i] = 1.0 / (variance * variance)
     return _root(begin, grow, weight, wanted, True, log_times, 0.3, low, high, part)
 
 
@@ -234,28 +234,26 @@ def settle_pace(rows, observed, size, rate, strength, phi, slope, part_top, edge
     `settle_spread`.
     """
     observed, mean, error, phi, rows, ends = _gathered(rows, observed, size, rate, strength, phi)
-    slope, n, short = slope[rows], mean.size, ends[SHORT]
-    top, every, none = np.flatnonzero(slope >= np.quantile(slope, 1.0 - part_top)), np.arange(n), np.zeros(n)
-    low, high, work = np.empty(n), np.empty(n), np.empty((4, n))
-    offset, rise, outer_offset, outer_rise = np.empty(n), np.empty(n), np.empty(n), np.empty(n)
-    fixed = 1.0 / mean + error
+    slope, n = slope[rows], mean.size
+    top = np.flatnonzero(slope >= np.quantile(slope, 1.0 - part_top))
+    steep, spread_there, fixed = slope[top], phi[top], 1.0 / mean + error
+    few, none = np.searchsorted(top, ends[SHORT]), np.zeros(top.size)
+    low, high, work, offset, rise = np.empty(n), np.empty(n), np.empty((4, n)), np.empty(n), np.empty(n)
+    outer_offset, outer_rise = np.empty(top.size), np.empty(top.size)
     log_times, log_pace, log_most = 0.0, math.log(pace), math.log(phi.max())
     for _ in range(_PASSES):
         spread = np.maximum(math.exp(log_times) * phi + error + math.exp(log_pace) * slope, 1e-5)
         variance = spread + 1.0 / mean
         steps(observed, mean, spread, ends, low, high)
-        ramps(low, high, short, variance, CENTRAL, Z_CENTRAL, offset, rise)
-        ramps(low, high, short, variance, edge, z_edge, outer_offset, outer_rise)
+        ramps(low, high, ends[SHORT], variance, CENTRAL, Z_CENTRAL, offset, rise)
+        ramps(low[top], high[top], few, variance[top], edge, z_edge, outer_offset, outer_rise)
         for _ in range(rounds):
-            rest = fixed + math.exp(log_times) * phi
-            begin = max(log_pace, _LOG_SLOWEST)
-            wanted = 1.0 - 2.0 * edge
-            log_pace = _solved(
-                top, outer_offset, outer_rise, rest, slope, none, wanted, begin, LOG_LEAST, LOG_MOST, work
-            )
-            grown, least, most = fixed + math.exp(log_pace) * slope, LOG_LEAST - log_most, LOG_MOST - log_most
-            more = math.exp(log_times) * phi
-            log_times = _solved(every, offset, rise, grown, phi, more, 0.5, log_times, least, most, work)
+            rest = fixed[top] + math.exp(log_times) * spread_there
+            begin, wanted = max(log_pace, _LOG_SLOWEST), 1.0 - 2.0 * edge
+            outer = outer_offset, outer_rise, rest, steep, none, wanted
+            log_pace = _solved(*outer, begin, LOG_LEAST, LOG_MOST, work)
+            inner = offset, rise, fixed + math.exp(log_pace) * slope, phi, math.exp(log_times) * phi, 0.5
+            log_times = _solved(*inner, log_times, LOG_LEAST - log_most, LOG_MOST - log_most, work)
         new = np.maximum(math.exp(log_times) * phi + error + math.exp(log_pace) * slope, 1e-5) + 1.0 / mean
         weight = 1.0 / (variance * variance)
         if (weight * np.abs(new / variance - 1.0)).sum() < _same(n) * weight.sum():
