@@ -91,13 +91,11 @@ def expect(
         chosen = best(block, keep, fits)
         if touching is not None and options.steep and (step > 0 or options.groups or options.clean == 0):
             steep = [steepness(block, damped, touching, near, chosen, sums)]
-            aside = points is not None and not options.groups and not isinstance(family, Gaussian)
-            if aside and family.name == "poisson":
-                steep.insert(0, off_centre(block, damped, near, chosen, points, sums))
             if far is not None:
                 steep.insert(0, np.stack([far[width] for width in chosen.width], axis=1))
-            if aside and family.name != "poisson":
-                steep.insert(0, off_centre(block, damped, near, chosen, points, sums))
+            if points is not None and not options.groups and not isinstance(family, Gaussian):
+                first = isinstance(family, Binomial)  # of counts the plain distance says more
+                steep.insert(0 if first else 1, off_centre(block, damped, near, chosen, points, sums))
             if not options.groups:
                 steep.insert(0, 1.0 / np.maximum(chosen.strength, 1e-9))
             chosen = steepened(block, keep, chosen, steep, options.groups, search)
