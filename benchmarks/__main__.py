@@ -84,6 +84,16 @@ calm areas with ten or more expected events whose p is at most a, over a: 1 is r
 much. The fair oracle knows surface, spread and the law of hidden visitors, not an area's own draws. LISA is
 esda's local Moran with 999 permutations, as a user gets it, on one indicator.""",
     ),
+    "parts": Section(
+        "What each part of the estimation brings",
+        calibration.parts_report,
+        """One indicator for each of nine levels and spreads, on the map of the section above, each part of
+`Deviation` switched off in turn (`rings=1`, `clean=0`, `precision`, `shrink`, `robust`, `integrate`, `error`,
+`steep`, `response`, `heavy` `=False`; the parent by a map without parent areas). Where rates depend on a
+class (five of them, rates a factor of five apart, dealt out at random): without it, with it inside the
+surroundings, by it alone, and against the nearest areas of the same class. A law of hidden visitors keeps the
+error integrated whatever `integrate` says.""",
+    ),
     "groups": Section(
         "Groups: local statistics",
         lambda: local_calibration.report(replicates=2),

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import argparse
 import warnings
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
 from functools import partial
 
 import numpy as np
@@ -65,6 +65,10 @@ PARTS: dict[str, dict[str, object]] = {
     "without precision weights": {"precision": False},
     "one ring only": {"rings": 1},
     "without shrinking": {"shrink": False},
+    "one ring only, without shrinking": {"rings": 1, "shrink": False},
+    "spread by moments": {"robust": False},
+    "spread by moments, without cleaning": {"robust": False, "clean": 0},
+    "error of the expectation adds to the spread, not integrated over": {"integrate": False},
     "error of the expectation is left out of the tail": {"error": False},
     "error of the expectation does not grow with distance and steepness": {"steep": False},
     "without response to exposure": {"response": False},
@@ -72,6 +76,11 @@ PARTS: dict[str, dict[str, object]] = {
 }
 """What each part of the estimation brings: everything, and each part switched off."""
 PART_SCENARIOS = ("isolated", "isolated, rough trend (6 km)", "isolated, lognormal spread", "hidden exposure")
+CLASS_SCENARIOS = {
+    "rates by class": World(by_class=True),
+    "rates by class, peer outlier": World(anomaly="peer"),
+}
+"""Worlds whose rates depend on a covariate."""
 
 
 @dataclass(frozen=True)
@@ -192,6 +201,25 @@ def deviation(
 def same_class_nearby(country: Country, draws: list[Draw], world: World, k: int = 15) -> np.ndarray:
     """`Deviation` against the nearest areas of the same class, each draw with classes of its own."""
     return np.column_stack([_same_class(country, each, world, k) for each in draws])
+
+
+def shrunk_to_nation(country: Country, draws: list[Draw], world: World) -> np.ndarray:
+    """`Deviation` against the neighbours, on a map that knows no parents to shrink to."""
+    return deviation(replace(country, areas=replace(country.areas, parents=())), draws, world)
+
+
+def with_covariates(
+    country: Country, draws: list[Draw], world: World, detector: zg.Deviation | None = None
+) -> np.ndarray:
+    """`Deviation` that is told the classes, yes or no each; every draw has classes of its own."""
+    found = []
+    for each in draws:
+        assert each.classes is not None
+        classes = pd.Series(each.classes, country.codes)
+        table = pd.get_dummies(classes, prefix="class", dtype=float).iloc[:, 1:]
+        chosen, seen = detector or zg.Deviation(adjust=tuple(table)), panel(country, [each], world.family)
+        found.append(chosen.detect(seen, country.graph, areas=country.areas, features=table).frame["p_value"])
+    return np.column_stack(found)
 
 
 def _same_class(country: Country, each: Draw, world: World, k: int) -> np.ndarray:
@@ -449,17 +477,36 @@ def real_crime(detector: zg.Deviation | None = None, country: Country | None = N
     return "Crimes of 2024 per resident, shares of areas:\n\n" + as_markdown(rows.rename_axis("residents"))
 
 
-def parts(country: Country, replicates: int, seed: int = 5) -> pd.DataFrame:
-    """What each part of the estimation brings, on counts."""
+def parts(
+    country: Country,
+    replicates: int,
+    seed: int = 5,
+    scenarios: Iterable[str] = (*PART_SCENARIOS, *CLASS_SCENARIOS),
+) -> pd.DataFrame:
+    """What each part of the estimation brings, on counts, and covariates where rates depend on one."""
     chosen: dict[str, Method] = {
         name: partial(deviation, detector=zg.Deviation(**options))  # type: ignore[arg-type]
         for name, options in PARTS.items()
     }
-    found = {
-        name: summary(compare(country, SCENARIOS[name], replicates, seed, chosen)[0], ["method"])
-        for name in PART_SCENARIOS
+    chosen["shrunk to the nation, not to the parent"] = shrunk_to_nation
+    classes: dict[str, Method] = {
+        "place only (no covariates)": deviation,
+        "class inside the surroundings (adjust)": with_covariates,
+        "class only (model)": partial(with_covariates, detector=zg.Deviation("model")),
+        "same class nearby (peers)": same_class_nearby,
     }
+    worlds = {name: (SCENARIOS[name], chosen) for name in PART_SCENARIOS}
+    worlds |= {name: (world, classes) for name, world in CLASS_SCENARIOS.items()}
+    found = {}
+    for name in scenarios:
+        world, methods = worlds[name]
+        found[name] = summary(compare(country, world, replicates, seed, methods)[0], ["method"])
     return pd.concat(found, names=["scenario"])
+
+
+def parts_report(replicates: int = 1, country: Country | None = None) -> str:
+    """Return the table of parts as Markdown."""
+    return as_markdown(parts(country or real() or build(), replicates))
 
 
 def report(replicates: int = 8, country: Country | None = None) -> str:
@@ -480,8 +527,6 @@ def report(replicates: int = 8, country: Country | None = None) -> str:
         as_markdown(pd.concat(classes, names=["scenario"])),
         "`Deviation` by level and spread:",
         as_markdown(pd.concat(levels, names=["scenario"])),
-        "What each part of the estimation brings:",
-        as_markdown(parts(country, 1)),
         real_crime() if country.residents.size > 10_000 else "",
     ]
     return "\n\n".join(part for part in pieces if part)

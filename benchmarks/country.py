@@ -116,6 +116,8 @@ class World:
         median; 0 for none. Nobody counts them.
     share
         Of areas that are odd.
+    by_class
+        Rates differ by class, as they do by urbanity; always so where anomalies are peer outliers.
     """
 
     family: str = "poisson"
@@ -124,6 +126,7 @@ class World:
     law: str = "gamma"
     hidden: float = 0.0
     share: float = 0.01
+    by_class: bool = False
 
 
 @dataclass(frozen=True, eq=False)
@@ -173,10 +176,11 @@ def simulate(country: Country, rng: np.random.Generator, level: float, phi: floa
         return _values(country, rng, level, phi, world)
     n, size = country.residents.size, country.residents
     rate = level * np.exp(surface(country, rng, world.scale, 0.4))
-    classes = rng.integers(0, len(CLASSES), n) if world.anomaly == "peer" else None
+    peer = world.anomaly == "peer"
+    classes = rng.integers(0, len(CLASSES), n) if peer or world.by_class else None
     rate = rate if classes is None else rate * np.exp(np.array(CLASSES)[classes])
     factor = _spread(rng, n, phi, world)
-    planted, off = _planted(rng, size * rate, classes, world)
+    planted, off = _planted(rng, size * rate, classes if peer else None, world)
     if world.family == "binomial":
         return Draw(
             _shares(rng, size, rate, np.where(planted, off, 1.0), phi),

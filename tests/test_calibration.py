@@ -173,3 +173,24 @@ def test_the_real_map_serves_as_country(shared_data):
     assert 17e6 < country.residents.sum() < 19e6
     assert 5.8 < country.graph.cardinalities.mean() < 6.1
     assert 200 < np.ptp(country.xy[:, 0]) < 350
+
+
+def test_rates_by_class_differ_by_class_and_not_only_where_planted(country):
+    each = drawn(country, World(by_class=True), level=0.5, phi=0.0)
+    alike = drawn(country, World(), level=0.5, phi=0.0)
+    off = np.log(each.rate) - np.array(CLASSES)[each.classes]
+    assert np.std([off[each.classes == k].mean() for k in range(5)]) < 0.1
+    assert set(each.classes[each.planted]) - {0, 4}
+    assert alike.classes is None
+
+
+def test_the_table_of_parts_has_a_row_for_each_and_covariates_help():
+    small = build(1_500)
+    table = calibration.parts(small, 1, scenarios=["isolated", "rates by class"])
+    rows = table.loc["isolated"].index
+    assert set(calibration.PARTS) | {"shrunk to the nation, not to the parent"} == set(rows)
+    shares = table.loc["isolated", "P(p<=.05)/.05"]
+    same = {"without response to exposure", "without a heavy upper tail"}  # where there is neither
+    assert (shares.drop([*same, "everything"]) != shares["everything"]).all()
+    power = table.loc["rates by class", "power/oracle"]
+    assert power["class inside the surroundings (adjust)"] > power["place only (no covariates)"] + 0.5

@@ -145,15 +145,17 @@ def test_units_change_nothing(family):
         np.testing.assert_allclose(other.rate, one.rate * factor, rtol=1e-5)
 
 
-@pytest.mark.parametrize("method", ["poisson", "boosting"])
-def test_threads_change_nothing(method):
+@pytest.mark.parametrize(("method", "n", "p"), [("poisson", 10_000, 30), ("boosting", 300, 3)])
+def test_threads_change_nothing(method, n, p):
+    """Algebra on many areas adds up in parts, one a thread."""
     threadpoolctl = pytest.importorskip("threadpoolctl")
-    seen, size, x, folds, _ = world(300, seed=8, blocks=2)
+    seen, size, x, folds, _ = world(n, seed=8, blocks=2, coefficients=np.linspace(0.4, -0.4, p))
     found = []
     for threads in (1, 2):
         with threadpoolctl.threadpool_limits(threads):
             found.append(fit(seen, size, x, folds, method=method))
     np.testing.assert_array_equal(found[0].rate, found[1].rate)
+    np.testing.assert_array_equal(found[0].strength, found[1].strength)
 
 
 def test_input_is_not_modified():

@@ -745,6 +745,17 @@ def test_counts_in_bursts_are_pointed_out(rate, spread, told):
         assert 1 + 0.6 * spread * np.median(size) * rate < over < 1 + 1.6 * spread * np.median(size) * rate
 
 
+@pytest.mark.parametrize("size_of_file", [50, 300])
+def test_bursts_are_pointed_out_where_the_error_takes_the_spread(size_of_file):
+    """Few files of many transactions each: surroundings may seem to err by what a single file brings."""
+    world, rng = lattice(40, 40), np.random.default_rng(2)
+    size = rng.integers(400, 1500, len(world)).astype(float)
+    files = rng.poisson(size * 0.004)
+    seen = np.array([rng.geometric(1 / size_of_file, n).sum() for n in files], float)
+    found = Deviation().detect(world.panel(seen, size), world.graph())
+    assert any("observed_units=" in notice for notice in found.notices)
+
+
 def test_counts_of_distinct_units_are_not_said_to_come_in_bursts():
     world = lattice(15, 15)
     size, files = counts_of(world, seed=8, spread=1.5, low=400)

@@ -375,9 +375,9 @@ def test_a_figure_that_goes_with_another_of_the_neighbours():
     assert sentence(row) == (
         "BU0040, thefts: 66 seen, 53.3 per 1,000. "
         "Going by its wider surroundings, 24.4 was to be expected; this is 2.7 times as much "
-        "(95% interval 2.1 to 3.5). Its neighbours' vandalism is 93.2 on average, where all areas have 34.3. "
+        "(95% interval 2.1 to 3.4). Its neighbours' vandalism is 93.2 on average, where all areas have 34.3. "
         "Chance alone gives neighbours like that in about 1 of 500 areas (p = 0.002); "
-        "of all flags this strong, about 4.8% are expected to be chance (q = 0.048). "
+        "of all flags this strong, about 4.1% are expected to be chance (q = 0.041). "
         "One kind of evidence supports it. A pattern, not a verdict."
     )
     dutch = sentence(row, "nl")

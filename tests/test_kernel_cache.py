@@ -67,3 +67,17 @@ def test_a_folder_that_others_can_write_in_is_not_trusted(nowhere):
 
 def test_numba_keeps_its_own_place_where_it_has_one():
     assert kernels.find_cache() is None
+
+
+def test_compiled_loops_older_than_a_source_are_dropped(tmp_path, monkeypatch):
+    """A loop holds the code of those it calls, and numba looks at its own file only."""
+    kept = tmp_path / "__pycache__"
+    kept.mkdir()
+    for name, age in {"a.nbi": 10, "b.nbi": 30, "c.nbc": 30, "a.py": 20}.items():
+        path = (kept if name[-2:] != "py" else tmp_path) / name
+        path.write_text("")
+        os.utime(path, (1e9 - age, 1e9 - age))
+    monkeypatch.setattr(kernels, "__file__", str(tmp_path / "__init__.py"))
+    assert kernels.forget_stale() == ["b.nbi"]
+    assert sorted(each.name for each in kept.iterdir()) == ["a.nbi", "c.nbc"]
+    assert kernels.forget_stale() == []

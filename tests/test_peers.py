@@ -14,7 +14,7 @@ import maps
 import panels
 import zoo_geo as zg
 from naive import peers as naive
-from zoo_geo import features, likeness, peers
+from zoo_geo import features, likeness, peers, stability
 from zoo_geo.errors import InputError
 
 SLOW = settings(suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much], max_examples=60)
@@ -369,6 +369,204 @@ def test_quality_tells_distances():
     assert repr(alike) == f"<Peers {alike.id}: nearest, 50 of 50 areas have good peers>"
 
 
+# --- other areas drawn ------------------------------------------------------------------------------
+
+
+def drawn_from(n, times=20, seed=0):
+    return [rows.tolist() for rows in stability.draws(n, times, seed)]
+
+
+def test_each_draw_is_with_replacement_and_another_one():
+    one, again, other = (drawn_from(50, 4, seed) for seed in (0, 0, 1))
+    assert one == again
+    assert len({tuple(rows) for rows in (*one, *other)}) == 8
+    assert all(rows == sorted(rows) and len(rows) == 50 and 20 < len(set(rows)) < 45 for rows in one)
+    assert one[:2] == drawn_from(50, 2)
+
+
+def check_resampled(table, found, k, allowed, scaling="robust", weights=None, draws=None):
+    """Stability is that of brute force; positions drawn are those in the order of the codes."""
+    table = table.sort_index()
+    columns = [[None if math.isnan(x) else x for x in table[name]] for name in table]
+    weights = weights or [1] * len(columns)
+    draws = draws or drawn_from(len(table))
+    expected = naive.resampled(columns, list(table.index), weights, k, allowed, scaling, draws)
+    for code, share in expected.items():
+        assert found[code] == pytest.approx(share, abs=1e-9) if share is not None else math.isnan(found[code])
+
+
+@pytest.mark.parametrize("scaling", ["robust", "z"])
+@examples_of(columns=few, k=st.integers(1, 4), weight=st.integers(1, 3))
+@SLOW
+def test_stability_under_other_areas_is_that_of_brute_force(scaling, columns, k, weight):
+    table = table_of({f"f{at}": column for at, column in enumerate(columns)})
+    table = table.loc[:, table.max() > table.min()]
+    if table.empty:
+        return
+    weights = [weight, *[1] * (table.shape[1] - 1)]
+    total, known = sum(weights), table.notna().to_numpy() @ np.array(weights)
+    enough = set(table.index[known >= total / 2])
+    options = {"missing": "partial", "scaling": scaling, "weights": {table.columns[0]: weight}}
+    found = zg.build_peers(table, k, resamples=5, **options).quality["stability_resampled"]
+    allowed = lambda i, j: i != j and {i, j} <= enough  # noqa: E731
+    check_resampled(table, found, k, allowed, scaling, weights, drawn_from(len(table), 5))
+
+
+@pytest.mark.parametrize("k", [1, 4])
+def test_the_nearest_under_other_scales_are_missed_by_nobody(k):
+    """Features with few values: scales of drawn areas differ much, and what is picked first falls short."""
+    rng = np.random.default_rng(3)
+    table = random_table(160, 3).assign(rare=np.where(rng.random(160) < 0.06, rng.normal(size=160) * 9, 0.0))
+    classes = pd.Series(np.arange(160) % 3, table.index)
+    whole = zg.build_peers(table, k, resamples=6).quality["stability_resampled"]
+    check_resampled(table, whole, k, lambda i, j: i != j, draws=drawn_from(160, 6))
+    split = zg.build_peers(table, k, resamples=6, seed=9, within=classes, exclude=maps_graph(table))
+    barred = near_ones(table)
+    allowed = lambda i, j: i != j and classes[i] == classes[j] and j not in barred[i]  # noqa: E731
+    check_resampled(table, split.quality["stability_resampled"], k, allowed, draws=drawn_from(160, 6, 9))
+    assert 0.3 < whole.mean() < 0.97
+
+
+def test_a_scale_that_jumps_is_followed_by_everybody():
+    """Nearly half of the areas have one value: draws in which more than half do scale by what is rare."""
+    rng = np.random.default_rng(4)
+    table = random_table(160, 2).assign(rare=np.where(np.arange(160) < 79, 0.0, rng.normal(size=160) * 0.05))
+    table.iloc[100:104, 2] = 60.0
+    found = zg.build_peers(table, 2, resamples=6, max_distance=1e9).quality["stability_resampled"]
+    check_resampled(table, found, 2, lambda i, j: i != j, draws=drawn_from(160, 6))
+    assert found.mean() < 0.7
+
+
+def near_ones(table):
+    """{code: the code behind and before it}."""
+    codes = list(table.index)
+    return {code: {codes[at - 1], codes[(at + 1) % len(codes)]} for at, code in enumerate(codes)}
+
+
+def maps_graph(table):
+    codes, near = list(table.index), near_ones(table)
+    return panels.World([dict.fromkeys(map(codes.index, near[code]), 1.0) for code in codes], codes).graph()
+
+
+@examples_of(
+    columns=st.lists(st.lists(st.integers(0, 9), min_size=9, max_size=9), min_size=1, max_size=3),
+    seed=st.integers(0, 99),
+)
+@SLOW
+def test_what_cannot_change_is_stable(columns, seed):
+    """One feature orders areas alike whatever its scale; everybody is everybody; a class is no estimate."""
+    table = table_of({f"f{at}": column for at, column in enumerate(columns)})
+    if table["f0"].nunique() < 2:
+        return
+    classes = pd.Series(list("ababababa"), table.index)
+    for given, options in (
+        (table[["f0"]], {"k": 3}),
+        (table, {"k": 8}),
+        (table, {"k": None, "method": "strata", "within": classes}),
+        (table, {"k": 3, "method": "strata", "within": classes, "scaling": "z"} if len(columns) == 1 else {}),
+    ):
+        quality = zg.build_peers(given, resamples=4, seed=seed, **({"k": 8} | options)).quality
+        some = quality["distance_mean"].notna()
+        assert some.any()
+        assert (quality.loc[some, "stability_resampled"] == 1).all()
+        assert quality.loc[~some, "stability_resampled"].isna().all()
+
+
+@pytest.mark.parametrize("options", [{}, {"method": "kmeans"}, {"method": "ward"}, {"method": "hdbscan"}])
+def test_order_of_areas_and_names_of_classes_do_not_matter_to_draws(options):
+    table = random_table(90, 3).round(1)
+    classes = pd.Series(np.where(np.arange(90) % 4 > 0, "a", "b"), table.index)
+    shuffled = table.sample(frac=1, random_state=5)[["f2", "f0", "f1"]]
+    one = zg.build_peers(table, 4, within=classes, resamples=5, **options).quality
+    other = zg.build_peers(shuffled, 4, within=classes.map({"a": 2, "b": 1}), resamples=5, **options).quality
+    pd.testing.assert_frame_equal(one, other.loc[table.index])
+    again = zg.build_peers(table, 4, within=classes, resamples=5, seed=1, **options).quality
+    assert (one["stability_resampled"] != again["stability_resampled"]).any()
+
+
+def test_draws_can_be_left_out_and_change_no_peers():
+    table = random_table(60, 3)
+    none, some = (zg.build_peers(table, 4, resamples=times) for times in (0, 3))
+    assert none.quality["stability_resampled"].isna().all()
+    assert some.quality["stability_resampled"].notna().all()
+    assert none.id == some.id
+    assert (none.parameters["resamples"], some.parameters["resamples"]) == (0, 3)
+    assert (none.parameters["seed"], some.parameters["seed"]) == (None, 0)
+
+
+def cluster_overlap(table, k, method, seed, times, groups, allowed=None):
+    """Overlap by hand: clusters of drawn areas, which the others join; the k nearest in them."""
+    from sklearn.cluster import AgglomerativeClustering, KMeans
+
+    table = table.sort_index()
+    codes, raw = list(table.index), table.to_numpy()
+
+    def grouped(rows):
+        scales = [naive.spread(raw[rows, f].tolist(), "z") for f in range(raw.shape[1])]
+        points = raw / scales
+        x = (points - points.mean(0)) / math.sqrt(raw.shape[1])
+        if method == "kmeans":
+            centres = KMeans(groups, n_init=1, random_state=seed).fit(x[rows]).cluster_centers_
+            label = [min(range(groups), key=lambda c: math.dist(point, centres[c])) for point in x]
+        else:
+            own = AgglomerativeClustering(groups).fit_predict(x[rows])
+            label = [own[min(range(len(rows)), key=lambda r: math.dist(point, x[rows[r]]))] for point in x]
+        of = dict(zip(codes, label, strict=True))
+        together = lambda i, j: i != j and of[i] == of[j] and (not allowed or allowed(i, j))  # noqa: E731
+        return naive.nearest(points.tolist(), codes, [1] * raw.shape[1], k, together)
+
+    before, overlaps = grouped(list(range(len(codes)))), {code: [] for code in codes}
+    for rows in drawn_from(len(codes), times, seed):
+        after = grouped(rows)
+        for code in codes:
+            if before[code]:
+                overlaps[code].append(naive.jaccard(set(before[code]), set(after[code])))
+    return {code: sum(each) / times for code, each in overlaps.items() if each}
+
+
+@pytest.mark.parametrize("method", ["kmeans", "ward"])
+@pytest.mark.parametrize("k", [4, None])
+@pytest.mark.parametrize("barred", [False, True])
+def test_clusters_are_made_anew_by_other_areas(method, k, barred):
+    table = random_table(60, 2, seed=2)
+    kind = dict(zip(table.index, np.arange(60) % 3, strict=True))
+    given = table.assign(kind=pd.Series(kind)) if barred else table
+    options = {"method": method, "groups": 4, "scaling": "z", "resamples": 4, "seed": 3}
+    found = zg.build_peers(given, k, exclude="kind" if barred else (), **options)
+    allowed = (lambda i, j: kind[i] != kind[j]) if barred else None
+    expected = cluster_overlap(table, k, method, 3, 4, 4, allowed)
+    got = found.quality["stability_resampled"]
+    assert got.to_dict() == pytest.approx({code: expected.get(code, math.nan) for code in got.index},
+                                          abs=1e-9, nan_ok=True)  # fmt: skip
+    assert 0.2 < got.mean() < 0.98
+
+
+def test_clusters_far_apart_are_the_same_by_other_areas():
+    rng = np.random.default_rng(0)
+    blob = np.repeat([0, 1, 2], 30)
+    x = rng.normal(size=(90, 2)) * 0.3 + np.array([[0, 0], [9, 0], [0, 9]])[blob]
+    table = pd.DataFrame(x, index=codes_of(90), columns=["a", "b"])
+    table.loc["noise"] = [90.0, 90.0]
+    for method, groups in {"ward": 4, "hdbscan": None}.items():
+        quality = zg.build_peers(
+            table, None, method=method, groups=groups, scaling="z", max_distance=99
+        ).quality
+        stable = quality["stability_resampled"]
+        assert (stable.dropna() > 0.9).all()
+        assert math.isnan(stable["noise"])
+
+
+def test_peers_that_hang_on_who_is_in_the_map_are_named():
+    table = random_table(60, 2)
+    shaky = zg.build_peers(table, 8, method="kmeans", groups=12, max_distance=99)
+    few = shaky.quality.index[shaky.quality["stability_resampled"] < 0.5].sort_values()
+    said = [notice for notice in shaky.notices if notice.startswith("Keeping less than half of their peers")]
+    assert len(said) == 1
+    assert f"{len(few)} of 60; first: {few[0]}" in said[0]
+    assert said[0].nl.startswith("Houden minder dan de helft van hun vergelijkingsgebieden")
+    assert not any("Keeping less" in notice for notice in zg.build_peers(table, 8).notices)
+
+
 # --- strata and clusters ----------------------------------------------------------------------------
 
 
@@ -546,6 +744,7 @@ def test_options_need_to_make_sense():
     refused("k needs to be given with nearest", table, None)
     refused("strata needs to have within=", table, method="strata")
     refused("groups needs to go with", table, groups=4)
+    refused("resamples needs to be a whole number of 0", table, resamples=-1)
     refused("groups needs to be a whole number of 2", table, method="kmeans", groups=1)
     refused("missing needs to be 'drop'", table, method="kmeans", missing="partial")
     refused("max_distance needs to be", table, max_distance=0)
@@ -567,5 +766,5 @@ def test_options_need_to_make_sense():
 
 
 def test_examples_in_the_docstrings():
-    for module in (peers, likeness, features):
+    for module in (peers, likeness, features, stability):
         assert doctest.testmod(module, extraglobs={"np": np, "pd": pd}).failed == 0

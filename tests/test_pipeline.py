@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from types import SimpleNamespace
 
 import geopandas as gpd
 import numpy as np
@@ -14,6 +15,7 @@ import thin_study
 from zoo_geo.cli import main
 from zoo_geo.errors import InputError, StudyError
 from zoo_geo.inputs import read_inputs
+from zoo_geo.outputs import report as reports
 from zoo_geo.outputs.report import as_markdown, compare
 from zoo_geo.peers import build_peers
 from zoo_geo.pipeline import run
@@ -190,6 +192,18 @@ def test_peers_are_built_as_the_study_says(compared):
     )
 
 
+def test_flags_that_rest_on_shaky_peers_are_counted():
+    good = pd.DataFrame(
+        {"stability": [0.4, 0.9, 0.9], "stability_resampled": [0.9, 0.4, np.nan]}, list("abc")
+    )
+    evidence = pd.DataFrame(
+        [("a", "peers", True, "Fa"), ("a", "national", True, "Fx"), ("b", "peers", True, "Fb"),
+         ("c", "peers", True, "Fc"), ("b", "peers", False, "Fy"), ("a", "peers", True, "Fa")],
+        columns=["area", "reference", "supports", "flag_id"],
+    )  # fmt: skip
+    assert reports._shaky(good, SimpleNamespace(evidence=evidence)) == ["Fa", "Fb"]
+
+
 def test_the_report_tells_about_peers(compared):
     told, peers = compared.report["peers"], read_inputs(compared.study).peers
     quality = peers.quality
@@ -198,6 +212,16 @@ def test_the_report_tells_about_peers(compared):
     assert told["good"] < 193
     assert told["distance_mean"] == round(quality.loc[quality["good"], "distance_mean"].median(), 4)
     assert told["stability"] == round(quality.loc[quality["good"], "stability"].median(), 4)
+    assert told["stability_resampled"] == round(
+        quality.loc[quality["good"], "stability_resampled"].median(), 4
+    )
+    assert told["resamples"] == 20
+    evidence = compared.flags.evidence
+    unsure = quality.index[
+        quality["good"] & (quality[["stability", "stability_resampled"]] < 0.5).any(axis=1)
+    ]
+    rests = evidence[(evidence["reference"] == "peers") & evidence["supports"]]
+    assert told["shaky_flags"] == sorted(rests.loc[rests["area"].isin(unsure), "flag_id"])
     codes = small_study.codes()
     assert told["lacking"]["missing_features"] == [codes[7], codes[8], codes[-1]]
     assert codes[9] in told["lacking"]["too_far"]

@@ -23,8 +23,8 @@ def test_quantile_is_where_the_distribution_function_has_its_level(level):
 
 @pytest.mark.parametrize("level", [0.025, 0.975])
 def test_quantile_is_that_of_scipy_for_every_count_with_a_series_and_the_first_without(level):
-    count = np.repeat(np.arange(1.0, 260.0), 7)
-    strength = np.tile([1.0, 1.3, 7.0, 64.0, 900.0, 1e5, 1e12], 259)
+    count = np.repeat(np.arange(1.0, 260.0), 8)
+    strength = np.tile([1.0, 1.3, 7.0, 16.0, 64.0, 900.0, 1e5, 1e12], 259)
     found = quantiles.ratio_quantiles(count, strength, level)
     np.testing.assert_allclose(found, stats.f.ppf(level, 2 * count, 2 * strength), rtol=1e-8)
 

@@ -474,6 +474,11 @@ def test_a_covariate_that_no_area_has_is_said_to_explain_nothing():
         ({"reference": "car", "method": "boosting", "adjust": ("x",)}, "first: method"),
         ({"reference": "car", "response": False}, "first: response"),
         ({"reference": "model", "shrink": False}, "first: shrink"),
+        ({"reference": "sar", "integrate": False}, "first: integrate"),
+        ({"reference": "national", "rings": 1}, "first: rings"),
+        ({"reference": "parent:gemeente", "rings": 2, "steep": False}, "first: rings\\)"),
+        ({"reference": "stratum:urbanity", "rings": 1}, "first: rings"),
+        ({"reference": "peers", "rings": 2}, "first: rings"),
         ({"reference": "national", "method": "boosting"}, "needs to go with reference='model' or adjust="),
     ],
 )
@@ -486,3 +491,5 @@ def test_options_with_an_effect_are_accepted():
     zg.Deviation("sar", clean=0, alternative="greater", adjust=("x",))
     zg.Deviation("model", method="boosting", response=False, heavy=False, error=False)
     zg.Deviation("neighbours", rings=1, method="tweedie", adjust="x", shrink=False, precision=False)
+    zg.Deviation("parent:gemeente", shrink=False, precision=False, clean=0, robust=False, integrate=False)
+    zg.Deviation("peers", shrink=False, steep=False)

@@ -44,7 +44,7 @@ class Areas:
 
     frame: gpd.GeoDataFrame
     parents: tuple[str, ...] = ()
-    notices: tuple[str, ...] = ()
+    notices: tuple[Notice, ...] = ()
 
     def __len__(self) -> int:
         return len(self.frame)
@@ -210,7 +210,7 @@ class _Columns:
 
 def _check(table: gpd.GeoDataFrame, named: _Columns) -> Areas:
     """Check a table and make it Areas."""
-    problems, notices = Problems(), list[str]()
+    problems, notices = Problems(), list[Notice]()
     _check_table(table, problems)
     problems.raise_if_any()
     _check_call(table, named, problems)
@@ -261,7 +261,7 @@ def _read_codes(table: gpd.GeoDataFrame, id: str | None, problems: Problems) -> 
 
 
 def _read_columns(
-    table: gpd.GeoDataFrame, use: _Columns, codes: pd.Series, problems: Problems, notices: list[str]
+    table: gpd.GeoDataFrame, use: _Columns, codes: pd.Series, problems: Problems, notices: list[Notice]
 ) -> pd.DataFrame:
     """Return code, name, parents and water of every row."""
     frame = pd.DataFrame({"area": codes, "name": _read_names(table, use.name, codes)})
@@ -289,7 +289,7 @@ def _read_names(table: gpd.GeoDataFrame, name: str | None, codes: pd.Series) -> 
 
 
 def _read_water(
-    table: gpd.GeoDataFrame, water: str | None, codes: pd.Series, problems: Problems, notices: list[str]
+    table: gpd.GeoDataFrame, water: str | None, codes: pd.Series, problems: Problems, notices: list[Notice]
 ) -> np.ndarray:
     """Say which areas are water: by the column, or by a code that CBS gives to water."""
     found = cbs.is_water_code(codes)
@@ -301,8 +301,12 @@ def _read_water(
     marked = words.where(words.notna(), "NEE").astype(str).str.strip().str.upper()
     wrong = np.flatnonzero(~marked.isin(list(known)))
     if len(wrong) and water is None:
+        odd = words.iloc[wrong[0]]
         notices.append(
-            f"Column {column!r} was not read as the water column of CBS: it holds {words.iloc[wrong[0]]}."
+            Notice(
+                f"Column {column!r} was not read as the water column of CBS: it holds {odd}.",
+                f"Kolom {column!r} is niet gelezen als de waterkolom van het CBS: er staat {odd} in.",
+            )
         )
         return found
     if len(wrong):
@@ -319,7 +323,7 @@ def _read_water(
     return found | np.array([known.get(word, False) for word in marked])
 
 
-def _note_water(water: pd.Series, notices: list[str]) -> None:
+def _note_water(water: pd.Series, notices: list[Notice]) -> None:
     """Note how many areas are water."""
     if water.any():
         en, nl = (tell(water.index[water], len(water)) for tell in (examples, which))

@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 
 from zoo_geo.errors import InputError, examples
+from zoo_geo.notices import Notice, which
 from zoo_geo.strict import key
 
 Version = Literal["2008", "2025"]
@@ -200,13 +201,18 @@ def branch_table(groups: Iterable[BranchGroup]) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["branch", "sbi", "prefix", "title"], dtype=object)
 
 
-def branch_notices(groups: Iterable[BranchGroup]) -> list[str]:
+def branch_notices(groups: Iterable[BranchGroup]) -> list[Notice]:
     """Say what an analyst has to know of the groups: codes in two of them, codes that cover others."""
-    listed, lines = list(groups), []
+    listed, lines = list(groups), list[Notice]()
     for group in listed:
         covered = sorted({plain_code(code) for code in group.codes} - set(group.prefixes))
         if covered:
-            lines.append(f"branches {group.id}: codes that shorter ones cover ({examples(covered)}).")
+            lines.append(
+                Notice(
+                    f"branches {group.id}: codes that shorter ones cover ({examples(covered)}).",
+                    f"branches {group.id}: codes die al onder een kortere code vallen ({which(covered)}).",
+                )
+            )
     for one, other in combinations(listed, 2):
         if one.sbi != other.sbi or one.id == other.id:
             continue
@@ -217,8 +223,13 @@ def branch_notices(groups: Iterable[BranchGroup]) -> list[str]:
             if a.startswith(b) or b.startswith(a)
         ]
         if shared:
+            en, nl = (tell(sorted(set(shared))) for tell in (examples, which))
             lines.append(
-                f"branches {one.id} and {other.id} overlap ({examples(sorted(set(shared)))}): "
-                "a company in both counts in both."
+                Notice(
+                    f"branches {one.id} and {other.id} overlap ({en}): a company in both counts in both.",
+                    f"branches {one.id} en {other.id} overlappen ({nl}): een bedrijf dat in beide hoort, "
+                    "telt "
+                    "in beide mee.",
+                )
             )
     return lines

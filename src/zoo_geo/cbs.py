@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
 import pandas as pd
 
+from zoo_geo.errors import examples
+from zoo_geo.notices import Notice, count, which
 from zoo_geo.schema import STATUSES
 
 CODE_PATTERN = r"^(?:GM\d{4}|WK\d{4}[0-9A-Z]{2}|BU\d{4}[0-9A-Z]{4})$"
@@ -81,3 +85,32 @@ def missing_status(values: np.ndarray) -> np.ndarray:
     for code, name in MISSING_CODES.items():
         status[values == code] = STATUSES.index(name)
     return status
+
+
+def absent(reasons: pd.DataFrame, release: int | None) -> Iterator[Notice]:
+    """Say how many figures are absent, and why.
+
+    Parameters
+    ----------
+    reasons
+        Reason of each area and figure, one of ``REASONS``.
+    release
+        When the table came out, if that is known.
+    """
+    said = {
+        "secret": ("are secret (or not present)", "zijn geheim (of bestaan niet)"),
+        "later": (
+            "are published in a later release" + (f" than {release}" if release else ""),
+            "verschijnen in een latere levering" + (f" dan {release}" if release else ""),
+        ),
+        "discontinued": ("are no longer published at this level", "verschijnen niet meer op dit niveau"),
+    }
+    for reason, (words, woorden) in said.items():
+        counts = (reasons == reason).sum()
+        names = counts[counts > 0].sort_values(ascending=False, kind="stable")
+        if len(names):
+            total, en = int(names.sum()), examples(names.index, reasons.shape[1])
+            yield Notice(
+                f"{total:,} figures {words} ({en}).",
+                f"{count(total)} cijfers {woorden} ({which(names.index, reasons.shape[1])}).",
+            )

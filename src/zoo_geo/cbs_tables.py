@@ -16,6 +16,7 @@ import pyogrio
 from zoo_geo import cbs
 from zoo_geo.checks import nearest_name, text_codes
 from zoo_geo.errors import InputError, Problems, examples
+from zoo_geo.notices import Notice, count, which
 from zoo_geo.tabular import DECIMAL_COMMA, check_thousands, read_table
 
 Level = Literal["gemeente", "wijk", "buurt"]
@@ -114,7 +115,7 @@ class CbsTable:
     reasons: pd.DataFrame
     year: int | None = None
     release: int | None = None
-    notices: tuple[str, ...] = ()
+    notices: tuple[Notice, ...] = ()
 
     def __repr__(self) -> str:
         shape = f"{len(self.frame):,} areas x {self.reasons.shape[1]} figures"
@@ -159,7 +160,12 @@ class CbsTable:
             frame[name] = theirs.where(known | ~old, ours)
             reasons[name] = reasons[name].where(known | ~old, self.reasons[name])
             if changed := int((known & old & (theirs != ours)).sum()):
-                notices.append(f"{name}: {changed:,} figures differ in the later release, which is used.")
+                notices.append(
+                    Notice(
+                        f"{name}: {changed:,} figures differ in the later release, which is used.",
+                        f"{name}: {count(changed)} cijfers zijn anders in de latere levering; die telt.",
+                    )
+                )
         return replace(later, frame=frame, reasons=reasons, notices=tuple(notices))
 
 
@@ -249,7 +255,7 @@ def plain_name(name: object) -> str:
 
 def _read(table: pd.DataFrame, level: Level, year: int | None, release: int | None) -> CbsTable:
     """Check a table and lay it out."""
-    problems, notices = Problems(), list[str]()
+    problems, notices = Problems(), list[Notice]()
     table = _named(table, problems)
     problems.raise_if_any()
     codes = _codes(table, level, problems, notices)
@@ -262,13 +268,19 @@ def _read(table: pd.DataFrame, level: Level, year: int | None, release: int | No
         problems.raise_if_any()
     if len(rows) < len(codes):
         others = codes.drop(codes.index[rows])
-        notices.append(f"Rows of other levels were left out ({examples(others, len(codes))}).")
+        en, nl = (tell(others, len(codes)) for tell in (examples, which))
+        notices.append(
+            Notice(
+                f"Rows of other levels were left out ({en}).",
+                f"Rijen van andere niveaus zijn weggelaten ({nl}).",
+            )
+        )
     own = table.iloc[rows].set_index(pd.Index(codes.iloc[rows], name="area"))
     _check_unique(own.index, problems)
     frame, reasons = _figures(own, problems, notices)
     problems.raise_if_any()
     frame = _with_water(frame, notices)
-    notices += [*parts, *_said(reasons, release)]
+    notices += [*parts, *cbs.absent(reasons, release)]
     return CbsTable(frame, reasons, found, release, tuple(notices))
 
 
@@ -285,7 +297,7 @@ def _named(table: pd.DataFrame, problems: Problems) -> pd.DataFrame:
     return table.set_axis(pd.Index(names, dtype=object), axis=1).reset_index(drop=True)
 
 
-def _codes(table: pd.DataFrame, level: Level, problems: Problems, notices: list[str]) -> pd.Series:
+def _codes(table: pd.DataFrame, level: Level, problems: Problems, notices: list[Notice]) -> pd.Series:
     """Return the code of every row with its letters, as text."""
     column = next((name for name in ("code", _CODE_COLUMNS[level]) if name in table), None)
     if column is None and "regio" in table:
@@ -311,7 +323,9 @@ def _codes(table: pd.DataFrame, level: Level, problems: Problems, notices: list[
     whole = digits & (codes.str.len() == _DIGITS[level]).to_numpy()
     if whole.any():
         codes = codes.mask(whole, _PREFIX[level] + codes)
-        notices.append(f"{int(whole.sum()):,} codes were given without the letters {_PREFIX[level]}.")
+        en, nl = f"{whole.sum():,} codes were given", f"{count(whole.sum())} codes stonden er"
+        letters = _PREFIX[level]
+        notices.append(Notice(f"{en} without the letters {letters}.", f"{nl} zonder de letters {letters}."))
     short = digits & ~whole
     if short.any():
         width = _DIGITS[level]
@@ -359,7 +373,7 @@ def _check_unique(codes: pd.Index, problems: Problems) -> None:
 
 
 def _figures(
-    table: pd.DataFrame, problems: Problems, notices: list[str]
+    table: pd.DataFrame, problems: Problems, notices: list[Notice]
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Return text columns and figures, and the reason of every cell of figures."""
     columns, reasons, unknown = dict[str, object](), dict[str, object](), list[str]()
@@ -381,10 +395,20 @@ def _figures(
         columns[name] = np.where(reason == 0, values, np.nan)
         reasons[name] = pd.Categorical.from_codes(reason, pd.Index(list(cbs.REASONS)))
     if unknown:
-        notices.append(f"Codes that nobody knows were read as missing ({examples(unknown)}).")
+        notices.append(
+            Notice(
+                f"Codes that nobody knows were read as missing ({examples(unknown)}).",
+                f"Onbekende codes gelden als ontbrekend ({which(unknown)}).",
+            )
+        )
     if dots:
         notices.append(
-            f"{dots:,} cells hold a dot: unknown, unreliable or secret, which StatLine does not tell apart."
+            Notice(
+                f"{dots:,} cells hold a dot: unknown, unreliable or secret, which StatLine does not tell "
+                "apart.",
+                f"{count(dots)} cellen bevatten een punt: onbekend, onbetrouwbaar of geheim; StatLine maakt "
+                "daartussen geen verschil.",
+            )
         )
     frame = pd.DataFrame(columns, index=table.index)
     told = pd.DataFrame(reasons, index=table.index)
@@ -432,20 +456,24 @@ def _numbers(column: pd.Series, name: str, problems: Problems) -> tuple[np.ndarr
     return values, dots
 
 
-def _with_water(frame: pd.DataFrame, notices: list[str]) -> pd.DataFrame:
+def _with_water(frame: pd.DataFrame, notices: list[Notice]) -> pd.DataFrame:
     """Say which areas are water: by the column, else by the code."""
     found = cbs.is_water_code(frame.index)
     if "water" in frame:
         words = frame["water"].astype(object).where(frame["water"].notna(), "NEE").astype(str).str.upper()
         found = found | words.map(cbs.WATER_VALUES).fillna(False).to_numpy(bool)
         if (abroad := frame.index[words == "B"]).size:
-            notices.append(f"Areas abroad (water = B): {examples(abroad, len(frame))}.")
+            en, nl = (tell(abroad, len(frame)) for tell in (examples, which))
+            notices.append(
+                Notice(f"Areas abroad (water = B): {en}.", f"Gebieden in het buitenland (water = B): {nl}.")
+            )
     if found.any():
-        notices.append(f"Water areas: {examples(frame.index[found], len(frame))}.")
+        en, nl = (tell(frame.index[found], len(frame)) for tell in (examples, which))
+        notices.append(Notice(f"Water areas: {en}.", f"Watergebieden: {nl}."))
     return frame.assign(water=found)
 
 
-def _parts(table: pd.DataFrame, codes: pd.Series, level: Level) -> Iterable[str]:
+def _parts(table: pd.DataFrame, codes: pd.Series, level: Level) -> Iterable[Notice]:
     """Say by how much parts and gemeenten differ, where the table holds both."""
     if level == "gemeente":
         return
@@ -459,21 +487,11 @@ def _parts(table: pd.DataFrame, codes: pd.Series, level: Level) -> Iterable[str]
         values = np.where(cbs.missing_reason(values) == 0, values, np.nan)
         ours, theirs = np.nansum(values[parts]), np.nansum(values[wholes])
         if ours != theirs:
-            yield (
+            yield Notice(
                 f"{name}: {_LAYER[level]} add up to {ours:,.0f}, gemeenten to {theirs:,.0f}. What has no "
-                "known address counts in the gemeente only, and figures are rounded; nothing was corrected."
+                "known address counts in the gemeente only, and figures are rounded; nothing was corrected.",
+                f"{name}: {_LAYER[level]} tellen op tot {count(ours)}, gemeenten tot {count(theirs)}. Wat "
+                "geen "
+                "bekend adres heeft telt alleen in de gemeente, en cijfers zijn afgerond; er is niets aan "
+                "veranderd.",
             )
-
-
-def _said(reasons: pd.DataFrame, release: int | None) -> Iterable[str]:
-    """Say how many figures are absent, and why."""
-    said = {
-        "secret": "are secret (or not present)",
-        "later": "are published in a later release" + (f" than {release}" if release else ""),
-        "discontinued": "are no longer published at this level",
-    }
-    for reason, words in said.items():
-        counts = (reasons == reason).sum()
-        names = counts[counts > 0].sort_values(ascending=False, kind="stable")
-        if len(names):
-            yield f"{int(names.sum()):,} figures {words} ({examples(names.index, reasons.shape[1])})."

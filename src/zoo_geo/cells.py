@@ -11,6 +11,7 @@ from typing import NamedTuple
 import pandas as pd
 
 from zoo_geo.errors import InputError, Problems
+from zoo_geo.notices import Notice, count
 from zoo_geo.panel import ALL
 from zoo_geo.records import INTEGERS, NUMBERS, Records
 from zoo_geo.sql_guard import rows_of
@@ -50,7 +51,7 @@ class Cells(NamedTuple):
     cells: pd.DataFrame
     branches: pd.DataFrame | None
     dated: bool
-    notices: tuple[str, ...]
+    notices: tuple[Notice, ...]
 
 
 class Grouped:
@@ -100,8 +101,16 @@ def aggregate_query(records: Records, sql: str, aggregate: str, grouped: Grouped
         split, _ = _run(records, aggregate, columns, ["area", "period", "branch"], trim, once=once)
         branches = _tidy(split, ["area", "period", "branch"], aggregate)
         if counts["branch"]:
-            without = f"{counts['branch']:,} of {counts['records']:,} records have no branch"
-            notices.append(f"{without}; they count in the cell, and in no branch.")
+            some, total = counts["branch"], counts["records"]
+            notices.append(
+                Notice(
+                    f"{some:,} of {total:,} records have no branch; they count in the cell, and in no "
+                    "branch.",
+                    f"{count(some)} van {count(total)} records hebben geen branche; ze tellen mee in de "
+                    "cel, en "
+                    "in geen branche.",
+                )
+            )
     return Cells(_tidy(found, ["area", "period"], aggregate), branches, "period" in columns, tuple(notices))
 
 
@@ -240,11 +249,16 @@ def _check_values(counts: dict[str, int], aggregate: str) -> None:
         )
 
 
-def _left_out(counts: dict[str, int]) -> list[str]:
+def _left_out(counts: dict[str, int]) -> list[Notice]:
     """Say how many records are not in any figure, and why."""
+    names = {"area": "gebied", "period": "periode", "unit": "eenheid", "value": "waarde"}
+    total = counts["records"]
     return [
-        f"{counts[name]:,} of {counts['records']:,} records have no {name} and were left out."
-        for name in ("area", "period", "unit", "value")
+        Notice(
+            f"{counts[name]:,} of {total:,} records have no {name} and were left out.",
+            f"{count(counts[name])} van {count(total)} records hebben geen {naam} en zijn weggelaten.",
+        )
+        for name, naam in names.items()
         if counts[name]
     ]
 

@@ -11,6 +11,7 @@ import pandas as pd
 
 from zoo_geo.checks import check_columns, row_labels, text_codes
 from zoo_geo.errors import Problems, examples
+from zoo_geo.notices import Notice, count, which
 from zoo_geo.panel import in_order, period_text
 
 Unknown = Literal["error", "drop"]
@@ -31,7 +32,7 @@ class Codes:
     area: np.ndarray
     change: np.ndarray
     previous: np.ndarray
-    notices: tuple[str, ...]
+    notices: tuple[Notice, ...]
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,7 +44,7 @@ class Weights:
     old: np.ndarray
     new: np.ndarray
     weight: np.ndarray
-    notices: tuple[str, ...]
+    notices: tuple[Notice, ...]
 
 
 def read_codes(
@@ -236,24 +237,32 @@ def _known_only(
     what: str,
     rows: Sequence[str],
     problems: Problems,
-    told: list[str],
+    told: list[Notice],
     unknown_areas: Unknown,
 ) -> np.ndarray:
     """Return which changes are of areas that are known, after noting or telling the others."""
     if absent.any():
-        which = examples([row for row, yes in zip(rows, absent, strict=True) if yes], absent.size)
+        named = [row for row, yes in zip(rows, absent, strict=True) if yes]
+        en, rows_nl = examples(named, absent.size), [each.replace("data row", "rij") for each in named]
+        nl = which(rows_nl, absent.size)
         if unknown_areas == "error":
             problems.add(
-                f"{what} need to hold areas of the panel or the map; got others ({which}). "
+                f"{what} need to hold areas of the panel or the map; got others ({en}). "
                 'Mend the codes, or set unknown_areas = "drop" to leave these changes out.'
             )
-        told.append(f"Changes of areas that are neither in the panel nor on the map were left out ({which}).")
+        told.append(
+            Notice(
+                f"Changes of areas that are neither in the panel nor on the map were left out ({en}).",
+                "Wijzigingen van gebieden die niet in de cijfers en niet op de kaart staan zijn "
+                f"weggelaten ({nl}).",
+            )
+        )
     return ~absent
 
 
 def _first_periods(
     when: np.ndarray, real: np.ndarray, periods: Sequence[str]
-) -> tuple[np.ndarray, np.ndarray, np.ndarray, list[str]]:
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, list[Notice]]:
     """Put changes within the panel in order of time: rows, number of the time, first period of each.
 
     Says how many ``real`` changes are about other periods.
@@ -266,12 +275,17 @@ def _first_periods(
     order = order[real[order]]
     at = np.searchsorted(of_panel, place[order])
     inside = (at > 0) & (at < len(periods))
-    told = []
+    told = list[Notice]()
     if not inside.all():
-        which = [every[k] for k in np.unique(place[order][~inside])]
+        outside = [every[k] for k in np.unique(place[order][~inside])]
+        listed = ", ".join(outside[:3]) + ", ..." * (len(outside) > 3)
+        some, total = int((~inside).sum()), inside.size
         told.append(
-            f"{int((~inside).sum()):,} of {inside.size:,} changes of areas are of periods that the panel has "
-            f"nothing before or nothing from ({', '.join(which[:3])}{', ...' * (len(which) > 3)}): not "
-            f"needed."
+            Notice(
+                f"{some:,} of {total:,} changes of areas are of periods that the panel has nothing before or "
+                f"nothing from ({listed}): not needed.",
+                f"{count(some)} van {count(total)} wijzigingen van gebieden horen bij perioden waarvoor of "
+                f"waarna er geen cijfers zijn ({listed}): niet nodig.",
+            )
         )
     return order[inside], place[order][inside], at[inside], told

@@ -16,6 +16,7 @@ from scipy import sparse
 
 from zoo_geo.autoregression import FEWEST, KINDS, Cells, Kind, Parameters, fit
 from zoo_geo.errors import Problems, examples
+from zoo_geo.notices import Notice, count
 
 _MOST_ASIDE = 0.1
 """At most this share of the areas is set aside as outliers."""
@@ -47,7 +48,7 @@ class Conditional:
     precision: np.ndarray
     set_aside: np.ndarray
     parameters: Parameters | None
-    notices: tuple[str, ...] = ()
+    notices: tuple[Notice, ...] = ()
 
 
 def leave_one_out(
@@ -271,25 +272,45 @@ def _odd(cells: Cells, mean: np.ndarray, precision: np.ndarray, outlier: float) 
     return distance > max(outlier * typical, most)
 
 
-def _no_fit(cells: Cells) -> str:
+def _no_fit(cells: Cells) -> Notice:
     """Say why there are no conditionals."""
     linked, need = int(cells.linked.sum()), FEWEST + cells.design.shape[1]
     if linked < need:
-        return (
-            f"An autoregression needs {need} areas with a value and a neighbour that has one; got {linked}."
+        return Notice(
+            f"An autoregression needs {need} areas with a value and a neighbour that has one; got {linked}.",
+            f"Een autoregressie vraagt {need} gebieden met een waarde en een buur die er een heeft; nu "
+            f"{linked}.",
         )
-    return "An autoregression needs values that differ from each other and from what covariates say."
+    return Notice(
+        "An autoregression needs values that differ from each other and from what covariates say.",
+        "Een autoregressie vraagt waarden die van elkaar en van wat kenmerken zeggen verschillen.",
+    )
 
 
-def _notices(cells: Cells, aside: np.ndarray, values: np.ndarray, known: np.ndarray) -> Iterator[str]:
+def _notices(cells: Cells, aside: np.ndarray, values: np.ndarray, known: np.ndarray) -> Iterator[Notice]:
     """Say what is worth knowing of the areas."""
-    total = f"of {known.sum():,} areas"
+    some, far = known.sum(), aside.sum()
     lost = int((np.isfinite(values) & ~known).sum())
     if lost:
-        yield f"{lost:,} areas have a value and lack a covariate: they are missing."
+        yield Notice(
+            f"{lost:,} areas have a value and lack a covariate: they are missing.",
+            f"{count(lost)} gebieden met een waarde missen een kenmerk: zij doen niet mee.",
+        )
     if cells.kind == "car" and abs(cells.links - cells.links.T).max() > 0:
-        yield "Weights differ by direction: a car takes the mean of both."
+        yield Notice(
+            "Weights differ by direction: a car takes the mean of both.",
+            "Gewichten verschillen naar richting: een car neemt het gemiddelde van beide.",
+        )
     if not cells.linked.all():
-        yield f"{(~cells.linked).sum():,} {total} have no neighbour with a value: the regression alone."
+        alone = (~cells.linked).sum()
+        yield Notice(
+            f"{alone:,} of {some:,} areas have no neighbour with a value: the regression alone.",
+            f"{count(alone)} van {count(some)} gebieden hebben geen buur met een waarde: alleen de "
+            "regressie telt.",
+        )
     if aside.any():
-        yield f"{aside.sum():,} {total} are set aside as outliers: others are not compared with them."
+        yield Notice(
+            f"{far:,} of {some:,} areas are set aside as outliers: others are not compared with them.",
+            f"{count(far)} van {count(some)} gebieden zijn uitschieters: andere worden niet met hen "
+            "vergeleken.",
+        )

@@ -11,7 +11,6 @@ where they come in; here they are numbers.
 from __future__ import annotations
 
 from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias, get_args
 
@@ -19,6 +18,7 @@ import numpy as np
 
 from zoo_geo.errors import InputError, examples
 from zoo_geo.predictive import Binomial, Family, Gaussian, Poisson
+from zoo_geo.threads import one_thread
 
 Method: TypeAlias = Literal["poisson", "tweedie", "boosting"]
 
@@ -171,7 +171,7 @@ def cross_fitted(
     left_out, spreads = np.zeros(known.size), []
     for block in range(int(blocks.max()) + 1):
         own, rows = blocks == block, np.flatnonzero(known & (blocks != block))
-        with _one_thread() if method == "boosting" else nullcontext():
+        with one_thread():
             predict, kept, damping, spread = _cleaned(column, rows)
             rate[own] = predict(design[own])
             error[own] = _error(column, kept, damping, blocks[kept], design[own])
@@ -183,13 +183,6 @@ def cross_fitted(
     odd, spread = left_out > blocks.max() / 2.0, float(np.median(spreads))
     skill = _skill(column, known & ~odd, rate, base, spread)
     return Modelled(rate, 1.0 / np.maximum(error, 1e-12), odd, spread, skill)
-
-
-def _one_thread() -> AbstractContextManager[Any]:
-    """Hold trees to one thread: they are small, and threads that wait for each other cost a hundred times."""
-    from threadpoolctl import threadpool_limits
-
-    return threadpool_limits(1, "openmp")
 
 
 def _check_method(method: str, family: Family, seen: np.ndarray) -> None:
@@ -287,8 +280,8 @@ def _spread(column: _Column, kept: np.ndarray, rate: np.ndarray, start: float) -
     """Robust spread about a fit, from the areas that tell most about it."""
     information = column.size[kept] * column.family.information(rate[kept])
     rows = kept[np.argsort(-information, kind="stable")[:_TELLING]]
-    given = column.observed[rows], column.size[rows], rate[rows], np.zeros(rows.size)
-    times, _ = column.family.spread(*given, np.full(rows.size, start))
+    given = column.observed[rows], column.size[rows], rate[rows], np.full(rows.size, np.inf)
+    times, _ = column.family.matched(np.arange(rows.size), 1.0, *given, np.full(rows.size, start))
     return max(float(start * times), float(np.finfo(float).tiny))
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -43,6 +44,16 @@ class Expectation:
     freedom: np.ndarray
     ratio: np.ndarray
     laws: tuple[Law | None, ...]
+
+
+def joined(fits: Sequence[Expectation]) -> Expectation:
+    """Put expectations of blocks of columns side by side."""
+    tables = {
+        name: np.concatenate([getattr(fit, name).T for fit in fits]).T
+        for name in ("rate", "strength", "spread", "ratio")
+    }
+    rows = {name: np.concatenate([getattr(fit, name) for fit in fits]) for name in ("width", "freedom")}
+    return Expectation(**tables, **rows, laws=tuple(law for fit in fits for law in fit.laws))
 
 
 @dataclass(frozen=True)
@@ -98,10 +109,10 @@ class Block:
 
 def usable(family: Family, rate: np.ndarray, size: np.ndarray) -> np.ndarray:
     """Say where an expected rate can be compared with: known, and inside the family's range."""
-    ok = np.isfinite(rate) & (size > 0)
     if isinstance(family, Gaussian):
-        return ok
-    return ok & (rate > 0) & ((rate < 1) if isinstance(family, Binomial) else True)
+        return np.isfinite(rate) & (size > 0)
+    most = 1.0 if isinstance(family, Binomial) else np.inf
+    return (rate > 0) & (rate < most) & (size > 0)
 
 
 def total_spread(family: Poisson, fit: Expectation) -> np.ndarray:

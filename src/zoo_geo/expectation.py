@@ -17,12 +17,12 @@ from dataclasses import replace
 import numpy as np
 from scipy import sparse
 
-from zoo_geo.estimates import EVERYTHING, SURE, Block, Expectation, Options, total_spread, usable
-from zoo_geo.pooling import damping, surroundings, wider_rate
+from zoo_geo.estimates import EVERYTHING, SURE, Block, Expectation, Options, joined, total_spread, usable
+from zoo_geo.pooling import candidates, damping, wider_rate
 from zoo_geo.predictive import Binomial, Family, Gaussian, Poisson
 from zoo_geo.references import Reference, totals
-from zoo_geo.response import Counts, Hidden, Law, respond
-from zoo_geo.spreads import best, distance, steepened, steepness, with_spread
+from zoo_geo.response import Classes, Counts, Hidden, Law, respond
+from zoo_geo.spreads import Search, best, distances, off_centre, steepened, steepness, telling, with_spread
 
 ODD = 2.6
 """Absolute z above which an area leaves the expectation of others (1 % of a calm map)."""
@@ -40,6 +40,7 @@ def expect(
     options: Options = EVERYTHING,
     touching: sparse.csr_array | None = None,
     points: np.ndarray | None = None,
+    classes: Classes | None = None,
 ) -> Expectation:
     """Estimate what each area's surroundings lead to expect.
 
@@ -60,33 +61,52 @@ def expect(
         Direct neighbours, for how steep the surface is; None where that makes no difference.
     points
         Places of the areas, shape (n_areas, 2), for how far away their surroundings are; None if unknown.
+    classes
+        Classes of exposure that were found for other columns; those of the same sizes need not be found
+        again.
     """
+    classes = Classes() if classes is None else classes
+    if family.name == "poisson" and observed.shape[1] > 1:
+        rest = family, near, wider, options, touching, points, classes
+        each = (slice(c, c + 1) for c in range(observed.shape[1]))
+        return joined([expect(observed[:, c], size[:, c], valid[:, c], *rest) for c in each])
     whole = Block(np.where(valid, observed, 0.0), np.where(valid, size, 0.0), valid, family)
     keep = valid.astype(float)
-    phi = np.broadcast_to(family.first_spread(observed, size, valid), keep.shape)
+    phi = np.broadcast_to(family.first_spread(observed, size, valid), keep.shape).copy()
     ratio = np.ones_like(keep)
-    far = None if points is None else [distance(reference, points) for reference in near]
+    far = None if points is None else distances(near, points)
     chosen = last = None
+    search = Search()
     for step in range(options.clean + 1):
         block = replace(whole, size=whole.size * ratio)
         damped = keep * damping(block, keep, chosen, phi, options)
         centre, loose = wider_rate(block, damped, phi, wider)
-        candidates = [
-            surroundings(block, damped, phi, reference, centre, loose, options) for reference in near
+        found, sums = candidates(block, damped, phi, near, centre, loose, options)
+        if family.name == "poisson":
+            search.rows = telling(block, keep, found[-1], 0)
+        fits = [
+            with_spread(block, keep, fit, phi, search.rows, search.begin(width))
+            for width, fit in enumerate(found)
         ]
-        fits = [with_spread(block, keep, fit, phi) for fit in candidates]
         chosen = best(block, keep, fits)
         if touching is not None and options.steep and (step > 0 or options.groups or options.clean == 0):
-            steep = [steepness(block, damped, touching, near, chosen)]
+            steep = [steepness(block, damped, touching, near, chosen, sums)]
             if far is not None:
                 steep.insert(0, np.stack([far[width] for width in chosen.width], axis=1))
+            if points is not None and not options.groups and not isinstance(family, Gaussian):
+                first = isinstance(family, Binomial)  # of counts the plain distance says more
+                steep.insert(0 if first else 1, off_centre(block, damped, near, chosen, points, sums))
             if not options.groups:
                 steep.insert(0, 1.0 / np.maximum(chosen.strength, 1e-9))
-            chosen = steepened(block, keep, chosen, steep, options.groups)
-        chosen = last = _responsive(whole, keep, chosen, last, options, step == options.clean)
+            chosen = steepened(block, keep, chosen, steep, options.groups, search)
+        if family.name == "poisson":
+            search.found(fits, chosen)
+        chosen = last = _responsive(whole, keep, chosen, last, options, step == options.clean, classes)
         phi, ratio = chosen.spread, chosen.ratio
         if step < options.clean:
             odd = _odd(whole, chosen)
+            if isinstance(family, Binomial) and not options.groups:
+                odd &= ~odd_like_most(whole, chosen, odd, near[0])
             if touching is not None and options.groups:
                 once = shared(chosen, valid, touching)
                 odd |= odd_together(residuals(observed, size, valid, family, once), touching)
@@ -121,14 +141,13 @@ def given(
     """
     block = Block(np.where(valid, observed, 0.0), np.where(valid, size, 0.0), valid, family)
     keep = valid.astype(float)
-    phi = np.broadcast_to(family.first_spread(observed, size, valid), keep.shape)
+    phi = np.broadcast_to(family.first_spread(observed, size, valid), keep.shape).copy()
     columns = rate.shape[1]
     none = np.zeros(columns, int), np.full(columns, np.inf), np.ones_like(rate), (None,) * columns
-    fit, last = Expectation(rate, strength, phi, *none), None
+    fit, last, classes = Expectation(rate, strength, phi, *none), None, Classes()
     for step in range(options.clean + 1):
-        last = _responsive(
-            block, keep, with_spread(block, keep, fit, phi), last, options, step == options.clean
-        )
+        spread = with_spread(block, keep, fit, phi)
+        last = _responsive(block, keep, spread, last, options, step == options.clean, classes)
         if step < options.clean:
             keep = (valid & ~_odd(block, last)).astype(float)
     assert last is not None
@@ -136,7 +155,13 @@ def given(
 
 
 def _responsive(
-    whole: Block, keep: np.ndarray, fit: Expectation, before: Expectation | None, options: Options, end: bool
+    whole: Block,
+    keep: np.ndarray,
+    fit: Expectation,
+    before: Expectation | None,
+    options: Options,
+    end: bool,
+    classes: Classes,
 ) -> Expectation:
     """Let rate, spread and tail depend on exposure in the columns where that predicts better."""
     if not isinstance(whole.family, Poisson) or isinstance(whole.family, Binomial):
@@ -144,19 +169,19 @@ def _responsive(
     ratio, spread = np.ones_like(fit.rate), fit.spread.copy()
     laws: list[Law | None] = [None] * ratio.shape[1]
     for c in range(ratio.shape[1]):
-        rows = np.flatnonzero(whole.valid[:, c] & usable(whole.family, fit.rate[:, c], whole.size[:, c]))
-        if rows.size < _FEWEST_RESPONSIVE:
+        column = whole.observed, whole.size, fit.rate, fit.strength, keep, fit.spread
+        observed, size, rate, strength, kept, phi = (each[:, c] for each in column)
+        usual = whole.valid[:, c] & usable(whole.family, rate, size)
+        number = np.count_nonzero(usual)
+        if number < _FEWEST_RESPONSIVE:
             continue
-        size = whole.size[rows, c]
-        counts = Counts(
-            whole.observed[rows, c],
-            size,
-            fit.rate[rows, c] * size,
-            1.0 / fit.strength[rows, c],
-            keep[rows, c] > 0,
-        )
+        if number < usual.size:
+            column = observed, size, rate, strength, kept, phi
+            observed, size, rate, strength, kept, phi = (each[usual] for each in column)
+        counts = Counts(observed, size, rate * size, 1.0 / strength, kept > 0)
         law = before.laws[c] if before is not None else None
-        laws[c] = law = respond(counts, fit.spread[rows, c], options.response, options.heavy and end, law)
+        at = classes.of(size) if options.response else []
+        laws[c] = law = respond(counts, phi, at, options.heavy and end, law)
         if law is not None:
             ratio[:, c], spread[:, c] = law.at(whole.size[:, c])
     return replace(fit, rate=fit.rate * ratio, ratio=ratio, spread=spread, laws=tuple(laws))
@@ -172,6 +197,19 @@ def _odd(block: Block, fit: Expectation) -> np.ndarray:
     if isinstance(block.family, Gaussian):
         return odd
     return odd & ~((away > 0) & (block.observed < _FEWEST_ODD))
+
+
+def odd_like_most(block: Block, fit: Expectation, odd: np.ndarray, beside: Reference) -> np.ndarray:
+    """Say which odd areas lie among areas of which most, by precision, are odd on the same side.
+
+    There the expectation is off, not the areas: without them it would be drawn from the few that are left.
+    """
+    odd = odd & usable(block.family, fit.rate, block.size)
+    precise = block.family.damping(fit.rate, block.size, fit.spread) * block.size
+    high, like = block.observed > fit.rate * block.size, np.zeros(odd.shape, bool)
+    for same in (odd & high, odd & ~high):
+        like |= same & (2.0 * (beside @ (precise * same)) > beside @ precise)
+    return like
 
 
 def shared(fit: Expectation, valid: np.ndarray, touching: sparse.csr_array) -> Expectation:
@@ -265,8 +303,9 @@ def tails(
     observed: np.ndarray, size: np.ndarray, family: Family, fit: Expectation, rows: np.ndarray, c: int
 ) -> tuple[np.ndarray, np.ndarray]:
     """Log of the smaller mid tail of some rows of a column, and whether it is the upper one."""
-    seen, size, rate = observed[rows, c], size[rows, c], fit.rate[rows, c]
-    strength, spread, law = np.maximum(fit.strength[rows, c], _LEAST), fit.spread[rows, c], fit.laws[c]
+    column = observed, size, fit.rate, fit.strength, fit.spread
+    seen, size, rate, strength, spread = (each[:, c][rows] for each in column)
+    strength, law = np.maximum(strength, _LEAST), fit.laws[c]
     if law is not None:
         return law.tails(seen, size, rate * size, strength, spread)
     return family.tails(seen, size, rate, strength, spread, fit.freedom[c])
@@ -290,14 +329,14 @@ def intervals(
     observed: np.ndarray, size: np.ndarray, valid: np.ndarray, family: Family, fit: Expectation
 ) -> tuple[np.ndarray, np.ndarray]:
     """95 % intervals of observed over expected, shape (n_areas, n_columns); NaN where there is no ratio."""
-    low, high = np.full(observed.shape, np.nan), np.full(observed.shape, np.nan)
+    low, high = (np.full(observed.shape, np.nan, order="F") for _ in range(2))
     ok = valid & usable(family, fit.rate, size)
     for c in range(observed.shape[1]):
         rows = np.flatnonzero(ok[:, c])
-        seen, rate = observed[rows, c], fit.rate[rows, c]
+        column = observed, size, fit.rate, fit.strength, fit.spread
+        seen, people, rate, strength, spread = (each[:, c][rows] for each in column)
         if family.name == "gaussian" and ((seen < 0) | (rate <= 0)).any():
             continue  # a ratio needs a scale with a zero
-        low[rows, c], high[rows, c] = family.interval(
-            seen, size[rows, c], rate, fit.strength[rows, c], fit.spread[rows, c], fit.freedom[c]
-        )
+        given = seen, people, rate, strength, spread, float(fit.freedom[c])
+        low[rows, c], high[rows, c] = family.interval(*given)
     return low, high

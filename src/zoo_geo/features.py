@@ -27,7 +27,7 @@ _SENSITIVE = re.compile(
     "herkomst|afkomst|origin|migra|nationalit|westers(?!chel)|^western|western$|(niet|non)western|(niet|non)eu(?!r)|asiel|asylum|vluchtel|refugee|"
     "statushouder|buitenland|religi|gelovi|geloofs|geboorteland|geboren(in|buiten)|birthcountry|countryofbirth|"
     "foreign|ethni|etni[cs]|allocht|autocht|islam|moslim|muslim|christ|joods|jewish|hindoe|hindu|kerk(?!ra|dr)|church|"
-    "moskee|mosque|marok|moroc|turks|turkije|turkish|surina|antill|aruba|^race|race$|^black|black$|"
+    "moskee|mosque|europa$|moedertaal|thuistaal|taalthuis|marok|moroc|turks|turkije|turkish|surina|antill|aruba|^race|race$|^black|black$|"
     "^[ap](w|nw)(all?|$)|^[ap](antaru|overnw|wst$)|^[ap]?(n?eu|nl)(al|all)$|^[ap]geb(n[el]|eu)"
 )
 """In names without digits and signs; the last line are the short names of CBS."""
@@ -63,7 +63,7 @@ class Features:
     frame: pd.DataFrame
     areas: Areas | None
     allow_sensitive: bool
-    notices: list[str] = field(default_factory=list)
+    notices: list[Notice] = field(default_factory=list)
 
     @property
     def sorted_codes(self) -> pd.Index:
@@ -113,7 +113,7 @@ class Features:
                     f"{count(coded)} codes van het CBS voor geheim of ontbrekend gelden als ontbrekend.",
                 )
             )
-        scales = {name: _scale(values, scaling) for name, values in raw.items()}
+        scales = {name: scale(values, scaling) for name, values in raw.items()}
         used = {name: (centre, spread) for name, (centre, spread, _) in scales.items() if spread > 0}
         self._note_spread(
             [name for name in names if name not in used],
@@ -275,8 +275,21 @@ def _classes(table: Features, given: Labels, what: str) -> pd.Series:
     )
 
 
-def _scale(values: np.ndarray, scaling: str) -> tuple[float, float, bool]:
-    """Centre and spread of a feature, and whether the spread is not the robust one that was asked for."""
+def scale(values: np.ndarray, scaling: str) -> tuple[float, float, bool]:
+    """Return centre and spread of a feature, and whether the spread is not the robust one asked for.
+
+    Parameters
+    ----------
+    values
+        The feature of all areas, in any order; NaN where it is not known, shape (n_areas,).
+    scaling
+        ``robust`` or ``z``, as in `build_peers`.
+
+    Examples
+    --------
+    >>> scale(np.array([1.0, 3.0]), "z")
+    (2.0, 1.0, False)
+    """
     known = np.sort(values[~np.isnan(values)])  # sorted: sums do not depend on the order of rows
     if not len(known) or known[0] == known[-1]:
         return math.nan, 0.0, False

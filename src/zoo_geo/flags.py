@@ -14,6 +14,7 @@ from zoo_geo.detectors.base import Detection
 from zoo_geo.detectors.clusters import around, kind, unflagged
 from zoo_geo.detectors.themes import KEYS, check_rows, subjects
 from zoo_geo.errors import InputError
+from zoo_geo.notices import Notice
 from zoo_geo.significance import Method
 from zoo_geo.supports import Rules, Support, support_of, too_coarse, uncounted, without_effect
 
@@ -43,7 +44,7 @@ class Flags:
     frame: pd.DataFrame
     evidence: pd.DataFrame
     cells: pd.DataFrame
-    notices: tuple[str, ...] = ()
+    notices: tuple[Notice, ...] = ()
 
 
 def flag(

@@ -21,7 +21,7 @@ _PART_COLUMNS = {
 
 
 def read_geometry(
-    table: gpd.GeoDataFrame, codes: pd.Series, problems: Problems, notices: list[str]
+    table: gpd.GeoDataFrame, codes: pd.Series, problems: Problems, notices: list[Notice]
 ) -> np.ndarray:
     """Return sound flat geometry, repaired where that is possible."""
     shapes = shapely.force_2d(table.geometry.to_numpy())
@@ -72,7 +72,7 @@ def _check_degrees(
 
 
 def _repair(
-    shapes: np.ndarray, sound: np.ndarray, codes: np.ndarray, problems: Problems, notices: list[str]
+    shapes: np.ndarray, sound: np.ndarray, codes: np.ndarray, problems: Problems, notices: list[Notice]
 ) -> np.ndarray:
     """Return the shapes with invalid ones repaired; note those that have no area to save."""
     invalid = np.flatnonzero(sound & ~shapely.is_valid(shapes))
@@ -149,7 +149,7 @@ def _comparable(shapes: np.ndarray) -> list[bytes]:
     return [b"" if point or text is None else text for point, text in zip(points, binary, strict=True)]
 
 
-def dissolve(frame: gpd.GeoDataFrame, notices: list[str]) -> gpd.GeoDataFrame:
+def dissolve(frame: gpd.GeoDataFrame, notices: list[Notice]) -> gpd.GeoDataFrame:
     """Return one row per code, in order of first appearance."""
     repeated = frame["area"].duplicated(keep=False)
     whole = frame.drop_duplicates("area").set_index("area")

@@ -20,7 +20,7 @@ from scipy import special
 
 from zoo_geo.courses import START, Course, Series, Spread, course, mean_of_series, own_odds
 from zoo_geo.expectation import steadied
-from zoo_geo.predictive import FAMILIES, Binomial, Gaussian
+from zoo_geo.predictive import Binomial, Gaussian
 from zoo_geo.references import Reference, everybody
 
 ODD = 3.0
@@ -363,7 +363,7 @@ def _t_of(away: np.ndarray, size: np.ndarray, known: np.ndarray, before: Spread)
     if gone.size < _FEWEST:
         return before
     zero = np.zeros(gone.size)
-    common, freedom = FAMILIES["gaussian"].spread(gone, weight, zero, zero, np.ones(1))
+    common, freedom = Gaussian().spread(gone, weight, zero, zero, np.ones(1))
     least = 1e-24 * float(np.mean(gone**2 * weight)) + 1e-300
     return Spread(max(common, least), 0.0, freedom)
 
@@ -374,7 +374,7 @@ def _t_tails(
     at = np.flatnonzero(known.ravel())
     gone, weight = away.ravel()[at], size.ravel()[at]
     zero, sure = np.zeros(at.size), np.full(at.size, np.inf)
-    log_p, upper = FAMILIES["gaussian"].tails(gone, weight, zero, sure, spread.common, spread.freedom)
+    log_p, upper = Gaussian().tails(gone, weight, zero, sure, spread.common, spread.freedom)
     return _laid(log_p, at, known, np.nan), _laid(upper, at, known, False)
 
 

@@ -47,7 +47,7 @@ class Inputs:
     features: pd.DataFrame | None
     peers: Peers | None
     truth: pd.DataFrame | None
-    notices: tuple[str, ...]
+    notices: tuple[Notice, ...]
     aggregates: Aggregates | None = None
 
 
@@ -70,7 +70,7 @@ def read_inputs(
     InputError
         Map or tables are wrong: one line per problem.
     """
-    problems, notices = Problems(), list[str]()
+    problems, notices = Problems(), list[Notice]()
     begin("map")
     areas = _attempt(lambda: _read_areas(study), problems)
     begin("tables")
@@ -134,7 +134,7 @@ def _read_panel(
     study: Study,
     source: TableSource,
     areas: Areas | None,
-    notices: list[str],
+    notices: list[Notice],
 ) -> Panel | None:
     """Return the figures of one table, of areas that are on the map or, where areas change, of all."""
     chosen = [each for each in study.indicators if each.table == source.id and not from_records(each)]
@@ -217,7 +217,9 @@ def _no_figures(areas: Areas) -> Panel:
     return Panel(areas.codes, (), (), nothing, nothing.copy(), nothing.astype(np.int8))
 
 
-def _read_records(study: Study, areas: Areas | None, notices: list[str], *, whole: bool) -> Aggregates | None:
+def _read_records(
+    study: Study, areas: Areas | None, notices: list[Notice], *, whole: bool
+) -> Aggregates | None:
     """Return the figures of records; None where there are none, or where queries are only checked."""
     chosen = [each for each in study.indicators if from_records(each)]
     if not chosen:
@@ -255,7 +257,7 @@ def _read_records(study: Study, areas: Areas | None, notices: list[str], *, whol
 
 
 def _exposure(
-    each: IndicatorChoice, tables: dict[str, TableSource], areas: Areas | None, notices: list[str]
+    each: IndicatorChoice, tables: dict[str, TableSource], areas: Areas | None, notices: list[Notice]
 ) -> pd.DataFrame | None:
     """Return the exposure of an indicator from a table: area, exposure and, where there is one, period."""
     if each.exposure is None or each.table is None:
@@ -301,7 +303,7 @@ def _columns(study: Study, chosen: Sequence[IndicatorChoice]) -> dict[str, dict[
     }
 
 
-def _read_features(study: Study, areas: Areas | None, notices: list[str]) -> pd.DataFrame | None:
+def _read_features(study: Study, areas: Areas | None, notices: list[Notice]) -> pd.DataFrame | None:
     """Return the features of every area of the map, rows of areas without any empty."""
     source, problems = study.features, Problems()
     if source is None:
@@ -373,6 +375,7 @@ def _build_peers(study: Study, areas: Areas, graph: Graph, features: pd.DataFram
             missing=rules.missing,
             max_distance=rules.max_distance,
             groups=rules.groups,
+            resamples=rules.resamples,
             seed=study.study.seed,
         )
     except InputError as error:
@@ -380,7 +383,7 @@ def _build_peers(study: Study, areas: Areas, graph: Graph, features: pd.DataFram
 
 
 def _on_the_map(
-    table: pd.DataFrame, source: TableSource | FeaturesSource, areas: Areas, notices: list[str]
+    table: pd.DataFrame, source: TableSource | FeaturesSource, areas: Areas, notices: list[Notice]
 ) -> pd.DataFrame:
     """Refuse or drop rows of areas that are not on the map."""
     codes = table[source.area]
@@ -420,7 +423,7 @@ def _lost_zeros(codes: pd.Series, known: pd.Index) -> str:
     return ""
 
 
-def _not_in(codes: pd.Series, source: TableSource | FeaturesSource, areas: Areas) -> list[str]:
+def _not_in(codes: pd.Series, source: TableSource | FeaturesSource, areas: Areas) -> list[Notice]:
     """Note areas of the map that a table lacks; water has no figures."""
     absent = areas.codes[~areas.codes.isin(_text(codes)) & ~areas.frame["water"].to_numpy(bool)]
     if not len(absent):
@@ -453,7 +456,7 @@ def _read_truth(study: Study) -> pd.DataFrame | None:
     return table
 
 
-def _isolated(graph: Graph, total: int) -> list[str]:
+def _isolated(graph: Graph, total: int) -> list[Notice]:
     alone = isolates(graph)
     en, nl = (tell(alone, total) for tell in (examples, which))
     said = Notice(
@@ -463,7 +466,7 @@ def _isolated(graph: Graph, total: int) -> list[str]:
     return [said] if alone else []
 
 
-def _empty(panel: Panel) -> list[str]:
+def _empty(panel: Panel) -> list[Notice]:
     ids = [item.id for item in panel.indicators]
     empty = [id for k, id in enumerate(ids) if np.isnan(panel.observed[:, k]).all()]
     en, nl = (tell(empty, len(ids)) for tell in (examples, which))

@@ -10,13 +10,16 @@ from scipy import sparse
 from scipy.spatial import KDTree
 from scipy.spatial.distance import cdist
 
+from zoo_geo.threads import one_thread
+
 DECIMALS = 9
 """Distances are rounded to these decimals, so that float noise decides no tie."""
 LEAST_SHARED = 0.5
 """Two areas can be compared where this share of the weight lies on features that both have."""
 MOST_WARD = 5_000
 """Ward holds all distances at once: 100 MB for this many areas."""
-_SLACK = 1.5 * 10**-DECIMALS
+SLACK = 1.5 * 10**-DECIMALS
+"""Distances that differ by less count as equal."""
 _CELLS = 4_000_000
 _TREE_FEATURES = 12
 """With more features a search tree is slower than looking at everybody."""
@@ -67,21 +70,24 @@ class Pairs(NamedTuple):
     tied: np.ndarray
 
 
-class _Block(NamedTuple):
+class Block(NamedTuple):
     """Some areas, shape (n,), and candidates that hold their peers, shape (n, m); barred ones are inf."""
 
     rows: np.ndarray
     columns: np.ndarray
     distance: np.ndarray
 
-    def at(self, where: np.ndarray) -> _Block:
+    def at(self, where: np.ndarray) -> Block:
         """Keep some of the areas."""
-        return _Block(*(part[where] for part in self))
+        return Block(*(part[where] for part in self))
 
 
-def nearest(space: Space, bars: Bars, k: int | None) -> Pairs:
-    """Find the k nearest of each area's group, or all of it; of equally distant ones the first by code."""
-    found = [_closest(block, k) for block in _blocks(space, bars, k, ties=True)]
+def nearest(space: Space, bars: Bars, k: int | None, only: np.ndarray | None = None) -> Pairs:
+    """Find the k nearest of each area's group, or all of it; of equally distant ones the first by code.
+
+    `only`, shape (n_areas,), says whose peers to find; everybody's when it is not given.
+    """
+    found = [closest(block, k) for block in _blocks(space, bars, k, ties=True, only=only)]
     if not found:
         none = np.empty(0, np.intp)
         return Pairs(none, none, np.empty(0), none)
@@ -105,55 +111,57 @@ def apart(space: Space, one: np.ndarray, other: np.ndarray) -> np.ndarray:
     for column, share in zip(space.x.T, space.share, strict=True):
         step = column[one] - column[other]
         known = ~np.isnan(step)
-        total[known] += step[known] ** 2
-        shared[known] += share
-    enough = shared >= LEAST_SHARED - _SLACK
+        total += np.where(known, step, 0.0) ** 2
+        shared += share * known
+    enough = shared >= LEAST_SHARED - SLACK
     return np.round(np.sqrt(np.divide(total, shared, out=np.full(len(one), np.inf), where=enough)), DECIMALS)
 
 
-def stability(
-    space: Space, bars: Bars, k: int | None, pairs: Pairs, groups: Iterator[tuple[np.ndarray, np.ndarray]]
+def candidates(space: Space, bars: Bars) -> np.ndarray:
+    """How many others an area's group holds that may be its peers, shape (n_areas,)."""
+    number = np.zeros(len(space.x), np.intp)
+    for label in np.unique(space.group[space.group >= 0]):
+        members = np.flatnonzero(space.group == label)
+        for rows in _split(members, len(members)):
+            columns = np.broadcast_to(members, (len(rows), len(members)))
+            number[rows] = len(members) - bars.between(rows, columns).sum(axis=1)
+    return number
+
+
+def clusters(
+    space: Space, method: str, number: int, smallest: int, seed: int, drawn: np.ndarray | None = None
 ) -> np.ndarray:
-    """Share of an area's peers that stay, averaged over the features left out, shape (n_areas,).
+    """Group areas that have a group by k-means, Ward or HDBSCAN, shape (n_areas,); -1 for noise.
 
-    `groups` gives for each turn the features to leave out, and the groups without them. A peer stays when
-    no k others are strictly nearer, so equals do not push each other out.
+    With `drawn`, positions with repeats, these areas alone make the clusters. The others join the cluster
+    with the nearest centre (k-means) or that of the nearest area drawn.
     """
-    stays, turns = np.zeros(len(pairs.focal)), 0
-    for left_out, group in groups:
-        less = space.without(left_out)._replace(group=group)
-        distance = apart(less, pairs.focal, pairs.neighbor)
-        together = (group[pairs.focal] == group[pairs.neighbor]) & (group[pairs.focal] >= 0)
-        within = distance <= reach(less, bars, k)[pairs.focal] + _SLACK
-        stays += together & within & np.isfinite(distance)
-        turns += 1
-    count = np.bincount(pairs.focal, minlength=len(space.x))
-    kept = np.bincount(pairs.focal, stays, minlength=len(space.x))
-    return np.divide(kept, count * turns, out=np.full(len(count), np.nan), where=count * turns > 0)
-
-
-def clusters(space: Space, method: str, number: int, smallest: int, seed: int) -> np.ndarray:
-    """Group areas that have a group by k-means, Ward or HDBSCAN, shape (n_areas,); -1 for noise."""
     from sklearn.cluster import HDBSCAN, AgglomerativeClustering, KMeans
-    from threadpoolctl import threadpool_limits
 
     found = np.full(len(space.x), -1, np.intp)
     members = np.flatnonzero(space.group >= 0)
-    x = space.x[members]
-    if len(members) < 2 or (method == "hdbscan" and len(members) < smallest):
+    rows = members if drawn is None else drawn[space.group[drawn] >= 0]
+    if len(rows) < 2 or (method == "hdbscan" and len(rows) < smallest):
         return found
+    x = space.x[rows]
     number = min(number, len(np.unique(x, axis=0)))
     model = {
         "kmeans": lambda: KMeans(number, n_init=1, random_state=seed),
         "ward": lambda: AgglomerativeClustering(number, linkage="ward"),
         "hdbscan": lambda: HDBSCAN(min_cluster_size=smallest, copy=True),
     }[method]()
-    with threadpool_limits(limits=1):  # sums of several threads come in any order
-        found[members] = model.fit_predict(x)
+    with one_thread():
+        label = model.fit_predict(x)
+        if drawn is None:
+            found[members] = label
+        elif method == "kmeans":
+            found[members] = model.predict(space.x[members])
+        else:
+            found[members] = label[KDTree(x).query(space.x[members])[1]]
     return found
 
 
-def _closest(block: _Block, k: int | None) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+def closest(block: Block, k: int | None) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     """Pairs of the k nearest in a block, and the areas with more equals than they could take."""
     near = np.isfinite(block.distance) & (block.distance <= _kth(block.distance, k)[:, None])
     row, column = np.nonzero(near)
@@ -173,22 +181,24 @@ def _kth(distance: np.ndarray, k: int | None) -> np.ndarray:
     return np.partition(distance, k - 1, axis=1)[:, k - 1]
 
 
-def _blocks(space: Space, bars: Bars, k: int | None, *, ties: bool) -> Iterator[_Block]:
+def _blocks(
+    space: Space, bars: Bars, k: int | None, *, ties: bool, only: np.ndarray | None = None
+) -> Iterator[Block]:
     """Candidates of all areas: the nearest by a tree where they are sure to do, else the whole group."""
     order = np.argsort(space.group, kind="stable")
     labels, starts = np.unique(space.group[order], return_index=True)
     for label, members in zip(labels, np.split(order, starts[1:]), strict=True):
-        rows = members
-        if label < 0:
+        rows = members if only is None else members[only[members]]
+        if label < 0 or not rows.size:
             continue
-        if k is not None and space.x.shape[1] <= _TREE_FEATURES:
+        if only is None and k is not None and space.x.shape[1] <= _TREE_FEATURES:
             rows = yield from _by_tree(space, bars, members, k, ties)
         yield from _whole(space, bars, rows, members)
 
 
 def _by_tree(
     space: Space, bars: Bars, members: np.ndarray, k: int, ties: bool
-) -> Generator[_Block, None, np.ndarray]:
+) -> Generator[Block, None, np.ndarray]:
     """Ask trees for a few more than k; return the areas for whom that may miss a peer."""
     width = k + 2 + (k if ties else k // 4)  # oneself, and some that may be barred or tied
     patterns, rest = _patterns(space.x[members]), list[np.ndarray]()
@@ -199,7 +209,7 @@ def _by_tree(
         for rows in _split(members[own], width * len(trees)) if trees else ():
             asked = [tree.ask(space.x[rows], width) for tree in trees]
             columns, distance, beyond = (np.concatenate(parts, 1) for parts in zip(*asked, strict=True))
-            block = _barred(_Block(rows, columns, distance), bars)
+            block = _barred(Block(rows, columns, distance), bars)
             kth = _kth(block.distance, k)
             seen = np.round(beyond.min(axis=1), DECIMALS)
             sure = (kth < seen) if ties else (kth <= seen) & np.isfinite(kth)
@@ -233,17 +243,17 @@ def _trees(
     for also, at in patterns:
         both = known & also
         shared = float(space.share[both].sum())
-        if shared >= LEAST_SHARED - _SLACK:
+        if shared >= LEAST_SHARED - SLACK:
             tree = KDTree(space.x[members[at]][:, both], leafsize=32)
             found.append(_Tree(tree, members[at], both, shared))
     return found
 
 
-def _whole(space: Space, bars: Bars, rows: np.ndarray, members: np.ndarray) -> Iterator[_Block]:
+def _whole(space: Space, bars: Bars, rows: np.ndarray, members: np.ndarray) -> Iterator[Block]:
     """Everybody in the group as a candidate."""
     for some in _split(_by_pattern(space.x, rows), len(members)):
         columns = np.broadcast_to(members, (len(some), len(members)))
-        yield _barred(_Block(some, columns, _all_distances(space, some, members)), bars)
+        yield _barred(Block(some, columns, _all_distances(space, some, members)), bars)
 
 
 def _split(rows: np.ndarray, width: int) -> list[np.ndarray]:
@@ -252,7 +262,7 @@ def _split(rows: np.ndarray, width: int) -> list[np.ndarray]:
     return [rows[start : start + size] for start in range(0, len(rows), size)]
 
 
-def _barred(block: _Block, bars: Bars) -> _Block:
+def _barred(block: Block, bars: Bars) -> Block:
     """Round distances, and make those of barred pairs infinite."""
     distance = np.round(block.distance, DECIMALS)
     distance[bars.between(block.rows, block.columns)] = np.inf
@@ -271,7 +281,7 @@ def _all_distances(space: Space, rows: np.ndarray, columns: np.ndarray) -> np.nd
         for also, at_column in _patterns(space.x[columns]):
             both = known & also
             shared = space.share[both].sum()
-            if shared >= LEAST_SHARED - _SLACK:
+            if shared >= LEAST_SHARED - SLACK:
                 one, other = space.x[rows[at_row]][:, both], space.x[columns[at_column]][:, both]
                 out[np.ix_(at_row, at_column)] = cdist(one, other) / np.sqrt(shared)
     return out

@@ -28,6 +28,7 @@ from zoo_geo.change_tables import (
 )
 from zoo_geo.checks import check_columns
 from zoo_geo.errors import InputError, Problems, examples
+from zoo_geo.notices import Notice, count, which
 from zoo_geo.panel import Panel
 from zoo_geo.schema import STATUSES
 
@@ -208,27 +209,45 @@ def _taken(panel: Panel, newest: pd.Index, lineage: np.ndarray) -> Panel:
     )
 
 
-def _recode_notices(panel: Panel, used: np.ndarray, moved: int, breaks: np.ndarray) -> list[str]:
+def _recode_notices(panel: Panel, used: np.ndarray, moved: int, breaks: np.ndarray) -> list[Notice]:
     """Say what was linked, what is broken, and what found no place."""
-    said = []
+    said = list[Notice]()
     if moved:
-        said.append(f"{moved:,} of {len(breaks):,} areas had another code before; their series were linked.")
+        said.append(
+            Notice(
+                f"{moved:,} of {len(breaks):,} areas had another code before; their series were linked.",
+                f"{count(moved)} van {count(len(breaks))} gebieden hadden eerder een andere code; hun "
+                "reeksen "
+                "zijn aan elkaar gezet.",
+            )
+        )
     for t, period in enumerate(panel.periods):
-        if count := int(breaks[:, t].sum()):
+        if cut := int(breaks[:, t].sum()):
             said.append(
-                f"From {period} on the boundary of {count:,} of {len(breaks):,} areas is another one: their "
-                "series start anew there."
+                Notice(
+                    f"From {period} on the boundary of {cut:,} of {len(breaks):,} areas is another one: "
+                    "their "
+                    "series start anew there.",
+                    f"Vanaf {period} is de grens van {count(cut)} van {count(len(breaks))} gebieden een "
+                    "andere: "
+                    "hun reeksen beginnen daar opnieuw.",
+                )
             )
     return said + _left_out(panel, used)
 
 
-def _left_out(panel: Panel, used: np.ndarray) -> list[str]:
+def _left_out(panel: Panel, used: np.ndarray) -> list[Notice]:
     """Say which codes have figures that no newest area goes on with."""
     lost = ((panel.status == _OK).any(axis=1) & ~used).any(axis=1)
     if not lost.any():
         return []
-    which = examples(panel.areas[lost], len(panel.areas))
-    return [f"Figures of codes that no newest area goes on with were left out ({which})."]
+    en, nl = (tell(panel.areas[lost], len(panel.areas)) for tell in (examples, which))
+    return [
+        Notice(
+            f"Figures of codes that no newest area goes on with were left out ({en}).",
+            f"Cijfers van codes die in geen nieuwste gebied verdergaan zijn weggelaten ({nl}).",
+        )
+    ]
 
 
 def _restricted(panel: Panel, wanted: pd.Index | None) -> Panel:
@@ -242,7 +261,7 @@ def _restricted(panel: Panel, wanted: pd.Index | None) -> Panel:
 
 def _weighted(panel: Panel, weights: Weights) -> Panel:
     """Carry the figures of earlier periods over to the codes that hold later, one change after the other."""
-    carried, notices = 0, []
+    carried, notices = 0, list[Notice]()
     for number in np.unique(weights.step):
         here = weights.step == number
         t = int(weights.first[here][0])
@@ -257,14 +276,27 @@ def _weighted(panel: Panel, weights: Weights) -> Panel:
         sums = step.groupby("old")["weight"].sum()
         part = sums[sums < 1 - ROUNDED]
         if len(part):
+            en, nl = (tell(part.index, len(sums)) for tell in (examples, which))
             notices.append(
-                f"Before {panel.periods[t]}, weights of old codes that add up to less than 1 leave the "
-                f"rest of their figures out ({examples(part.index, len(sums))})."
+                Notice(
+                    f"Before {panel.periods[t]}, weights of old codes that add up to less than 1 leave the "
+                    f"rest of their figures out ({en}).",
+                    f"Voor {panel.periods[t]} tellen gewichten van oude codes op tot minder dan 1; de rest "
+                    "van "
+                    f"hun cijfers is weggelaten ({nl}).",
+                )
             )
     if carried:
         whose = "1 area" if carried == 1 else f"{carried:,} areas"
+        wiens = "1 gebied" if carried == 1 else f"{count(carried)} gebieden"
         notices.append(
-            f"Earlier figures of {whose} were carried over by weight: they are estimates, counts rounded."
+            Notice(
+                f"Earlier figures of {whose} were carried over by weight: they are estimates, counts "
+                "rounded.",
+                f"Eerdere cijfers van {wiens} zijn naar gewicht omgerekend: het zijn schattingen, met "
+                "afgeronde "
+                "aantallen.",
+            )
         )
     return replace(panel, notices=(*panel.notices, *notices))
 

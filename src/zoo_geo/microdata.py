@@ -16,6 +16,7 @@ from zoo_geo.cells import Cells, Grouped, aggregate_query, explain_query
 from zoo_geo.checks import nearest_name
 from zoo_geo.errors import InputError, Problems, examples
 from zoo_geo.leaks import find_leaks
+from zoo_geo.notices import Notice, count, which
 from zoo_geo.panel import ALL, Panel
 from zoo_geo.pseudonyms import Key
 from zoo_geo.record_exposures import KEYS, with_exposure
@@ -119,7 +120,7 @@ class Aggregates:
     panel: Panel
     frame: pd.DataFrame
     branches: pd.DataFrame
-    notices: tuple[str, ...]
+    notices: tuple[Notice, ...]
 
     def __repr__(self) -> str:
         return f"<Aggregates: {len(self.frame):,} cells of {len(self.panel.indicators):,} indicators>"
@@ -327,7 +328,7 @@ class _Reader:
 
     def __init__(self, records: Records, codes: pd.Index | None, unknown: str) -> None:
         self.records, self.codes, self.unknown = records, codes, unknown
-        self.problems, self.notices = Problems(), list[str]()
+        self.problems, self.notices = Problems(), list[Notice]()
         self._clean = set[str](() if codes is None else codes)
         self._known: dict[tuple[str, str], Cells | None] = {}
         self._grouped = Grouped()
@@ -352,7 +353,7 @@ class _Reader:
             except InputError as error:
                 self.problems.extend(error.within(f"indicator {each.id}"))
                 return None
-            self.notices += [f"indicator {each.id}: {line}" for line in notices]
+            self.notices += [line.led_by(f"indicator {each.id}") for line in notices]
         if not len(cells):
             self.problems.add(f"indicator {each.id}: query needs to give records of areas; got none.")
             return None
@@ -390,7 +391,7 @@ class _Reader:
 
     def _checked(self, found: Cells, what: str) -> Cells:
         """Note records that were left out, and refuse identifiers and areas that are not on the map."""
-        self.notices += [f"{what}: {line}" for line in found.notices]
+        self.notices += [line.led_by(what, _in_dutch(what)) for line in found.notices]
         text = found.cells[KEYS].drop_duplicates()
         if found.branches is not None:
             text = found.branches[[*KEYS, "branch"]].drop_duplicates()
@@ -407,13 +408,18 @@ class _Reader:
             return found
         strange, total = found.cells.loc[~known, "area"].drop_duplicates(), found.cells["area"].nunique()
         units = int(found.cells.loc[~known, "contributors"].sum())
-        which = f"{units:,} units in areas ({examples(strange, total)})"
+        en = f"{units:,} units in areas ({examples(strange, total)})"
+        nl = f"{count(units)} eenheden in gebieden ({which(strange, total)})"
         if self.unknown == "error":
             raise InputError(
-                f"areas need to be on the map; got others: {which}. "
+                f"areas need to be on the map; got others: {en}. "
                 'Set unknown_areas = "drop" under [microdata] to leave them out.'
             )
-        self.notices.append(f"{what}: areas that are not on the map were left out: {which}.")
+        said = Notice(
+            f"areas that are not on the map were left out: {en}.",
+            f"gebieden die niet op de kaart staan zijn weggelaten: {nl}.",
+        )
+        self.notices.append(said.led_by(what, _in_dutch(what)))
         branches = found.branches
         if branches is not None:
             branches = branches[branches["area"].isin(self.codes)]
@@ -421,7 +427,7 @@ class _Reader:
 
 
 def _joined(
-    figures: Sequence[_Figures | None], indicators: Sequence[RecordIndicator], notices: tuple[str, ...]
+    figures: Sequence[_Figures | None], indicators: Sequence[RecordIndicator], notices: tuple[Notice, ...]
 ) -> Aggregates:
     """Put the indicators into one table and one panel."""
     pairs = [(each, found) for each, found in zip(indicators, figures, strict=True) if found is not None]
@@ -471,3 +477,8 @@ def _per_exposure(long: pd.DataFrame, each: RecordIndicator) -> None:
     total, out_of = long.loc[rows, "observed"], long.loc[rows, "exposure"]
     value = total / out_of.where(out_of > 0) * (each.per or 1.0)
     long.loc[rows, "observed"] = value.mask(out_of <= 0, 0.0)  # of which the exposure says why
+
+
+def _in_dutch(what: str) -> str:
+    """Name an indicator's exposure in Dutch; the other names are the same."""
+    return what.replace(": exposure", ": noemer")

@@ -32,9 +32,9 @@ class Notice(str):
         made.nl = nl or en
         return made
 
-    def led_by(self, place: str) -> Notice:
-        """Return the same, led by the file or table it is about."""
-        return Notice(f"{place}: {self}", f"{place}: {self.nl}")
+    def led_by(self, place: str, plaats: str = "") -> Notice:
+        """Return the same, led by the file or table it is about, which may have a name in Dutch."""
+        return Notice(f"{place}: {self}", f"{plaats or place}: {self.nl}")
 
 
 def told(notice: str, language: str) -> str:
@@ -69,7 +69,7 @@ def share(value: float, digits: int = 0) -> str:
     return f"{value:.{digits}%}".replace(".", ",")
 
 
-def which(values: Iterable[object], total: int | None = None) -> str:
+def which(values: Iterable[object], total: int | None = None, most: int = 3) -> str:
     """Say how many and which in Dutch, as `errors.examples` does in English.
 
     Examples
@@ -79,4 +79,4 @@ def which(values: Iterable[object], total: int | None = None) -> str:
     """
     listed = list(values)
     of = "" if total is None else f" van {count(total)}"
-    return f"{count(len(listed))}{of}; eerst: {examples(listed).partition('; first: ')[2]}"
+    return f"{count(len(listed))}{of}; eerst: {examples(listed, None, most).partition('; first: ')[2]}"

@@ -57,7 +57,7 @@ class Panel:
     observed: np.ndarray
     exposure: np.ndarray
     status: np.ndarray
-    notices: tuple[str, ...] = ()
+    notices: tuple[Notice, ...] = ()
     events: np.ndarray | None = None
     breaks: np.ndarray | None = None
 
@@ -439,7 +439,7 @@ def _by_number(period: str) -> tuple[float, str]:
     return (float(period) if period.isdecimal() else math.inf, period)
 
 
-def _code_notices(coded: Mapping[float, Mapping[str, int]]) -> Iterator[str]:
+def _code_notices(coded: Mapping[float, Mapping[str, int]]) -> Iterator[Notice]:
     """Say which codes of CBS were read as a status, and in which columns."""
     for code, counts in coded.items():
         if counts:
@@ -453,7 +453,7 @@ def _code_notices(coded: Mapping[float, Mapping[str, int]]) -> Iterator[str]:
             )
 
 
-def _status_notices(status: np.ndarray) -> Iterator[str]:
+def _status_notices(status: np.ndarray) -> Iterator[Notice]:
     """Say how many cells have no figure, and why."""
     words = {
         MISSING: ("are missing", "ontbreken"),
@@ -467,7 +467,7 @@ def _status_notices(status: np.ndarray) -> Iterator[str]:
             )
 
 
-def _units_notices(blocks: Iterable[_Block]) -> Iterator[str]:
+def _units_notices(blocks: Iterable[_Block]) -> Iterator[Notice]:
     """Say which indicators are counted by distinct units, and of how many events."""
     sums: dict[str, list[float]] = {}
     names: dict[str, str] = {}

@@ -13,13 +13,15 @@ import numpy as np
 import pandas as pd
 from scipy import sparse
 
-from zoo_geo import likeness
+from zoo_geo import likeness, stability
 from zoo_geo.areas import Areas
 from zoo_geo.checks import nearest_name
 from zoo_geo.errors import InputError, Problems, examples
-from zoo_geo.features import NORMAL, Features, Labels, read_features
+from zoo_geo.features import Features, Labels, read_features
 from zoo_geo.likeness import Bars, Pairs, Space
-from zoo_geo.notices import Notice, points, which
+from zoo_geo.notices import Notice
+from zoo_geo.peer_quality import LACKS_FEATURES, notices, rated
+from zoo_geo.peer_quality import REASONS as REASONS
 from zoo_geo.weights import _graph, aligned
 
 if TYPE_CHECKING:
@@ -28,13 +30,8 @@ if TYPE_CHECKING:
 Excluded: TypeAlias = "str | Graph"
 
 METHODS = ("nearest", "strata", "kmeans", "ward", "hdbscan")
-REASONS = ("ok", "few_candidates", "too_far", "no_candidates", "missing_features")
-"""What `quality` says about an area; the last three have no peers."""
-
 _MOST_LINKS = 5_000_000
 _MOST_TURNS = 10
-_LACKS_FEATURES = -2
-"""Group of areas that cannot be compared; -1 is that of areas without a class."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,7 +51,9 @@ class Peers:
     quality
         One row per area: ``n_peers``; ``distance_mean`` and ``distance_far`` to the peers that it has or,
         where they are too far, would have had; ``stability``, the share of these (0-1) that stay when a
-        feature is left out; ``good``; ``reason``, one of ``REASONS``.
+        feature is left out; ``stability_resampled``, their mean overlap (0-1, Jaccard) with the peers that
+        scales and clusters made by other areas, drawn with replacement, lead to; ``good``; ``reason``, one
+        of ``REASONS``.
     method, parameters
         How they were found.
     notices
@@ -70,7 +69,7 @@ class Peers:
     quality: pd.DataFrame
     method: str
     parameters: Mapping[str, Any]
-    notices: tuple[str, ...] = ()
+    notices: tuple[Notice, ...] = ()
     id: str = ""
 
     def __repr__(self) -> str:
@@ -90,6 +89,7 @@ class _Options:
     groups: int | None
     max_distance: float | None
     seed: int
+    resamples: int
 
     @property
     def clustered(self) -> bool:
@@ -111,6 +111,7 @@ def build_peers(
     max_distance: float | None = None,
     groups: int | None = None,
     allow_sensitive: bool = False,
+    resamples: int = 20,
     seed: int = 0,
 ) -> Peers:
     """Find for each area the areas that are most alike.
@@ -158,8 +159,10 @@ def build_peers(
         Number of clusters for kmeans and ward; sqrt(n / 2) when not given (Mardia et al. 1979).
     allow_sensitive
         Accept features that tell origin, nationality or religion; a notice then says so.
+    resamples
+        How often the areas are drawn anew, with replacement, to see whether the group stays; 0 for never.
     seed
-        Of k-means.
+        Of k-means, and of the areas drawn anew.
 
     Raises
     ------
@@ -178,7 +181,9 @@ def build_peers(
     >>> build_peers(table, k=1).graph["a"].index.tolist()
     ['b']
     """
-    options = _Options(k, method, scaling, missing, dict(weights or {}), groups, max_distance, seed)
+    options = _Options(
+        k, method, scaling, missing, dict(weights or {}), groups, max_distance, seed, resamples
+    )
     excluded = tuple(exclude) if isinstance(exclude, (list, tuple)) else (exclude,)
     _check_options(options, within)
     table = read_features(features, areas, allow_sensitive=allow_sensitive)
@@ -191,11 +196,11 @@ def build_peers(
     whole = space._replace(group=_groups(space, options))
     _check_links(whole, options)
     pairs = likeness.nearest(whole, bars, k)
-    stays = likeness.stability(whole, bars, k, pairs, _turns(space, whole, options))
-    quality, bound = _quality(scaled, whole, pairs, stays, options)
-    notices = (*table.notices, *_notices(scaled, quality, pairs, bound, options))
+    stays = _stability(space, whole, bars, pairs, options)
+    quality, bound = rated(scaled, whole, pairs, stays, k=k, max_distance=max_distance)
+    told = notices(scaled, quality, pairs, bound, k=k, missing=missing)
     parameters = _parameters(options, within, excluded, scales, bound, allow_sensitive)
-    return _finished(table, scaled, quality, pairs, method, parameters, notices)
+    return _finished(table, scaled, quality, pairs, method, parameters, (*table.notices, *told))
 
 
 def _check_options(options: _Options, within: Labels | None) -> None:
@@ -208,7 +213,7 @@ def _check_options(options: _Options, within: Labels | None) -> None:
         if value not in known:
             hint = nearest_name(value, known)
             problems.add(f"{name} needs to be one of {', '.join(known)}; got {value!r}.{hint}")
-    for name, least in {"k": 1, "groups": 2, "seed": 0}.items():
+    for name, least in {"k": 1, "groups": 2, "seed": 0, "resamples": 0}.items():
         value = getattr(options, name)
         if value is not None and not (_is_whole(value) and value >= least):
             problems.add(f"{name} needs to be a whole number of {least} or more; got {value!r}.")
@@ -290,11 +295,11 @@ def _space(scaled: pd.DataFrame, stratum: np.ndarray | None, options: _Options) 
     known = ~np.isnan(z)
     enough = known.all(axis=1) if options.missing == "drop" else known @ share >= likeness.LEAST_SHARED - 1e-9
     group = np.zeros(len(z), np.intp) if stratum is None else stratum
-    return Space(z * np.sqrt(share), share, np.where(enough, group, _LACKS_FEATURES))
+    return Space(z * np.sqrt(share), share, np.where(enough, group, LACKS_FEATURES))
 
 
-def _groups(space: Space, options: _Options) -> np.ndarray:
-    """Return the groups inside which peers are looked for: classes, and clusters where asked for."""
+def _groups(space: Space, options: _Options, drawn: np.ndarray | None = None) -> np.ndarray:
+    """Return the groups inside which peers are looked for: classes, and clusters (of the areas drawn)."""
     if not options.clustered:
         return space.group
     some = int((space.group >= 0).sum())
@@ -304,7 +309,7 @@ def _groups(space: Space, options: _Options) -> np.ndarray:
             f"got {some:,}. Take kmeans."
         )
     number = options.groups or max(2, round(math.sqrt(some / 2)))
-    found = likeness.clusters(space, options.method, number, (options.k or 15) + 1, options.seed)
+    found = likeness.clusters(space, options.method, number, (options.k or 15) + 1, options.seed, drawn)
     both = (space.group >= 0) & (found >= 0)
     group = np.where(both, 0, np.minimum(space.group, -1))
     pairs = np.column_stack([space.group, found])[both]
@@ -323,113 +328,24 @@ def _check_links(space: Space, options: _Options) -> None:
         )
 
 
-def _turns(space: Space, whole: Space, options: _Options) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """Leave out one feature at a time, or a tenth of many, and make the clusters anew without them."""
-    n = space.x.shape[1]
-    turns = min(n, _MOST_TURNS)
-    for turn in range(turns if n > 1 else 0):
-        left_out = np.arange(n) % turns == turn
-        yield left_out, _groups(space.without(left_out), options) if options.clustered else whole.group
+def _stability(
+    space: Space, whole: Space, bars: Bars, pairs: Pairs, options: _Options
+) -> tuple[np.ndarray, np.ndarray]:
+    """Share of the peers that stay without a feature, and overlap with those of other areas drawn."""
 
+    def turns() -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        """Leave out one feature at a time, or a tenth of many, and make the clusters anew without them."""
+        n = space.x.shape[1]
+        for turn in range(min(n, _MOST_TURNS) if n > 1 else 0):
+            left_out = np.arange(n) % _MOST_TURNS == turn
+            yield left_out, _groups(space.without(left_out), options) if options.clustered else whole.group
 
-def _quality(
-    scaled: pd.DataFrame, space: Space, pairs: Pairs, stays: np.ndarray, options: _Options
-) -> tuple[pd.DataFrame, float]:
-    """Say how alike the peers are, in the order of the codes, and the mean distance that is too far."""
-    n = len(space.x)
-    count = np.bincount(pairs.focal, minlength=n)
-    some = count > 0
-    mean = np.bincount(pairs.focal, pairs.distance, minlength=n) / np.where(some, count, np.nan)
-    far = np.zeros(n)
-    np.maximum.at(far, pairs.focal, pairs.distance)
-    bound = options.max_distance or _too_far(mean[some])
-    reason = np.select(
-        [space.group == _LACKS_FEATURES, ~some, mean > bound, count < (options.k or 0)],
-        ["missing_features", "no_candidates", "too_far", "few_candidates"],
-        "ok",
+    made = stability.Made(space, bars, options.k, pairs, options.scaling)
+    regroup = (lambda space, rows: _groups(space, options, rows)) if options.clustered else None
+    return (
+        stability.without_features(whole, bars, options.k, pairs, turns()),
+        stability.with_other_areas(made, options.resamples, options.seed, regroup),
     )
-    good = np.isin(reason, ["ok", "few_candidates"])
-    known = some & bool(scaled.shape[1])
-    columns = {
-        "n_peers": np.where(good, count, 0),
-        "distance_mean": np.where(known, mean, np.nan),
-        "distance_far": np.where(known, far, np.nan),
-        "stability": stays,
-        "good": good,
-        "reason": reason,
-    }
-    return pd.DataFrame(columns, index=scaled.index.rename("area")), bound
-
-
-def _too_far(mean: np.ndarray) -> float:
-    """Return the bound on mean distances: three robust standard deviations of the log, twice at least."""
-    log = np.log(mean[mean > 0])
-    if not len(log):
-        return math.inf
-    middle = float(np.median(log))
-    spread = NORMAL * float(np.median(np.abs(log - middle)))
-    return math.exp(middle + max(3 * spread, math.log(2)))
-
-
-def _notices(
-    scaled: pd.DataFrame, quality: pd.DataFrame, pairs: Pairs, bound: float, options: _Options
-) -> Iterator[str]:
-    """Say who has no peers, or peers that mean little."""
-    gaps = scaled.isna().sum()
-    most = ", ".join(f"{name} {count:,}" for name, count in gaps[gaps > 0].nlargest(3).items())
-    hint = " missing='partial' compares on what is known." if options.missing == "drop" else ""
-    tip = " missing='partial' vergelijkt op wat wel bekend is." if options.missing == "drop" else ""
-    tied = pd.Series(np.isin(np.arange(len(quality)), pairs.tied), quality.index)
-    shaky = quality["good"] & (quality["stability"] < 0.5)
-    reasons = {reason: quality["reason"] == reason for reason in REASONS}
-    for these, text, more, nl, meer in (
-        (
-            reasons["missing_features"],
-            "Without peers, for features are missing",
-            f" Most often {most}.{hint}",
-            "Zonder vergelijkingsgebieden, want kenmerken ontbreken",
-            f" Meestal {points(most)}.{tip}",
-        ),
-        (
-            reasons["no_candidates"],
-            "Without peers, for nobody can be compared with them (no class, noise, alone, or all excluded)",
-            "",
-            "Zonder vergelijkingsgebieden, want niemand komt in aanmerking (geen klasse, ruis, alleen of "
-            "uitgesloten)",
-            "",
-        ),
-        (
-            reasons["too_far"],
-            f"Without good peers, mean distance above {bound:.3g}",
-            " Detectors call them isolated and never flag them.",
-            f"Zonder goede vergelijkingsgebieden, gemiddelde afstand boven {bound:.3g}".replace(".", ","),
-            " Detectoren vergelijken ze niet en geven ze geen vlag.",
-        ),
-        (
-            reasons["few_candidates"],
-            f"With fewer than {options.k} peers, which are all there are",
-            "",
-            f"Met minder dan {options.k} vergelijkingsgebieden, meer zijn er niet",
-            "",
-        ),
-        (
-            tied,
-            "With more equally distant areas than they can take",
-            " The order of codes decided.",
-            "Met meer even verre gebieden dan er plaats is",
-            " De volgorde van de codes gaf de doorslag.",
-        ),
-        (
-            shaky,
-            "Losing more than half of their peers when one feature is left out, on average",
-            "",
-            "Verliezen gemiddeld meer dan de helft van hun vergelijkingsgebieden zonder een van de kenmerken",
-            "",
-        ),
-    ):
-        if these.any():
-            named, n = quality.index[these], len(quality)
-            yield Notice(f"{text}: {examples(named, n)}.{more}", f"{nl}: {which(named, n)}.{meer}")
 
 
 def _parameters(
@@ -451,7 +367,8 @@ def _parameters(
         "exclude": sorted({"self", *names}),
         "max_distance": None if options.max_distance is None else float(options.max_distance),
         "groups": None if options.groups is None else int(options.groups),
-        "seed": int(options.seed) if options.method == "kmeans" else None,
+        "seed": int(options.seed) if options.method == "kmeans" or options.resamples else None,
+        "resamples": int(options.resamples),
         "allow_sensitive": bool(allow_sensitive),
         "features": dict(scales),
         "too_far": bound,
@@ -465,7 +382,7 @@ def _finished(
     pairs: Pairs,
     method: str,
     parameters: dict[str, Any],
-    notices: tuple[str, ...],
+    notices: tuple[Notice, ...],
 ) -> Peers:
     """Drop the links of areas without good peers, and put all in the order of the features."""
     kept = quality["good"].to_numpy()[pairs.focal]
@@ -488,8 +405,13 @@ def _finished(
     )
 
 
+_NOT_ASKED = ("features", "too_far", "resamples")
+"""Parameters that were estimated, or that say how surely."""
+
+
 def _name(method: str, parameters: Mapping[str, Any], links: list[tuple[str, str]]) -> str:
     """Hash what was asked and who became a peer of whom; what was estimated shows in the links."""
-    asked = {name: value for name, value in parameters.items() if name not in ("features", "too_far")}
+    asked = {name: value for name, value in parameters.items() if name not in _NOT_ASKED}
+    asked["seed"] = parameters["seed"] if method == "kmeans" else None
     text = json.dumps([method, asked, sorted(parameters["features"]), links], sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:16]

@@ -15,6 +15,7 @@ import shapely
 from zoo_geo.areas import Areas
 from zoo_geo.checks import check_columns, text_codes
 from zoo_geo.errors import InputError, Problems, examples
+from zoo_geo.notices import Notice, count
 
 Border = Literal["lowest", "none"]
 _RULES: tuple[Border, ...] = ("lowest", "none")
@@ -26,13 +27,24 @@ POSITIONS = ("inside", "border", "overlap", "outside", "parent", "not_found", "m
 INSIDE, BORDER, OVERLAP, OUTSIDE, PARENT, NOT_FOUND, MISSING = range(len(POSITIONS))
 
 _SAID = {
-    "border": "lie on a border",
-    "overlap": "lie in several areas that overlap",
-    "outside": "lie outside all areas",
-    "parent": "are known to an area above only, and count in none below",
-    "not_found": "carry a key that is not in the table",
-    "missing": "carry no place",
+    "border": ("lie on a border", "liggen op een grens"),
+    "overlap": ("lie in several areas that overlap", "liggen in meer gebieden, die overlappen"),
+    "outside": ("lie outside all areas", "liggen buiten alle gebieden"),
+    "parent": (
+        "are known to an area above only, and count in none below",
+        "zijn alleen van een gebied daarboven bekend, en tellen in geen gebied daaronder",
+    ),
+    "not_found": ("carry a key that is not in the table", "hebben een sleutel die niet in de tabel staat"),
+    "missing": ("carry no place", "hebben geen plaats"),
 }
+_FATES = {
+    "lowest": (
+        "the lowest code gets them, land before water",
+        "ze gaan naar de laagste code, land voor water",
+    ),
+    "none": ("no area gets them", "geen gebied krijgt ze"),
+}
+_SHARED = ("border", "overlap")
 _PAIRS = 200_000
 _MOST_CELLS = 2**23
 _PART = 500_000
@@ -52,7 +64,7 @@ class Located:
     """
 
     frame: pd.DataFrame
-    notices: tuple[str, ...] = ()
+    notices: tuple[Notice, ...] = ()
 
     def __repr__(self) -> str:
         placed = int(self.frame["area"].notna().sum())
@@ -476,13 +488,13 @@ def _nowhere(n: int, areas: Areas) -> pd.DataFrame:
 
 def _noted(located: Located, on_border: Border) -> Located:
     """Add a sentence for every unusual position."""
-    counts, total = located.counts, len(located.frame)
-    rule = "the lowest code gets them, land before water" if on_border == "lowest" else "no area gets them"
-    lines = []
-    for name, said in _SAID.items():
+    counts, total, lines = located.counts, len(located.frame), []
+    for name, said in (*_SAID.items(), ("water", ("lie in a water area", "liggen in een watergebied"))):
         if counts[name]:
-            fate = f": {rule}" if name in ("border", "overlap") else ""
-            lines.append(f"{counts[name]:,} of {total:,} records {said}{fate}.")
-    if counts["water"]:
-        lines.append(f"{counts['water']:,} of {total:,} records lie in a water area.")
+            ruled = _FATES[on_border]
+            en, nl = (
+                f"{one}: {rule}" if name in _SHARED else one for one, rule in zip(said, ruled, strict=True)
+            )
+            some = f"{count(counts[name])} van {count(total)} records"
+            lines.append(Notice(f"{counts[name]:,} of {total:,} records {en}.", f"{some} {nl}."))
     return replace(located, notices=tuple(lines))

@@ -15,6 +15,8 @@ from scipy import special
 from zoo_geo.quantiles import ratio_quantiles
 
 SMALLEST_SPREAD, LARGEST_SPREAD = 1e-5, 50.0
+STEEPEST, FIRST_PACE, ROUNDS = 0.25, 0.3, 3
+"""Part of the areas that decide how fast errors grow, where the search begins, and its rounds."""
 OUTER, CENTRAL = 0.05, 0.25
 """Tails that the pace of an error leaves out: it is there for the outer ones; the central half is robust."""
 
@@ -49,17 +51,20 @@ class Poisson:
         """Deviation in the units of the relative variance."""
         return rate / centre - 1.0
 
-    def spread(
-        self, observed: np.ndarray, size: np.ndarray, rate: np.ndarray, error: np.ndarray, start: np.ndarray
-    ) -> tuple[float, float]:
-        """Factor on phi of one column that matches the central coverage; and the t's freedom."""
-        from zoo_geo.kernels.estimation import SPREAD
+    def matched(self, rows: np.ndarray, begin: float, *column: np.ndarray) -> tuple[float, float]:
+        """Factor on phi of one column that matches the central coverage of some rows; and the t's freedom.
 
-        mean = rate * size
-        weight = (mean / (1.0 + (start + error) * mean)) ** 2
-        times = _solved(SPREAD, 1.0, observed, mean, start, error, mean, weight)
-        if np.ptp(start) == 0.0 and (times * start[0] > _DOUBTFUL_SPREAD or _rare(mean, weight)):
-            times = self.likeliest(observed, size, rate, error, _DOUBTFUL_SPREAD) / start[0]
+        The column is counts, sizes, rates, strengths and spreads, each of shape (n_areas,); the search
+        begins at ``begin`` times the spreads.
+        """
+        from zoo_geo.kernels.settling import settle_spread
+
+        observed, size, rate, strength, phi = column
+        times, rare = settle_spread(rows, observed, size, rate, strength, phi, begin, RARE)
+        rows = rows[rate[rows] * size[rows] > 0]  # narrow surroundings may hold no event where wide ones do
+        observed, size, rate, strength, phi = (each[rows] for each in column)
+        if phi.size and np.ptp(phi) == 0.0 and (times * phi[0] > _DOUBTFUL_SPREAD or rare > 0.5):
+            times = self.likeliest(observed, size, rate, 1.0 / strength, _DOUBTFUL_SPREAD) / phi[0]
         return times, np.inf
 
     def likeliest(
@@ -74,31 +79,40 @@ class Poisson:
         bounds = (np.log(SMALLEST_SPREAD), np.log(largest))
         return float(np.exp(minimize_scalar(lack, bounds=bounds, method="bounded").x))
 
-    def pace(
+    def grown(
         self,
-        observed: np.ndarray,
-        size: np.ndarray,
-        rate: np.ndarray,
-        error: np.ndarray,
+        rows: np.ndarray,
+        begin: float,
         slope: np.ndarray,
-        phi: np.ndarray,
-        freedom: float,
         tail: float,
-        start: float,
-    ) -> float:
-        """Estimate how much the error grows with steepness, from how many counts lie between the tails."""
-        from zoo_geo.kernels.estimation import PACE, ROBUST_PACE
+        freedom: float,
+        *column: np.ndarray,
+    ) -> tuple[float, float, float]:
+        """Pace at which the error grows with ``slope``, the factor on phi that goes with it, and the freedom.
 
-        mean = rate * size
-        weight = (mean / (1.0 + (phi + error) * mean)) ** 2
-        what = PACE if tail == OUTER else ROBUST_PACE
-        return _solved(what, start, observed, mean, phi, error, slope, weight)
+        The pace is that with which as many counts of the steepest quarter lie between the tails as should.
+        """
+        from zoo_geo.kernels.settling import settle_pace
+
+        observed, size, rate, strength, phi = column
+        ends = tail, float(-special.ndtri(tail))
+        pace, times = settle_pace(
+            rows, observed, size, rate, strength, phi, slope, STEEPEST, *ends, begin, ROUNDS
+        )
+        return pace, times, np.inf
+
+    def score(self, rows: np.ndarray, *column: np.ndarray) -> float:
+        """Log predictive likelihood of some rows; the column as in `matched`."""
+        from zoo_geo.kernels.likelihood import nb_score
+
+        observed, size, rate, strength, phi = column
+        return nb_score(rows, observed, size, rate, phi, strength)
 
     def log_likelihood(
         self, observed: np.ndarray, size: np.ndarray, rate: np.ndarray, phi: np.ndarray
     ) -> np.ndarray:
         """Log predictive probability, up to what does not depend on rate and phi."""
-        from zoo_geo.kernels.estimation import nb_log_likelihood
+        from zoo_geo.kernels.likelihood import nb_log_likelihood
 
         found = np.empty(observed.size)
         nb_log_likelihood(observed, rate * size, phi, found)
@@ -109,11 +123,12 @@ class Poisson:
     ) -> np.ndarray:
         """Signed deviance residual of a negative binomial."""
         mean = rate * size
-        with np.errstate(divide="ignore", invalid="ignore"):
-            deviance = special.xlogy(observed, observed / mean) - (observed + 1.0 / phi) * np.log(
-                (1.0 + phi * observed) / (1.0 + phi * mean)
-            )
-        return np.sign(observed - mean) * np.sqrt(2.0 * np.maximum(deviance, 0.0))
+        from zoo_geo.kernels.likelihood import nb_residual
+
+        found = np.empty(mean.shape)
+        phi = np.broadcast_to(phi, mean.shape)
+        nb_residual(np.ravel(observed), np.ravel(mean), np.ravel(phi), found.reshape(-1))
+        return found
 
     def tails(
         self,
@@ -148,11 +163,63 @@ class Poisson:
         return np.where(observed > 0, low, 0.0), high
 
 
-class Binomial(Poisson):
+class _ByArrays:
+    """Estimation of spread and pace from arrays of the rows that tell most, in turns."""
+
+    spread: Callable[..., tuple[float, float]]
+    pace: Callable[..., float]
+    log_likelihood: Callable[..., np.ndarray]
+    smeared: Callable[..., tuple[np.ndarray, np.ndarray, np.ndarray]]
+
+    def matched(self, rows: np.ndarray, begin: float, *column: np.ndarray) -> tuple[float, float]:
+        """As `Poisson.matched`."""
+        observed, size, rate, strength, phi = (each[rows] for each in column)
+        return self.spread(observed, size, rate, 1.0 / strength, phi)
+
+    def score(self, rows: np.ndarray, *column: np.ndarray) -> float:
+        """As `Poisson.score`."""
+        observed, size, rate, strength, phi = (each[rows] for each in column)
+        return float(self.log_likelihood(observed, *self.smeared(size, rate, strength, phi)).sum())
+
+    def grown(
+        self,
+        rows: np.ndarray,
+        begin: float,
+        slope: np.ndarray,
+        tail: float,
+        freedom: float,
+        *column: np.ndarray,
+    ) -> tuple[float, float, float]:
+        """As `Poisson.grown`."""
+        observed, size, rate, strength, phi = (each[rows] for each in column)
+        slope, error = slope[rows], 1.0 / strength
+        top = np.flatnonzero(slope >= np.quantile(slope, 1.0 - STEEPEST))
+        steepest = [each[top] for each in (observed, size, rate, error, slope)]
+        pace, whole = FIRST_PACE, 1.0
+        for _ in range(ROUNDS):
+            pace = self.pace(*steepest, phi[top], freedom, tail, max(pace, _SLOWEST))
+            times, freedom = self.spread(observed, size, rate, error + pace * slope, phi)
+            phi, whole = phi * times, whole * times
+        return pace, whole, freedom
+
+
+_SLOWEST = 0.003
+"""Where the search for a pace begins at least."""
+
+
+class Binomial(_ByArrays, Poisson):
     """Counts out of an exposure; spread is the correlation rho within an area."""
 
     name = "binomial"
     start = 0.01
+
+    def smeared(
+        self, size: np.ndarray, rate: np.ndarray, strength: np.ndarray, phi: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Sizes, rates and spreads with the error of the rates in the spread."""
+        with np.errstate(divide="ignore", invalid="ignore"):
+            whole = phi + rate / (1.0 - rate) / strength
+        return size, rate, np.clip(whole, SMALLEST_SPREAD, 0.999)
 
     def information(self, rate: np.ndarray) -> np.ndarray:
         """Effective events per unit of size."""
@@ -167,12 +234,12 @@ class Binomial(Poisson):
         self, observed: np.ndarray, size: np.ndarray, rate: np.ndarray, error: np.ndarray, start: np.ndarray
     ) -> tuple[float, float]:
         """Factor on rho of one column that matches the central coverage."""
-        from zoo_geo.kernels.tails import bb_coverage
+        from zoo_geo.kernels.shares import bb_coverage
 
         weight = ((size - 1.0) / (1.0 + (size - 1.0) * start)) ** 2 + 1e-9
         mean = rate * size
         found = _match(lambda rho: bb_coverage(observed, mean, size, rho, error, weight, 0.25), start[0], 0.9)
-        if found > 0.5 or _rare(mean, weight):
+        if found > 0.5 or 2.0 * weight[mean < RARE].sum() > weight.sum():
             found = self.likeliest(observed, size, rate, error * rate / (1.0 - rate), 0.5)
         return found / start[0], np.inf
 
@@ -189,7 +256,7 @@ class Binomial(Poisson):
         start: float,
     ) -> float:
         """Estimate how much the error grows with steepness, by matching the central coverage."""
-        from zoo_geo.kernels.tails import bb_coverage
+        from zoo_geo.kernels.shares import bb_coverage
 
         weight = ((size - 1.0) / (1.0 + (size - 1.0) * phi)) ** 2 + 1e-9
         mean = rate * size
@@ -262,7 +329,7 @@ class Binomial(Poisson):
         return np.where(observed > 0, low, 0.0) / rate, high / rate
 
 
-class Gaussian:
+class Gaussian(_ByArrays):
     """Values with an optional weight that says how precise each one is."""
 
     name = "gaussian"
@@ -283,6 +350,12 @@ class Gaussian:
         """Variance of a value of middling weight, in that of a value of weight one."""
         columns = zip(size.T, valid.T, strict=True)
         return np.array([1.0 / np.median(w[known]) if known.any() else 1.0 for w, known in columns])
+
+    def smeared(
+        self, size: np.ndarray, rate: np.ndarray, strength: np.ndarray, phi: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Sizes, rates and spreads with the error of the rates in the sizes."""
+        return 1.0 / (1.0 / size + 1.0 / strength), rate, phi
 
     def information(self, rate: np.ndarray) -> np.ndarray:
         """Weight per unit of weight."""
@@ -402,30 +475,6 @@ _FEWEST_FOR_TAIL, _USUAL_FREEDOM = 50, 5.0
 RARE = 0.7
 """Expected count below which more than half of all counts are 0, so the central half says nothing."""
 _DOUBTFUL_SPREAD = 5.0
-
-
-def _rare(mean: np.ndarray, weight: np.ndarray) -> bool:
-    """Say whether most of the weight is on counts of which more than half are 0."""
-    return bool(2.0 * weight[mean < RARE].sum() > weight.sum())
-
-
-def _solved(
-    what: int,
-    start: float,
-    observed: np.ndarray,
-    mean: np.ndarray,
-    phi: np.ndarray,
-    error: np.ndarray,
-    slope: np.ndarray,
-    weight: np.ndarray,
-) -> float:
-    """Spread or pace of the error that gives the central share of counts its due, see `nb_solve`."""
-    from zoo_geo.kernels.estimation import nb_solve
-
-    unit = phi.max() if what == 0 else 1.0  # a spread is sought as a factor on phi
-    ends = np.log(SMALLEST_SPREAD / unit), np.log(LARGEST_SPREAD / unit)
-    counts = observed, mean, _each(phi, mean), np.zeros_like(mean), error, slope, weight
-    return float(np.exp(nb_solve(what, np.log(start), 1.4, *ends, *counts)))
 
 
 def _match(

@@ -10,6 +10,7 @@ import pandas as pd
 
 from zoo_geo.errors import InputError
 from zoo_geo.flags import KEYS, Flags
+from zoo_geo.notices import Notice, count
 
 
 @dataclass(frozen=True, eq=False)
@@ -127,22 +128,34 @@ def _within(cost: pd.Series, capacity: float) -> pd.Series:
     return pd.Series(taken, cost.index, dtype=bool)
 
 
-def _left_out(frame: pd.DataFrame, capacity: float, per: str | None) -> str:
+def _left_out(frame: pd.DataFrame, capacity: float, per: str | None) -> Notice:
     out = frame[~frame["selected"]] if len(frame) else frame
     where = f" per {per}" if per else ""
+    within, binnen = f"A capacity of {capacity:g}{where}", f"Een capaciteit van {capacity:g}{where}"
     if out.empty:
-        return f"A capacity of {capacity:g}{where} reaches all {len(frame):,} flags."
-    return (
-        f"A capacity of {capacity:g}{where} reaches {len(frame) - len(out):,} of {len(frame):,} flags; "
-        f"{len(out):,} are left out: {'; '.join(_held(rows) for _, rows in out.groupby('indicator'))}."
+        all_of = f"bereikt alle {count(len(frame))} vlaggen"
+        return Notice(f"{within} reaches all {len(frame):,} flags.", f"{binnen} {all_of}.")
+    held = [_held(rows) for _, rows in out.groupby("indicator")]
+    reached = len(frame) - len(out)
+    return Notice(
+        f"{within} reaches {reached:,} of {len(frame):,} flags; {len(out):,} are left out: "
+        f"{'; '.join(held)}.",
+        f"{binnen} bereikt {count(reached)} van {count(len(frame))} vlaggen; {count(len(out))} vallen "
+        "erbuiten: "
+        f"{'; '.join(each.nl for each in held)}.",
     )
 
 
-def _held(rows: pd.DataFrame) -> str:
+def _held(rows: pd.DataFrame) -> Notice:
     """Say what the flags of one indicator hold that are left out; values do not add up."""
-    text = f"{len(rows):,} of {rows['indicator'].iloc[0]}"
+    n, indicator = len(rows), rows["indicator"].iloc[0]
+    en, nl = f"{n:,} of {indicator}", f"{count(n)} van {indicator}"
     if (rows["family"] == "gaussian").all():
-        return text
-    what = "excess" if rows["direction"].iloc[0] == "high" else "shortfall"
-    least = _sure(rows).clip(lower=0).sum()
-    return f"{text} ({what} {abs(rows['excess'].sum()):,.0f}, at the near ends of the intervals {least:,.0f})"
+        return Notice(en, nl)
+    high = rows["direction"].iloc[0] == "high"
+    what, wat = ("excess", "te veel") if high else ("shortfall", "te weinig")
+    least, excess = _sure(rows).clip(lower=0).sum(), abs(rows["excess"].sum())
+    return Notice(
+        f"{en} ({what} {excess:,.0f}, at the near ends of the intervals {least:,.0f})",
+        f"{nl} ({count(excess)} {wat}, ten minste {count(least)} aan de veilige kant van de marges)",
+    )

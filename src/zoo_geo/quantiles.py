@@ -14,8 +14,6 @@ import numpy as np
 from numpy.polynomial import chebyshev
 from scipy import special
 
-_DEGREE, _FAR_DEGREE = 22, 7
-
 
 def ratio_quantiles(count: np.ndarray, strength: np.ndarray, level: float) -> np.ndarray:
     """F quantiles with 2 ``count`` and 2 ``strength`` degrees of freedom.
@@ -45,21 +43,34 @@ def ratio_quantiles(count: np.ndarray, strength: np.ndarray, level: float) -> np
 
 @cache
 def _tables(level: float) -> tuple[np.ndarray, np.ndarray]:
-    """Series of every count up to the largest, shape (n_counts + 1, degree + 1), and that of larger ones."""
-    from zoo_geo.kernels.quantiles import COUNTS, FAR_REACH
+    """Series of every count up to the largest, shape (n_counts + 1, degree + 2), and that of larger ones.
 
-    x = _nodes(_DEGREE)
+    By powers: their coefficients are below 4, so that nothing is lost of the Chebyshev series they come from.
+    Behind those of a count stands what its v is multiplied by.
+    """
+    from zoo_geo.kernels.quantiles import COUNTS, DEGREE, FAR_DEGREE, FAR_REACH
+
+    x = _nodes(DEGREE)
     k = np.arange(1.0, COUNTS + 1.0)[:, None]
     v = 0.5 * (x + 1.0) * np.log1p(k)
     scaled = np.log(special.fdtri(2.0 * k, 2.0 * k / np.expm1(v), level)) * np.sqrt(k) * np.exp(-0.5 * v)
-    near = np.zeros((COUNTS + 1, _DEGREE + 1))
-    near[1:] = chebyshev.chebfit(x, scaled.T, _DEGREE).T
+    near = np.zeros((COUNTS + 1, DEGREE + 2))
+    near[1:, :-1] = _by_powers(chebyshev.chebfit(x, scaled.T, DEGREE)).T
+    near[1:, -1:] = 2.0 / np.log1p(k)
 
-    x = _nodes(_FAR_DEGREE)
+    x = _nodes(FAR_DEGREE)
     reach, part = 0.5 * (x + 1.0)[:, None] * FAR_REACH, 0.5 * (x + 1.0)
     scaled = np.log(special.fdtri(2.0 / (part * reach**2), 2.0 / ((1.0 - part) * reach**2), level)) / reach
-    rows = chebyshev.chebfit(x, scaled, _FAR_DEGREE)
-    return near, np.ascontiguousarray(chebyshev.chebfit(x, rows.T, _FAR_DEGREE).T)
+    rows = _by_powers(chebyshev.chebfit(x, scaled, FAR_DEGREE))
+    return near, np.ascontiguousarray(_by_powers(chebyshev.chebfit(x, rows.T, FAR_DEGREE)).T)
+
+
+def _by_powers(series: np.ndarray) -> np.ndarray:
+    """Coefficients of powers for those of Chebyshev polynomials, a column each."""
+    powers = np.zeros_like(series)
+    for k, column in enumerate(series.T):
+        powers[:, k] = chebyshev.cheb2poly(column)
+    return powers
 
 
 def _nodes(degree: int) -> np.ndarray:

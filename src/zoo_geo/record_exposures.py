@@ -7,13 +7,14 @@ from collections.abc import Iterator
 import pandas as pd
 
 from zoo_geo.errors import InputError, examples
+from zoo_geo.notices import Notice, count, which
 from zoo_geo.panel import ALL
 
 KEYS = ["area", "period"]
 _KEPT = ["observed", "contributors", "largest", "second_largest"]
 
 
-def with_exposure(cells: pd.DataFrame, exposure: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
+def with_exposure(cells: pd.DataFrame, exposure: pd.DataFrame) -> tuple[pd.DataFrame, list[Notice]]:
     """Put exposures beside figures; an exposure without records means that nobody was recorded.
 
     Parameters
@@ -27,7 +28,7 @@ def with_exposure(cells: pd.DataFrame, exposure: pd.DataFrame) -> tuple[pd.DataF
     -------
     cells : pd.DataFrame
         The same with exposure, and a row of zeros for every exposure without records.
-    notices : list of str
+    notices : list of Notice
         Periods without any exposure, and exposures of 0, one sentence each.
 
     Raises
@@ -72,16 +73,22 @@ def _both(what: str, ours: pd.Series, theirs: pd.Series) -> str:
     return f"records have {what} ({sides[0]}), the exposure has ({sides[1]})"
 
 
-def _lacking(cells: pd.DataFrame, whole: pd.DataFrame) -> Iterator[str]:
+def _lacking(cells: pd.DataFrame, whole: pd.DataFrame) -> Iterator[Notice]:
     """Yield what has no figure for want of an exposure."""
     known = set(whole.loc[whole["exposure"].notna(), "period"])
     periods = sorted(set(cells["period"]))
     without = [period for period in periods if period not in known]
     if without:
-        yield f"periods without any exposure have no figures ({examples(without, len(periods), 12)})."
+        en, nl = (tell(without, len(periods), 12) for tell in (examples, which))
+        yield Notice(
+            f"periods without any exposure have no figures ({en}).",
+            f"perioden zonder enige noemer hebben geen cijfers ({nl}).",
+        )
     zero = whole.loc[whole["exposure"] == 0].sort_values(KEYS)
     if len(zero):
-        which = examples(dict.fromkeys(zero["area"]))
-        yield (
-            f"exposure is 0 in {len(zero):,} of {len(whole):,} cells, which have no figures (areas: {which})."
+        en, nl = (tell(dict.fromkeys(zero["area"])) for tell in (examples, which))
+        yield Notice(
+            f"exposure is 0 in {len(zero):,} of {len(whole):,} cells, which have no figures (areas: {en}).",
+            f"de noemer is 0 in {count(len(zero))} van {count(len(whole))} cellen; die hebben geen cijfers "
+            f"(gebieden: {nl}).",
         )

@@ -12,6 +12,7 @@ import numpy as np
 import pyarrow as pa
 
 from zoo_geo.errors import InputError
+from zoo_geo.notices import Notice
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -40,7 +41,7 @@ def place_records(
     on_border: Border,
     left_out: list[str],
     most: int | None = None,
-) -> tuple[str, ...]:
+) -> tuple[Notice, ...]:
     """Make a table of the records of `PLACING` and a column with the code of their area; see `locate`.
 
     Parameters

@@ -20,6 +20,7 @@ from zoo_geo import postgres
 from zoo_geo.areas import Areas
 from zoo_geo.checks import nearest_name
 from zoo_geo.errors import InputError, Problems, examples
+from zoo_geo.notices import Notice
 from zoo_geo.places import Border
 from zoo_geo.private_folder import private_folder
 from zoo_geo.pseudonyms import Key, text_sql, undeclared
@@ -103,7 +104,7 @@ class Records:
 
     def __init__(self, db: duckdb.DuckDBPyConnection) -> None:
         self.db = db
-        self.notices = list[str]()
+        self.notices = list[Notice]()
 
     def run(self, sql: str, what: str = "query") -> duckdb.DuckDBPyConnection:
         """Run a statement; an error is about `what`, and names no value of the records.
@@ -288,7 +289,7 @@ def _place(
         left_out=left_out,
         most=_SAMPLE if sample else None,
     )
-    records.notices += [f"source {source.id}: {line}" for line in notices]
+    records.notices += [line.led_by(f"source {source.id}", f"bron {source.id}") for line in notices]
 
 
 def _code_call(name: str, dtype: str) -> str:

@@ -2,13 +2,58 @@
 
 from __future__ import annotations
 
-from typing import TypeAlias
+from collections.abc import Callable, Hashable
+from typing import Any, TypeAlias, TypeVar
 
 import numpy as np
 from scipy import sparse
 
+T = TypeVar("T")
 
-def rings(weights: sparse.csr_array, most: int) -> list[sparse.csr_array]:
+
+class Rings(list[sparse.csr_array]):
+    """Neighbourhoods of one, two ... rings, each holding the ones before it.
+
+    Parameters
+    ----------
+    found
+        One matrix for each.
+    """
+
+    def __init__(self, found: list[sparse.csr_array]) -> None:
+        super().__init__(found)
+        self._kept: dict[Hashable, tuple[object, Any]] = {}
+
+    def once(self, name: Hashable, work: Callable[[], T], of: object = None) -> T:
+        """Return what has been worked out under a name before, of the very same thing, or work it out."""
+        last = self._kept.get(name)
+        if last is None or last[0] is not of:
+            last = self._kept[name] = of, work()
+        return last[1]
+
+    @property
+    def plain(self) -> bool:
+        """Whether all neighbours count the same."""
+        return self.once("plain", lambda: bool((self[0].data == self[0].data[:1]).all()))
+
+    def nested(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Neighbours by ring: row pointers, neighbours, and where rings end, shape (n, n_rings)."""
+        return self.once("nested", self._nested)
+
+    def _nested(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        n, whole, most = self[-1].shape[0], self[-1], len(self)
+        row = np.repeat(np.arange(n), np.diff(whole.indptr))
+        ring = np.zeros(whole.nnz, np.int64)
+        for inner in self[:-1] if whole.nnz else []:
+            ring += np.asarray(inner[row, whole.indices]).ravel() == 0.0
+        order = np.argsort(row * most + ring, kind="stable")
+        number = np.bincount(row * most + ring, minlength=n * most).reshape(n, most)
+        ends = whole.indptr[:-1, None] + np.cumsum(number, axis=1)
+        nested = whole.indptr, whole.indices[order], ends
+        return tuple(np.ascontiguousarray(each, np.uint32) for each in nested)  # type: ignore[return-value]
+
+
+def rings(weights: sparse.csr_array, most: int) -> Rings:
     """Neighbourhoods of one, two ... rings, each holding the ones before it and not the area itself."""
     near = sparse.csr_array((np.ones_like(weights.data), weights.indices, weights.indptr), weights.shape)
     found, reach = [weights], near
@@ -19,7 +64,7 @@ def rings(weights: sparse.csr_array, most: int) -> list[sparse.csr_array]:
         reach.data[:] = 1.0
         reach.sort_indices()
         found.append(reach.copy())
-    return found
+    return Rings(found)
 
 
 def annulus(weights: sparse.csr_array, outer: int) -> sparse.csr_array:
@@ -35,6 +80,7 @@ class Group:
     """Sums over all areas with the same label, an area itself left out."""
 
     def __init__(self, labels: np.ndarray) -> None:
+        self.labels = np.ascontiguousarray(labels, np.int64)
         n = labels.size
         known = labels >= 0
         columns = np.where(known, labels, 0)

@@ -125,9 +125,8 @@ class Response:
 
     def at(self, size: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Expected count over that of a rate in proportion to exposure, and spread in all."""
-        return np.exp(self._between(size, np.log(self.ratio))), np.exp(
-            self._between(size, np.log(self.spread))
-        )
+        spread = np.exp(self._between(size, np.log(self.spread)))
+        return np.exp(self._between(size, np.log(self.ratio))), np.maximum(spread, SMALLEST_SPREAD)
 
     def tails(
         self, observed: np.ndarray, size: np.ndarray, mean: np.ndarray, strength: np.ndarray, phi: np.ndarray
@@ -150,8 +149,25 @@ Law = Response | Hidden
 """What a column of counts does where it is not simply in proportion to exposure."""
 
 
+class Classes:
+    """Classes of exposure, smallest first; those of the last sizes are kept, as many columns share them."""
+
+    def __init__(self) -> None:
+        self._last: tuple[np.ndarray, list[np.ndarray]] | None = None
+
+    def of(self, size: np.ndarray) -> list[np.ndarray]:
+        """Rows of each class, as many of them as are looked at."""
+        if self._last is None or not np.array_equal(self._last[0], size):
+            self._last = size, [_some(rows) for rows in _classes(size)]
+        return self._last[1]
+
+
 def respond(
-    counts: Counts, phi: np.ndarray, by_exposure: bool = True, heavy: bool = True, before: Law | None = None
+    counts: Counts,
+    phi: np.ndarray,
+    classes: list[np.ndarray] | None = None,
+    heavy: bool = True,
+    before: Law | None = None,
 ) -> Law | None:
     """Estimate the response of one column, or None where a common spread in proportion predicts as well.
 
@@ -162,24 +178,19 @@ def respond(
         as without them it would be cut off.
     phi
         Spread to begin with, shape (n,).
-    by_exposure, heavy
-        Parts to look for: classes of exposure; a heavy upper tail.
+    classes
+        Rows of each class of exposure; none where nothing depends on exposure. By default those of `Classes`.
+    heavy
+        Whether to look for a heavy upper tail.
     before
         What was found before: a response to exposure is estimated anew, without asking if that is better.
     """
-    classes = [_some(rows) for rows in _classes(counts.size)] if by_exposure else []
-    parts = [counts.at(rows) for rows in classes]
-    calm = [(part.calm(), float(np.median(phi[rows]))) for part, rows in zip(parts, classes, strict=True)]
-    if isinstance(before, Hidden):
-        return hide(parts, before, 120)[0]
-    settled = before is not None and before.size.size > 1
-    if len(parts) > 1 and (settled or any(_unusual(*part) for part in calm)):
-        found = [_fit(*part) for part in calm]
-        gain = sum(_gain(*part, *fit) for part, fit in zip(calm, found, strict=True))
-        if settled:
-            return _smooth(parts, found, heavy)
-        if gain > 2 * _MARGIN * len(parts):
-            return _simpler(parts, found, heavy)
+    classes = Classes().of(counts.size) if classes is None else classes
+    settled = before is not None and (isinstance(before, Hidden) or before.size.size > 1)
+    if settled or (len(classes) > 1 and _any_unusual(counts, phi, classes)):
+        law = _by_exposure(counts, phi, classes, heavy, before if settled else None)
+        if law is not None:
+            return law
     if not heavy:
         return None
     tail = _tail(counts.at(_some(np.arange(phi.size), 10 * _MOST)), 0.0, float(np.median(phi)))
@@ -188,15 +199,46 @@ def respond(
     return Response(np.array([np.median(counts.size)]), *(np.array([value]) for value in (1.0, *tail[1:])))
 
 
+def _by_exposure(
+    counts: Counts, phi: np.ndarray, classes: list[np.ndarray], heavy: bool, before: Law | None
+) -> Law | None:
+    """Law by exposure, or None where it brings less than its numbers cost and none was found before."""
+    parts = [counts.at(rows) for rows in classes]
+    if isinstance(before, Hidden):
+        return hide(parts, before)[0]
+    calm = [(part.calm(), float(np.median(phi[rows]))) for part, rows in zip(parts, classes, strict=True)]
+    found = [_fit(*part) for part in calm]
+    if before is not None:
+        return _smooth(parts, found, heavy)
+    gain = sum(_gain(*part, *fit) for part, fit in zip(calm, found, strict=True))
+    return _simpler(parts, found, heavy) if gain > 2 * _MARGIN * len(parts) else None
+
+
+def _any_unusual(counts: Counts, phi: np.ndarray, classes: list[np.ndarray]) -> bool:
+    """Say whether a class lies off the common middle or spread by more than chance."""
+    from zoo_geo.kernels.positions import off_middle
+
+    each = np.array(
+        [np.median(phi[rows]) for rows in classes] if np.ptp(phi) > 0 else [phi[0]] * len(classes)
+    )
+    ends = np.cumsum([rows.size for rows in classes])
+    column = counts.observed, counts.mean, counts.error, counts.usual
+    return bool((off_middle(*column, np.concatenate(classes), ends, each) > _UNUSUAL).any())
+
+
+_UNUSUAL = 14.0
+
+
 def _simpler(parts: list[Counts], found: list[tuple[float, float]], heavy: bool) -> Law:
     """Take a hidden exposure, four numbers, where its shape is no worse than two numbers for each class."""
+    few = [part.at(_some(np.arange(part.size.size), _FEW)) for part in parts]  # those that `hide` looks at
     by_class = sum(
         _lack(*_shares(part.moved(shift), phi, 0.0, _CELLS), _CELLS)
-        for part, (shift, phi) in zip(parts, found, strict=True)
+        for part, (shift, phi) in zip(few, found, strict=True)
     )
     extra = max(float(np.exp(found[0][0] - found[-1][0])) - 1.0, 0.1) * float(np.median(parts[0].size))
     start = Hidden(extra, 1.0, float(np.exp(found[-1][0])), min(max(found[-1][1], 1e-3), 1.0))
-    hidden, lack = hide(parts, start, 160)
+    hidden, lack = hide(parts, start)
     return hidden if lack + 4 < by_class + 2 * len(parts) else _smooth(parts, found, heavy)
 
 
@@ -227,39 +269,21 @@ def _weight(counts: Counts, phi: float) -> np.ndarray:
 
 def _shares(counts: Counts, phi: float, heavy: float, places: np.ndarray) -> tuple[np.ndarray, float]:
     """Weighted shares of counts below places of their distributions, and how many counts they are worth."""
-    from zoo_geo.kernels.estimation import nb_shares
+    from zoo_geo.kernels import positions
 
-    weight, shares = _weight(counts, phi), np.empty(places.size)
-    nb_shares(counts.observed, counts.mean, *_same(counts, phi, heavy), counts.error, weight, places, shares)
-    return shares, float(weight.sum() ** 2 / (weight**2).sum())
-
-
-def _same(counts: Counts, phi: float, heavy: float) -> tuple[np.ndarray, np.ndarray]:
-    return np.full(counts.mean.shape, phi), np.full(counts.mean.shape, heavy)
+    weight, found = _weight(counts, phi), np.empty(places.size)
+    given = counts.observed, counts.mean, phi, heavy, counts.error, weight
+    return found, positions.shares(*given, places, special.ndtri(places), found)
 
 
-def _unusual(counts: Counts, phi: float) -> bool:
-    """Say whether a class lies off the common middle or spread by more than chance."""
-    (low, middle, high), worth = _shares(counts, phi, 0.0, np.array([0.25, 0.5, 0.75]))
-    return worth * ((middle - 0.5) ** 2 + (high - low - 0.5) ** 2) / 0.25 > 14.0
-
-
-def _fit(
-    counts: Counts, phi: float, heavy: float = 0.0, shift: float = 0.0, rounds: int = 3
-) -> tuple[float, float]:
+def _fit(counts: Counts, phi: float, heavy: float = 0.0, shift: float = 0.0) -> tuple[float, float]:
     """Log of the ratio and spread that put the counts' middle and central half where they should be."""
-    from zoo_geo.kernels.estimation import SHIFT, SPREAD, nb_solve
+    from zoo_geo.kernels.settling import settle_middle
 
     if np.median(counts.mean) < RARE:
         return _fit_rare(counts)
-    for _ in range(rounds):
-        weight, mean = _weight(counts, phi), counts.mean
-        rest = *_same(counts, phi, heavy), counts.error, mean, weight
-        shift = nb_solve(SHIFT, shift, 0.5, -4.0, 4.0, counts.observed, mean, *rest)
-        rest = *_same(counts, 1.0, heavy), counts.error, mean, weight
-        ends = np.log(phi), 1.4, _LOG_LOW, _LOG_HIGH
-        phi = float(np.exp(nb_solve(SPREAD, *ends, counts.observed, mean * np.exp(shift), *rest)))
-    return float(shift), float(phi)
+    shift, log_phi = settle_middle(counts.observed, counts.mean, counts.error, phi, heavy, shift)
+    return shift, float(np.exp(log_phi))
 
 
 def _fit_rare(counts: Counts) -> tuple[float, float]:
@@ -271,7 +295,7 @@ def _fit_rare(counts: Counts) -> tuple[float, float]:
 
 def _gain(counts: Counts, common: float, shift: float, phi: float) -> float:
     """Log likelihood that an own ratio and spread bring."""
-    from zoo_geo.kernels.estimation import nb_log_likelihood
+    from zoo_geo.kernels.likelihood import nb_log_likelihood
 
     before, after = np.empty_like(counts.mean), np.empty_like(counts.mean)
     nb_log_likelihood(counts.observed, counts.mean, common + counts.error, before)
@@ -279,51 +303,72 @@ def _gain(counts: Counts, common: float, shift: float, phi: float) -> float:
     return float(after.sum() - before.sum())
 
 
-_FEW = 250
-_CELLS = np.array([0.1, 0.25, 0.5, 0.75, 0.9])
+_FEW = 400
+_CELLS = np.array([0.05, 0.1, 0.2, 0.35, 0.5, 0.65, 0.8, 0.9])
+
+
+def _departures(shares: np.ndarray, worth: float, places: np.ndarray) -> np.ndarray:
+    """Signed deviance residuals of the shares between places; half their squares are what the fit lacks.
+
+    What lies above the last place is one cell; a few areas in a thousand may lie there for nothing, as
+    anomalies.
+    """
+    seen, usual = (np.diff(np.concatenate([[0.0], at, [1.0]])) for at in (shares, places))
+    seen[-1] -= min(max(seen[-1] - usual[-1], 0.0), _ANOMALIES)
+    seen /= seen.sum()
+    lack = seen * np.log(np.maximum(seen, 1e-9) / usual) - seen + usual
+    return np.sign(seen - usual) * np.sqrt(2.0 * worth * np.maximum(lack, 0.0))
 
 
 def _lack(shares: np.ndarray, worth: float, places: np.ndarray) -> float:
-    """Log likelihood that the shares between places lack; what lies above the last place is one cell."""
-    seen, usual = (np.diff(np.concatenate([[0.0], at, [1.0]])) for at in (shares, places))
-    return worth * float(np.sum(seen * np.log(np.maximum(seen, 1e-9) / usual)))
+    """Log likelihood that the shares between places lack."""
+    return 0.5 * float(np.sum(_departures(shares, worth, places) ** 2))
 
 
-def hide(parts: list[Counts], start: Hidden, most: int) -> tuple[Hidden, float]:
+_ANOMALIES = 0.003
+
+
+def hide(parts: list[Counts], start: Hidden, most: int = 12) -> tuple[Hidden, float]:
     """Fit a hidden exposure to classes of exposure, and what its shape lacks in log likelihood.
 
     The middle of the small classes gives its middle, their width its width, and the large classes level and
-    spread; how far the upper tenth of each class lies out, where anomalies are, says nothing.
+    spread; how far the upper tenth of each class lies out, where anomalies are, says nothing. The shares of
+    each class between places are to be as they should be, by least squares in units of their standard errors.
     """
-    from scipy.optimize import minimize
-
-    from zoo_geo.kernels.estimation import nb_hidden_shares
+    from scipy.optimize import least_squares
 
     few = [part.at(_some(np.arange(part.size.size), _FEW)) for part in parts]
 
-    def law(x: np.ndarray) -> Hidden:
-        return Hidden(*np.exp(np.clip(x, *_HIDDEN_BOUNDS)).tolist())
+    def misses(x: np.ndarray) -> np.ndarray:
+        law = Hidden(*np.exp(x).tolist())
+        return np.concatenate([_departures(*_hidden_shares(part, law), _CELLS) for part in few])
 
-    def lack(x: np.ndarray) -> float:
-        guess, total = law(x), float(np.sum((x - np.clip(x, *_HIDDEN_BOUNDS)) ** 2)) * 1e3
-        for part in few:
-            share, shares = guess.share(part.size), np.empty(_CELLS.size)
-            mean = part.mean * guess.at(part.size)[0]
-            total_spread = mean * (guess.spread + part.error + share**2 * guess.sigma**2)
-            weight = total_spread / (1.0 + total_spread) + 1e-6
-            nb_hidden_shares(
-                part.observed, mean, share, guess.sigma, guess.spread, part.error, weight, _CELLS, shares
-            )
-            total += _lack(shares, float(weight.sum() ** 2 / (weight**2).sum()), _CELLS)
-        return total
+    def slopes(x: np.ndarray) -> np.ndarray:
+        here, ends = misses(x), x + np.where(x + _STEPS > high, -_STEPS, _STEPS)
+        moved = [np.where(np.arange(x.size) == k, ends, x) for k in range(x.size)]
+        return np.column_stack([(misses(at) - here) / (ends - x)[k] for k, at in enumerate(moved)])
 
-    begin = np.log([start.mean, start.sigma, start.level, start.spread])
-    simplex = np.vstack([begin, begin + np.diag([0.7, 0.3, 0.2, 0.5])])
-    found = minimize(
-        lack, begin, method="Nelder-Mead",
-        options={"initial_simplex": simplex, "xatol": 0.02, "fatol": 0.1, "maxfev": most},
-    )  # fmt: skip
-    return law(found.x), float(found.fun)
+    low, high = _HIDDEN_BOUNDS
+    begin = np.clip(np.log([start.mean, start.sigma, start.level, start.spread]), low + 1e-6, high - 1e-6)
+    settings = {"xtol": 3e-3, "ftol": 1e-3, "gtol": 1e-3, "max_nfev": most}
+    found = least_squares(misses, begin, slopes, bounds=(low, high), x_scale=_STEPS, **settings)
+    return Hidden(*np.exp(found.x).tolist()), float(found.cost)
+
+
+_STEPS = np.array([0.15, 0.1, 0.03, 0.1])
+"""Over how much of the log of each number slopes are taken."""
+
+
+def _hidden_shares(part: Counts, law: Hidden) -> tuple[np.ndarray, float]:
+    """Weighted shares of counts below the places of their distributions, and how many they are worth."""
+    from zoo_geo.kernels.positions import hidden_shares
+
+    share, shares = law.share(part.size), np.empty(_CELLS.size)
+    mean = part.mean * law.at(part.size)[0]
+    spread = mean * (law.spread + part.error + share**2 * law.sigma**2)
+    weight = spread / (1.0 + spread) + 1e-6
+    given = part.observed, mean, share, law.sigma, law.spread, part.error, weight
+    return shares, hidden_shares(*given, _CELLS, shares)
 
 
 _HIDDEN_BOUNDS = (np.log([1e-3, 0.1, 0.05, 1e-5]), np.log([1e9, 3.0, 20.0, 20.0]))
@@ -342,7 +387,7 @@ def _tail(counts: Counts, shift: float, phi: float) -> tuple[float, float, float
     lack = _likeness(counts, *light, 0.0)
     if lack > -_DOUBT:
         return *light, 0.0
-    heavy = _fit(few, light[1], _HEAVY, light[0], 2)
+    heavy = _fit(few, light[1], _HEAVY, light[0])
     part = float(special.expit(_likeness(counts, *heavy, _HEAVY) - lack - _DOUBT))
     if part * _HEAVY < _LEAST_HEAVY:
         return *light, 0.0

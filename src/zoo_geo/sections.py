@@ -193,6 +193,7 @@ class PeerRules:
     missing: Literal["drop", "partial"] = key("What to do with areas that lack a feature.", "drop")
     max_distance: float | None = key("Largest mean distance to the peers, in spreads.", None, above=0)
     groups: int | None = key("Number of clusters of kmeans and ward.", None, least=2)
+    resamples: int = key("How often areas are drawn anew to see if peers stay; 0 for never.", 20, least=0)
 
 
 @dataclass(frozen=True)

@@ -3,44 +3,75 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
 from scipy import sparse
 
-from zoo_geo.estimates import Block, Expectation, total_spread, usable
-from zoo_geo.predictive import CENTRAL, OUTER, Gaussian
-from zoo_geo.references import Reference
+from zoo_geo.estimates import Block, Expectation, usable
+from zoo_geo.pooling import Sums, added
+from zoo_geo.predictive import CENTRAL, FIRST_PACE, OUTER, Gaussian
+from zoo_geo.references import Reference, Rings
 
 _SPREAD_SAMPLE = 3_000
 _MARGIN = 2.0
 """Log likelihood that one more number has to bring."""
-_ROUNDS = 3
 _SCORE_SAMPLE = 4_000
 
 
-def with_spread(block: Block, keep: np.ndarray, fit: Expectation, phi: np.ndarray) -> Expectation:
-    """Estimate spread and freedom of every column."""
+def with_spread(
+    block: Block,
+    keep: np.ndarray,
+    fit: Expectation,
+    phi: np.ndarray,
+    rows: np.ndarray | None = None,
+    begin: float = 1.0,
+) -> Expectation:
+    """Estimate spread and freedom of every column.
+
+    ``rows`` are those that tell most, of a single column, where they are known; the search begins at
+    ``begin`` times ``phi``.
+    """
     spread, freedom = phi.copy(), np.full(phi.shape[1], np.inf)
     for c in range(phi.shape[1]):
-        rows = np.flatnonzero(_usual(block, keep, c) & usable(block.family, fit.rate[:, c], block.size[:, c]))
-        if rows.size < 10:
-            continue
-        rows = _telling(block, fit, rows, c)
-        times, freedom[c] = block.family.spread(
-            block.observed[rows, c],
-            block.size[rows, c],
-            fit.rate[rows, c],
-            1.0 / fit.strength[rows, c],
-            phi[rows, c],
-        )
-        spread[:, c] *= times
+        some = telling(block, keep, fit, c) if rows is None else rows
+        if some.size >= 10:
+            times, freedom[c] = block.family.matched(some, begin, *_column(block, fit, c), phi[:, c])
+            spread[:, c] *= times
     return replace(fit, spread=spread, freedom=freedom)
+
+
+def _column(block: Block, fit: Expectation, c: int) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """Figures, sizes, rates and strengths of a column."""
+    return block.observed[:, c], block.size[:, c], fit.rate[:, c], fit.strength[:, c]
+
+
+def telling(block: Block, keep: np.ndarray, fit: Expectation, c: int) -> np.ndarray:
+    """Return the rows that tell most about the spread, which decide it anyway."""
+    rate, size = fit.rate[:, c], block.size[:, c]
+    if block.family.name == "poisson":
+        from zoo_geo.kernels import settling
+
+        return settling.telling(keep[:, c], rate, size, _SPREAD_SAMPLE)
+    rows = np.flatnonzero(_usual(block, keep, c) & usable(block.family, rate, size))
+    if rows.size <= _SPREAD_SAMPLE:
+        return rows
+    information = size[rows] * block.family.information(rate[rows])
+    least = np.partition(information, rows.size - _SPREAD_SAMPLE)[rows.size - _SPREAD_SAMPLE]
+    return rows[information >= least]
 
 
 def _usual(block: Block, keep: np.ndarray, c: int) -> np.ndarray:
     """Areas that spread is estimated from: of values all, as quantiles are robust and tails count."""
     return block.valid[:, c] if isinstance(block.family, Gaussian) else keep[:, c] > 0
+
+
+def distances(near: Sequence[Reference], points: np.ndarray) -> list[np.ndarray]:
+    """`distance` to each reference."""
+    if not isinstance(near, Rings):
+        return [distance(reference, points) for reference in near]
+    return near.once("far", lambda: [distance(reference, points) for reference in near], points)
 
 
 def distance(reference: Reference, points: np.ndarray) -> np.ndarray:
@@ -50,26 +81,85 @@ def distance(reference: Reference, points: np.ndarray) -> np.ndarray:
     with np.errstate(divide="ignore", invalid="ignore"):
         mean = near[:, 1:] / near[:, :1]
         square = mean[:, 2] - 2.0 * (points * mean[:, :2]).sum(1) + (points**2).sum(1)
+    return _in_medians(square)
+
+
+def _in_medians(square: np.ndarray) -> np.ndarray:
+    """Squared distances in units of their median, at most 30; unknown ones are none."""
     known = np.isfinite(square)
     unit = np.median(square[known]) if known.any() else 0.0
     return np.clip(np.where(known, square, 0.0) / (unit or 1.0), 0.0, 30.0)
 
 
+@dataclass
+class Search:
+    """Where searches begin: what they found a round before; and what rows of a single column they look at."""
+
+    rows: np.ndarray | None = None
+    begins: tuple[float, ...] = ()
+    paces: dict[int, float] = field(default_factory=dict)
+
+    def begin(self, width: int) -> float:
+        """Factor on the spread at which the search for that of a width begins."""
+        return self.begins[width] if self.begins else 1.0
+
+    def found(self, fits: Sequence[Expectation], chosen: Expectation) -> None:
+        """Keep the spreads of all widths, in units of the one that was chosen in the end."""
+        each = [float(fit.spread[0, 0] / chosen.spread[0, 0]) for fit in fits]
+        self.begins = tuple(min(max(one, 0.01), 100.0) for one in each)
+
+
+def off_centre(
+    block: Block,
+    damping: np.ndarray,
+    near: Sequence[Reference],
+    fit: Expectation,
+    points: np.ndarray,
+    sums: Sums | None = None,
+) -> np.ndarray:
+    """Squared distance to the centre of the weights behind each rate, in units of its median, at most 30.
+
+    ``sums`` are those of `pooling.candidates`, where they are known.
+    """
+    square = np.full(fit.rate.shape, np.nan)
+    weight = damping * block.size
+    for width in np.unique(fit.width):
+        columns = np.flatnonzero(fit.width == width)
+        behind = weight[:, columns]
+        if sums is None:
+            total, *moments = (
+                near[width] @ each for each in (behind, *(behind * at[:, None] for at in points.T))
+            )
+        else:
+            along = added(near, *(behind[:, 0] * at for at in points.T))
+            total, *moments = (each[width][:, None] for each in (sums[1], *along))
+        with np.errstate(divide="ignore", invalid="ignore"):
+            steps = [moment / total - at[:, None] for moment, at in zip(moments, points.T, strict=True)]
+        square[:, columns] = sum(step**2 for step in steps)
+    return np.column_stack([_in_medians(each) for each in square.T])
+
+
 def steepened(
-    block: Block, keep: np.ndarray, fit: Expectation, steep: list[np.ndarray], always: bool
+    block: Block,
+    keep: np.ndarray,
+    fit: Expectation,
+    steep: list[np.ndarray],
+    always: bool,
+    search: Search | None = None,
 ) -> Expectation:
     """Let the error grow with what says most about it: itself, distance, steps of the surroundings' rate.
 
     ``always`` takes the likelier of the two at least, and the pace that the central half asks for.
     """
+    search = Search() if search is None else search
     tail = CENTRAL if always else OUTER
     if always:
-        first = [_with_steepness(block, keep, fit, each, tail) for each in steep]
-        fit = first[0] if len(first) == 1 else _where_better(block, keep, first[1], first[0], 0.0)
+        first = [_with_steepness(block, keep, fit, each, tail, search, k) for k, each in enumerate(steep)]
+        fit = first[0] if len(first) == 1 else _where_better(block, keep, [first[1], first[0]], 0.0)
         steep = steep if len(first) > 1 else []
-    for each in steep:
-        fit = _where_better(block, keep, fit, _with_steepness(block, keep, fit, each, tail))
-    return fit
+    return _where_better(
+        block, keep, [fit], _MARGIN, [(each, tail, search, k) for k, each in enumerate(steep)]
+    )
 
 
 def steepness(
@@ -78,20 +168,26 @@ def steepness(
     touching: sparse.csr_array,
     near: Sequence[Reference],
     fit: Expectation,
+    sums: Sums | None = None,
 ) -> np.ndarray:
-    """Mean squared step of the surroundings' rate from an area to its neighbours, itself left out of both."""
-    from zoo_geo.kernels.estimation import steepness
+    """Mean squared step of the surroundings' rate from an area to its neighbours, itself left out of both.
+
+    ``sums`` are those of `pooling.candidates`, where they are known.
+    """
+    from zoo_geo.kernels.pooling import steepness
 
     family = block.family
-    rows = np.repeat(np.arange(touching.shape[0]), np.diff(touching.indptr))
     steep = np.zeros(fit.rate.shape)
-    if rows.size == 0:
+    if touching.nnz == 0:
         return steep
     events, size = damping * family.events(block.observed, block.size), damping * block.size
     for width in np.unique(fit.width):
         columns, reference = np.flatnonzero(fit.width == width), near[width]
-        holds = np.asarray(reference[touching.indices, rows], float).ravel()
-        pooled = reference @ events[:, columns], reference @ size[:, columns]
+        holds = _holds(near, width, touching)
+        if sums is None:
+            pooled = reference @ events[:, columns], reference @ size[:, columns]
+        else:
+            pooled = sums[0][width][:, None], sums[1][width][:, None]
         of_all = events[:, columns], size[:, columns], *pooled, fit.spread[:, columns]
         for c, *own in zip(columns, *(np.ascontiguousarray(each.T) for each in of_all), strict=True):
             rest = (*own, not isinstance(family, Gaussian))
@@ -99,54 +195,76 @@ def steepness(
     return steep
 
 
+def _holds(near: Sequence[Reference], width: int, touching: sparse.csr_array) -> np.ndarray:
+    """Weight of each area in the surroundings of each of its neighbours."""
+
+    def find() -> np.ndarray:
+        rows = np.repeat(np.arange(touching.shape[0]), np.diff(touching.indptr))
+        there: Any = near[width]
+        holds = np.asarray(there[touching.indices, rows], float).ravel()
+        plain = isinstance(near, Rings) and near.plain  # where all count the same they count as one
+        return (holds != 0.0).astype(float) if plain else holds
+
+    if not isinstance(near, Rings):
+        return find()
+    return near.once(("holds", int(width)), find, touching)
+
+
 def _with_steepness(
-    block: Block, keep: np.ndarray, fit: Expectation, steep: np.ndarray, tail: float
+    block: Block,
+    keep: np.ndarray,
+    fit: Expectation,
+    steep: np.ndarray,
+    tail: float,
+    search: Search,
+    kind: int,
 ) -> Expectation:
     """Let the error of the expectation grow with steepness, by as much as the steepest quarter asks for."""
     strength, spread, freedom = fit.strength.copy(), fit.spread.copy(), fit.freedom.copy()
     for c in range(freedom.size):
-        rows = np.flatnonzero(_usual(block, keep, c) & usable(block.family, fit.rate[:, c], block.size[:, c]))
+        rows = telling(block, keep, fit, c) if search.rows is None else search.rows
         if rows.size < 100:
             continue
-        rows = _telling(block, fit, rows, c)
-        seen, size, rate = block.observed[rows, c], block.size[rows, c], fit.rate[rows, c]
-        error, slope, phi = 1.0 / fit.strength[rows, c], steep[rows, c], spread[rows, c]
-        top = np.flatnonzero(slope >= np.quantile(slope, 0.75))
-        steepest = seen[top], size[top], rate[top], error[top], slope[top]
-        pace = _FIRST_PACE
-        for _ in range(_ROUNDS):
-            pace = block.family.pace(*steepest, phi[top], freedom[c], tail, max(pace, _SLOWEST))
-            times, freedom[c] = block.family.spread(seen, size, rate, error + pace * slope, phi)
-            phi = phi * times
-            spread[:, c] *= times
+        begin, column = search.paces.get(kind, FIRST_PACE), (*_column(block, fit, c), spread[:, c])
+        pace, times, freedom[c] = block.family.grown(rows, begin, steep[:, c], tail, freedom[c], *column)
+        search.paces[kind] = pace
+        spread[:, c] *= times
         with np.errstate(divide="ignore"):
             strength[:, c] = 1.0 / (1.0 / fit.strength[:, c] + pace * steep[:, c])
     return replace(fit, strength=strength, spread=spread, freedom=freedom)
 
 
-_FIRST_PACE, _SLOWEST = 0.3, 0.003
-"""Where the search for a pace begins, at first and at least."""
-
-
 def _where_better(
-    block: Block, keep: np.ndarray, simple: Expectation, richer: Expectation, margin: float = _MARGIN
+    block: Block,
+    keep: np.ndarray,
+    fits: list[Expectation],
+    margin: float,
+    steep: Sequence[tuple[np.ndarray, float, Search, int]] = (),
 ) -> Expectation:
-    """Take the richer expectation in the columns where it predicts better by more than its extra number."""
+    """Take each richer expectation in the columns where it predicts better by more than its extra number.
+
+    Richer ones are the other ``fits``, and those whose error grows with ``steep``.
+    """
+    simple, *others = fits
+    if not others and not steep:
+        return simple
     rows = (keep > 0) & usable(block.family, simple.rate, block.size)
-    better = _score(block, rows, richer) > _score(block, rows, simple) + margin
-    strength = np.where(better, richer.strength, simple.strength)
-    spread = np.where(better, richer.spread, simple.spread)
-    freedom = np.where(better, richer.freedom, simple.freedom)
-    return replace(simple, strength=strength, spread=spread, freedom=freedom)
-
-
-def _telling(block: Block, fit: Expectation, rows: np.ndarray, c: int) -> np.ndarray:
-    """Return the rows that tell most about the spread, which decide it anyway."""
-    if rows.size <= _SPREAD_SAMPLE:
-        return rows
-    information = block.size[rows, c] * block.family.information(fit.rate[rows, c])
-    least = np.partition(information, rows.size - _SPREAD_SAMPLE)[rows.size - _SPREAD_SAMPLE]
-    return rows[information >= least]
+    score = _score(block, rows, simple)
+    steps: list[Any] = [*others, *steep]
+    for step in steps:
+        richer = step if isinstance(step, Expectation) else _with_steepness(block, keep, simple, *step)
+        gained = _score(block, rows, richer)
+        better = gained > score + margin
+        if not better.any():
+            continue
+        if better.all():
+            simple, score = richer, gained
+            continue
+        score = np.where(better, gained, score)
+        names = ("strength", "spread", "freedom")
+        taken = {name: np.where(better, getattr(richer, name), getattr(simple, name)) for name in names}
+        simple = replace(simple, **taken)
+    return simple
 
 
 def best(block: Block, keep: np.ndarray, fits: Sequence[Expectation]) -> Expectation:
@@ -158,6 +276,8 @@ def best(block: Block, keep: np.ndarray, fits: Sequence[Expectation]) -> Expecta
     scores = [_score(block, common, fit) for fit in fits]
     width = np.argmax(scores, axis=0)
     columns = np.arange(width.size)
+    if width.size == 1:
+        return replace(fits[width[0]], width=width)
 
     def picked(name: str) -> np.ndarray:
         stack = np.stack([getattr(fit, name) for fit in fits])
@@ -169,16 +289,10 @@ def best(block: Block, keep: np.ndarray, fits: Sequence[Expectation]) -> Expecta
 
 def _score(block: Block, rows: np.ndarray, fit: Expectation) -> np.ndarray:
     """Log predictive likelihood of some rows of each column: of evenly spaced ones where there are many."""
-    family, score = block.family, np.zeros(rows.shape[1])
-    total = fit.spread if isinstance(family, Gaussian) else total_spread(family, fit)
+    score = np.zeros(rows.shape[1])
     for c in range(score.size):
         known = np.flatnonzero(rows[:, c])
         times = max(known.size // _SCORE_SAMPLE, 1)
-        at = known[::times]
-        size = block.size[at, c]
-        if isinstance(family, Gaussian):
-            size = 1.0 / (1.0 / size + 1.0 / fit.strength[at, c])
-        score[c] = (
-            times * family.log_likelihood(block.observed[at, c], size, fit.rate[at, c], total[at, c]).sum()
-        )
+        column = *_column(block, fit, c), fit.spread[:, c]
+        score[c] = times * block.family.score(known[::times], *column)
     return score

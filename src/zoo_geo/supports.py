@@ -13,6 +13,7 @@ from zoo_geo.detectors.base import Detection
 from zoo_geo.detectors.clusters import doubted, own_interval
 from zoo_geo.detectors.themes import COMBINATION
 from zoo_geo.errors import InputError, examples
+from zoo_geo.notices import Notice, count, which
 from zoo_geo.significance import METHODS, Method, adjust, needed_at_floor, significant
 
 
@@ -126,18 +127,24 @@ def is_value(detection: Detection) -> np.ndarray:
     return detection.frame["indicator"].isin(values).to_numpy()
 
 
-def without_effect(detection: Detection, rules: Rules) -> list[str]:
+def without_effect(detection: Detection, rules: Rules) -> list[Notice]:
     """Say where there is nothing to hold the minimum ratio against."""
     counted = ~uncounted(detection) & np.isfinite(detection.frame["p_value"].to_numpy())
     if rules.min_ratio == 1.0 or not counted.any() or detection.frame["ratio"].notna().any():
         return []
+    value = f"{detection.name}: value='{detection.parameters.get('value')}'"
     return [
-        f"{detection.name}: value='{detection.parameters.get('value')}' expects nothing of an area itself, "
-        "so with a minimum ratio it flags no counts and shares. Use value='residual', or no min_ratio."
+        Notice(
+            f"{value} expects nothing of an area itself, so with a minimum ratio it flags no counts and "
+            "shares. Use value='residual', or no min_ratio.",
+            f"{value} verwacht niets van een gebied zelf; met een minimale verhouding geeft het dus geen "
+            "vlag "
+            "aan aantallen en aandelen. Gebruik value='residual', of geen min_ratio.",
+        )
     ]
 
 
-def too_coarse(detection: Detection, support: Support, rules: Rules) -> list[str]:
+def too_coarse(detection: Detection, support: Support, rules: Rules) -> list[Notice]:
     """Say where too few permutations stand in the way of any discovery."""
     permutations = detection.parameters.get("permutations")
     drawn = detection.parameters.get("inference", "permutation") == "permutation"
@@ -156,8 +163,13 @@ def too_coarse(detection: Detection, support: Support, rules: Rules) -> list[str
     if not blocked:
         return []
     return [
-        f"{detection.name}: {permutations:,} permutations are too few for a discovery where areas reach the "
-        f"smallest p but fewer than {most} do ({examples(blocked)}). Raise permutations."
+        Notice(
+            f"{detection.name}: {permutations:,} permutations are too few for a discovery where areas reach "
+            f"the smallest p but fewer than {most} do ({examples(blocked)}). Raise permutations.",
+            f"{detection.name}: {count(permutations)} permutaties zijn te weinig om iets te vinden waar "
+            f"gebieden de kleinste p halen, maar minder dan {most} ({which(blocked)}). Neem meer "
+            "permutaties.",
+        )
     ]
 
 

@@ -13,7 +13,7 @@ from naive.tails import bb_mid, central_share, nb_mid
 
 
 class Poisson:
-    start, largest = 0.1, 50.0
+    start, largest, turns = 0.1, 50.0, 40
 
     def information(self, rate):
         return rate
@@ -46,7 +46,7 @@ class Poisson:
 
 
 class Binomial(Poisson):
-    start, largest = 0.01, 0.9
+    start, largest, turns = 0.01, 0.9, 3
 
     def information(self, rate):
         return rate / (1 - rate)
@@ -178,13 +178,13 @@ def steepness(reference, touching, observed, size, weight):
 
 
 def with_steepness(fit, steep, observed, size, keep, law):
-    """Strength less what the steepest quarter asks for, and the spread that is left, in three turns."""
+    """Strength less what the steepest quarter asks for, and the spread that is left, in turns."""
     rows = [i for i in range(len(observed)) if keep[i]]
     if len(rows) < 100:
         return fit
     errors, phi = [1 / s for s in fit.strengths], fit.spread
     steepest = np.quantile([steep[i] for i in rows], 0.75)
-    for _ in range(3):
+    for _ in range(law.turns):
         weight = {
             i: law.coverage_weight(fit.rates[i], size[i], phi, errors[i])
             for i in rows if steep[i] >= steepest
@@ -244,6 +244,34 @@ def odd_together(away, touching):
     return odd
 
 
+def odd_like_most(odd, near, observed, size, rates, phi, law):
+    """Odd areas of whose neighbours more than half, by precision, are odd on the same side."""
+    like = set()
+    for i in odd:
+        precise = {j: w * size[j] * law.damping(rates[j], size[j], phi) for j, w in near[i].items()}
+        high = observed[i] > rates[i] * size[i]
+        same = [p for j, p in precise.items() if j in odd and (observed[j] > rates[j] * size[j]) == high]
+        if math.fsum(same) > math.fsum(precise.values()) / 2:
+            like.add(i)
+    return like
+
+
+def off_centre(near, points, weight):
+    """Squared distance to the centre of the weights of each area's own, over the median; at most 30."""
+    far = []
+    for i, others in enumerate(near):
+        total = math.fsum(w * weight[j] for j, w in others.items())
+        if total > 0:
+            centre = [
+                math.fsum(w * weight[j] * points[j][k] for j, w in others.items()) / total for k in (0, 1)
+            ]
+            far.append(math.dist(points[i], centre) ** 2)
+        else:
+            far.append(None)
+    unit = float(np.median([x for x in far if x is not None]))
+    return [0.0 if x is None else min(x / unit, 30.0) for x in far]
+
+
 def expect(observed, size, near, label=None, clean=0, law=Poisson()):  # noqa: B008
     """Rates, strengths and spread of an all-valid column against its direct neighbours."""
     fit = fitted(observed, size, [near], None, label, clean, law)
@@ -276,6 +304,8 @@ def fitted(observed, size, candidates, touching, label, clean, law):
         if step < clean:
             away = fit.residuals(observed, size, law)
             odd = {i for i, a in enumerate(away) if abs(a) >= 2.6 and not (a > 0 and observed[i] < 3)}
+            if isinstance(law, Binomial) and touching is None:
+                odd -= odd_like_most(odd, candidates[0], observed, size, fit.rates, phi, law)
             alone.append(odd)
             if touching is not None:
                 share = [len(neighbours) + 1 for neighbours in touching]

@@ -8,17 +8,24 @@ DECIMALS = 9
 
 def standardised(column, scaling):
     """A column in spreads from its centre, or None where it does not differ."""
+    wide = spread(column, scaling)
+    if wide is None:
+        return None
+    known = [x for x in column if x is not None]
+    centre = statistics.fmean(known) if scaling == "z" else statistics.median(known)
+    return [None if x is None else (x - centre) / wide for x in column]
+
+
+def spread(column, scaling):
+    """Spread of a column, or None where it does not differ."""
     known = [x for x in column if x is not None]
     if len(set(known)) < 2:
         return None
     if scaling == "z":
-        centre, spread = statistics.fmean(known), statistics.pstdev(known)
-    else:
-        centre = statistics.median(known)
-        spread = 1.4826 * statistics.median(abs(x - centre) for x in known)
-        if spread == 0:
-            spread = math.sqrt(statistics.fmean((x - centre) ** 2 for x in known))
-    return [None if x is None else (x - centre) / spread for x in column]
+        return statistics.pstdev(known)
+    centre = statistics.median(known)
+    wide = 1.4826 * statistics.median(abs(x - centre) for x in known)
+    return wide or math.sqrt(statistics.fmean((x - centre) ** 2 for x in known))
 
 
 def distance(one, other, weights):
@@ -62,6 +69,34 @@ def stability(points, codes, weights, k, allowed):
             reach = ranked[one][k - 1][0] if k is not None and len(ranked[one]) >= k else math.inf
             stays[one] += [other in far and far[other] <= reach + 1e-8 for other in peers[one]]
     return {one: statistics.fmean(kept) if kept else None for one, kept in stays.items()}
+
+
+def jaccard(one, other):
+    """Share of what is in either that is in both."""
+    return len(one & other) / len(one | other)
+
+
+def resampled(columns, codes, weights, k, allowed, scaling, draws):
+    """{code: mean overlap of its peers with those of scales that the drawn areas (positions) give}.
+
+    `columns` are raw figures in the order of the codes; who may be compared is as given. Draws in which no
+    column differs tell nothing.
+    """
+
+    def grouped(scales):
+        used = [f for f, s in enumerate(scales) if s is not None]
+        points = [[None if columns[f][i] is None else columns[f][i] / scales[f] for f in used]
+                  for i in range(len(codes))]  # fmt: skip
+        return nearest(points, codes, [weights[f] for f in used], k, allowed) if used else None
+
+    before = grouped([spread(column, scaling) for column in columns])
+    overlaps = {code: [] for code in codes}
+    for drawn in draws:
+        after = grouped([spread([column[i] for i in drawn], scaling) for column in columns])
+        for code in codes if after is not None else ():
+            if before[code]:
+                overlaps[code].append(jaccard(set(before[code]), set(after[code])))
+    return {code: statistics.fmean(each) if each else None for code, each in overlaps.items()}
 
 
 def too_far(means):

@@ -15,6 +15,7 @@ import pandas as pd
 from zoo_geo.checks import meant
 from zoo_geo.detectors.inputs import OK, Inputs, prepare, values
 from zoo_geo.errors import InputError
+from zoo_geo.notices import Notice
 from zoo_geo.panel import Indicator
 from zoo_geo.schema import DETECTION_COLUMNS, STATUSES
 
@@ -72,7 +73,7 @@ class Detection:
     clusters: pd.DataFrame | None = None
     controls: Literal["cell", "family"] = "cell"
     parameters: Mapping[str, Any] = field(default_factory=dict)
-    notices: tuple[str, ...] = ()
+    notices: tuple[Notice, ...] = ()
 
     @property
     def name(self) -> str:
@@ -103,7 +104,7 @@ class Scores:
     classes: tuple[str, ...]
     label: np.ndarray
     side: np.ndarray
-    notices: list[str] = field(default_factory=list)
+    notices: list[Notice] = field(default_factory=list)
     cluster: np.ndarray | None = None
     """Number of each cell's cluster, 0 for none."""
     clusters: pd.DataFrame | None = None

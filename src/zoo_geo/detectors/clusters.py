@@ -13,6 +13,7 @@ from zoo_geo import expectation as ex
 from zoo_geo.detectors.base import Detection, Scores
 from zoo_geo.detectors.inputs import NOT_TESTED, OK, Inputs
 from zoo_geo.errors import examples
+from zoo_geo.notices import Notice, which
 from zoo_geo.predictive import FAMILIES
 from zoo_geo.scanning import Counts, gumbel_p, lasting, monte_carlo_p
 
@@ -190,7 +191,7 @@ def _own_interval(stack: Stack, cluster: Cluster) -> tuple[np.ndarray, np.ndarra
 
 def untold(
     inputs: Inputs, stacks: Sequence[Stack], found: Sequence[Found], called: str, top: int
-) -> list[str]:
+) -> list[Notice]:
     """Say where more clusters than are told have p <= 0.05."""
     maps = [
         inputs.columns[stack.columns[0]]
@@ -200,10 +201,16 @@ def untold(
     ]
     if not maps:
         return []
-    named = examples([f"{indicator.id} {period}" for indicator, period in maps], len(stacks))
+    listed = [f"{indicator.id} {period}" for indicator, period in maps]
+    en, nl = (tell(listed, len(stacks)) for tell in (examples, which))
     return [
-        f"{called}: more clusters have p <= {_USUAL_ALPHA:g} than the {top} that are told ({named}). Give a "
-        "larger top to see them."
+        Notice(
+            f"{called}: more clusters have p <= {_USUAL_ALPHA:g} than the {top} that are told ({en}). Give a "
+            "larger top to see them.",
+            f"{called}: meer groepen hebben p <= 0,05 dan de {top} die genoemd worden ({nl}). Geef een "
+            "grotere "
+            "top om ze te zien.",
+        )
     ]
 
 
@@ -287,7 +294,7 @@ def own_interval(detection: Detection) -> tuple[np.ndarray, np.ndarray]:
     return detection.frame[ends[0]].to_numpy(), detection.frame[ends[1]].to_numpy()
 
 
-def unflagged(detection: Detection, supports: np.ndarray, *, alpha: float) -> list[str]:
+def unflagged(detection: Detection, supports: np.ndarray, *, alpha: float) -> list[Notice]:
     """Say which clusters are significant and hold no area that can carry a flag."""
     if detection.clusters is None:
         return []
@@ -300,15 +307,21 @@ def unflagged(detection: Detection, supports: np.ndarray, *, alpha: float) -> li
     told = each.agg(areas=("cluster_areas", "first"), yes=("yes", "any")).query("not yes")
     if told.empty:
         return []
-    keys = zip(told.index.to_list(), told["areas"], strict=True)
-    named = [
-        f"{indicator} {period} of {int(areas)} area{'s' * (areas != 1)}"
-        for (indicator, period, _), areas in keys
-    ]
+    keys = list(zip(told.index.to_list(), told["areas"].astype(int), strict=True))
+    en = [f"{name} {period} of {n} area{'s' * (n != 1)}" for (name, period, _), n in keys]
+    nl = [f"{name} {period} van {n} gebied{'en' * (n != 1)}" for (name, period, _), n in keys]
+    level = f"{alpha:g}"
     return [
-        f"{detection.name}: clusters with p <= {alpha:g} of which no area deviates enough by itself raise no "
-        f"flag ({examples(named, each.ngroups)}). They stand in Detection.clusters; in a run, "
-        "clusters_internal."
+        Notice(
+            f"{detection.name}: clusters with p <= {level} of which no area deviates enough by itself "
+            "raise no "
+            f"flag ({examples(en, each.ngroups)}). They stand in Detection.clusters; in a run, "
+            "clusters_internal.",
+            f"{detection.name}: groepen met p <= {level.replace('.', ',')} waarvan geen gebied zelf genoeg "
+            f"afwijkt, geven geen vlag ({which(nl, each.ngroups)}). Ze staan in Detection.clusters; na een "
+            "run "
+            "in clusters_internal.",
+        )
     ]
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, fields, replace
 from typing import ClassVar, get_args
 
@@ -10,17 +12,20 @@ from scipy import sparse, special
 
 from zoo_geo import expectation as ex
 from zoo_geo import references
+from zoo_geo.checks import nearest_name
 from zoo_geo.covariates import Method, explained
 from zoo_geo.detectors import sources
 from zoo_geo.detectors.base import Alternative, Detector, Scores, options, spread_out
 from zoo_geo.detectors.inputs import ISOLATED, NOT_TESTED, OK, TOO_FEW, Inputs, blocks, column_status, matrix
 from zoo_geo.errors import InputError
+from zoo_geo.moments import BY_MOMENTS
 from zoo_geo.notices import Notice, count
 from zoo_geo.notices import share as percent
 from zoo_geo.panel import Indicator
-from zoo_geo.predictive import FAMILIES
+from zoo_geo.predictive import FAMILIES, Binomial, Poisson
 from zoo_geo.response import Hidden
 from zoo_geo.schema import SMALL_EXPOSURE
+from zoo_geo.threads import one_thread
 
 _PARTS = ("clean", "precision", "shrink", "steep", "response", "heavy", "error")
 """Options that are those of the estimation."""
@@ -50,6 +55,12 @@ class Deviation(Detector):
         ``two-sided``, ``greater`` or ``less``.
     clean, precision, shrink, steep, response, heavy, error
         Parts of the estimation, see `expectation.Options`.
+    robust
+        Estimate the spread of true rates by the share of figures in the middle, which odd areas hardly
+        change; else by moments.
+    integrate
+        Average tails of counts over the error of the expectation; else its variance adds to the spread
+        (but where people nobody counted are allowed for).
     adjust
         Columns of the features that make areas comparable before they are compared: place and class
         together. With ``model`` the covariates, all features where none is named.
@@ -84,6 +95,8 @@ class Deviation(Detector):
     response: bool = True
     heavy: bool = True
     error: bool = True
+    robust: bool = True
+    integrate: bool = True
     adjust: tuple[str, ...] = ()
     method: Method = "poisson"
 
@@ -94,19 +107,21 @@ class Deviation(Detector):
         if self.reference not in (*sources.GRAPHS, *sources.WHOLES, *sources.VALUES_ONLY) and not (
             kind in sources.PARTS and level
         ):
+            known = (*sources.GRAPHS, *sources.WHOLES, *sources.VALUES_ONLY)
             raise InputError(
                 "reference needs to be 'neighbours', 'peers', 'national', 'parent:LEVEL', 'stratum:FEATURE', "
                 f"'model', 'sar', 'sar_lag' or 'car'; got {self.reference!r}."
+                + nearest_name(self.reference, known)
             )
         object.__setattr__(
             self, "adjust", (self.adjust,) if isinstance(self.adjust, str) else tuple(self.adjust)
         )
-        for name in ("precision", "shrink", "steep", "response", "heavy", "error"):
+        for name in (*_PARTS[1:], "robust", "integrate"):
             options(**{name: (getattr(self, name), (True, False))})
         if not isinstance(self.clean, int) or not 0 <= self.clean <= 5:
             raise InputError(f"clean needs to be between 0 and 5; got {self.clean!r}.")
-        if not 1 <= self.rings <= 5:
-            raise InputError(f"rings needs to be between 1 and 5; got {self.rings}.")
+        if not isinstance(self.rings, int) or not 1 <= self.rings <= 5:
+            raise InputError(f"rings needs to be a whole number from 1 to 5; got {self.rings!r}.")
         changed = [each.name for each in fields(self) if getattr(self, each.name) != each.default]
         sources.check_used(self.reference, changed, self.adjust)
 
@@ -119,11 +134,14 @@ class Deviation(Detector):
         shape = inputs.observed.shape
         status = column_status(inputs)
         status[:, ~fits] = np.where(status[:, ~fits] == OK, NOT_TESTED, status[:, ~fits])
-        arrays: dict[str, np.ndarray] = {name: np.full(shape, np.nan) for name in (*_RESULTS, *self.own)}
+        arrays: dict[str, np.ndarray] = {
+            name: np.full(shape, np.nan, order="F") for name in (*_RESULTS, *self.own)
+        }
         told: dict[int, tuple[Notice, ...]] = {}
+        varies = np.full(shape, np.nan, order="F")
 
         def block(work: tuple[str, np.ndarray]) -> None:
-            family, columns = FAMILIES[work[0]], work[1]
+            family, columns = (FAMILIES if self.robust else BY_MOMENTS)[work[0]], work[1]
             valid = status[:, columns] == OK
             given = sources.Block(inputs.observed[:, columns], inputs.exposure[:, columns], valid, family)
             fitted = source.fit(given)
@@ -132,18 +150,21 @@ class Deviation(Detector):
                 ex.usable(family, fitted.fit.rate, fitted.block.size),
             )
             status[:, columns] = _lonely(status[:, columns], known, source.near, fitted.fit, usable)
+            if isinstance(family, Poisson) and not isinstance(family, Binomial):
+                varies[:, columns] = np.where(valid, ex.total_spread(family, fitted.fit), np.nan)
             found = self._results(fitted, given, status[:, columns] == OK)
             for name, array in found.items():
                 arrays[name][:, columns] = array
             told.update({int(c): _words(fitted, given, k) for k, c in enumerate(columns)})
 
         wanted = [(family, columns[fits[columns]]) for family, columns in blocks(inputs, n_jobs)]
-        spread_out(block, [work for work in wanted if work[1].size], n_jobs)
+        with one_thread() if self.adjust or reference == "model" else nullcontext():
+            spread_out(block, [work for work in wanted if work[1].size], n_jobs)
         arrays["reference_value"] *= np.where(inputs.is_value(), 1.0, inputs.per())
         arrays |= _next_door(inputs) | ({} if inputs.events is None else {"events": inputs.events})
         notices = [*unfit, *source.notices, *_told(told, inputs, reference)]
         notices += [*_doubts(inputs, status, arrays["p_value"], reference)]
-        notices += _bursts(inputs, arrays["spread"], arrays["expected"], reference)
+        notices += _bursts(inputs, varies, arrays["expected"], reference)
         if reference == "peers" and inputs.peers is None:
             notices.append(
                 Notice(
@@ -162,10 +183,11 @@ class Deviation(Detector):
     ) -> dict[str, np.ndarray]:
         """Compare figures with their expectation."""
         fit, block = fitted.fit, fitted.block
-        z, p = np.full(valid.shape, np.nan), np.full(valid.shape, np.nan)
+        sure = fit if self.integrate else fitted.summed().fit
+        z, p = (np.full(valid.shape, np.nan, order="F") for _ in range(2))
         for c in range(valid.shape[1]):
             rows = np.flatnonzero(valid[:, c])
-            log_p, upper = ex.tails(block.observed, block.size, block.family, fit, rows, c)
+            log_p, upper = ex.tails(block.observed, block.size, block.family, sure, rows, c)
             z[rows, c], p[rows, c] = signed(log_p, upper, self.alternative)
         is_value = block.family.name == "gaussian"
         if fitted.added is not None and is_value:
@@ -176,15 +198,19 @@ class Deviation(Detector):
         with np.errstate(divide="ignore", invalid="ignore"):
             ratio = np.where(np.isfinite(high), given.observed / expected, np.nan)
             rate = expected / (1.0 if is_value else given.size)
-            elsewhere = _elsewhere(given) * (1.0 if is_value else given.size)
-        explains = valid & np.isfinite(ratio) & (self.reference == "model")
-        told = explained(np.where(explains, given.observed, np.nan), elsewhere, expected)
-        return dict(zip(_RESULTS, (expected, ratio, low, high, z, z, p), strict=True)) | {
+        found = dict(zip(_RESULTS, (expected, ratio, low, high, z, z, p), strict=True))
+        found |= {
             "spread": np.where(valid, fit.spread, np.nan),
             "reference_value": np.where(valid, rate, np.nan),
-            "ratio_before": told.ratio_before,
-            "explained": told.share,
         }
+        if self.reference == "model":
+            with np.errstate(divide="ignore", invalid="ignore"):
+                elsewhere = _elsewhere(given) * (1.0 if is_value else given.size)
+            told = explained(
+                np.where(valid & np.isfinite(ratio), given.observed, np.nan), elsewhere, expected
+            )
+            found |= {"ratio_before": told.ratio_before, "explained": told.share}
+        return found
 
 
 def _elsewhere(block: sources.Block) -> np.ndarray:
@@ -201,7 +227,7 @@ _RESULTS = ("expected", "ratio", "ratio_low", "ratio_high", "statistic", "z", "p
 def _lonely(
     status: np.ndarray,
     known: np.ndarray,
-    near: list[references.Reference],
+    near: Sequence[references.Reference],
     fit: ex.Expectation,
     usable: np.ndarray,
 ) -> np.ndarray:
@@ -298,7 +324,7 @@ def _words(fitted: sources.Fitted, given: sources.Block, k: int) -> tuple[Notice
     return tuple(found)
 
 
-def _told(told: dict[int, tuple[Notice, ...]], inputs: Inputs, reference: str) -> list[str]:
+def _told(told: dict[int, tuple[Notice, ...]], inputs: Inputs, reference: str) -> list[Notice]:
     """One sentence an indicator and finding, with the periods that it holds for."""
     periods: dict[tuple[str, Notice], list[str]] = {}
     for c in sorted(told):
@@ -314,7 +340,7 @@ def _told(told: dict[int, tuple[Notice, ...]], inputs: Inputs, reference: str) -
     ]
 
 
-def _doubts(inputs: Inputs, status: np.ndarray, p: np.ndarray, reference: str) -> list[str]:
+def _doubts(inputs: Inputs, status: np.ndarray, p: np.ndarray, reference: str) -> list[Notice]:
     """Warn where far more areas are extreme than chance explains: the exposure may be the wrong one."""
     known = status == OK
     with np.errstate(invalid="ignore"):
@@ -333,13 +359,18 @@ Below 0.5 none does: large counts have a large variance where rates differ a lit
 _FEWEST_FOR_BURSTS = 50
 
 
-def _bursts(inputs: Inputs, spread: np.ndarray, expected: np.ndarray, reference: str) -> list[str]:
-    """Say where counts vary so much that one subject may be behind many of them."""
+def _bursts(inputs: Inputs, spread: np.ndarray, expected: np.ndarray, reference: str) -> list[Notice]:
+    """Say where counts vary so much that one subject may be behind many of them.
+
+    ``spread`` is that about the expectation, its error included: where counts come in bursts it may take all.
+    """
     found: dict[str, list[tuple[str, float]]] = {}
     for c, (indicator, period) in enumerate(inputs.columns):
         known = np.isfinite(spread[:, c]) & np.isfinite(expected[:, c])
         counted = inputs.events is not None and np.isfinite(inputs.events[:, c]).any()
         if indicator.family != "poisson" or counted or known.sum() < _FEWEST_FOR_BURSTS:
+            continue
+        if 2 * np.count_nonzero(spread[known, c] >= _BURSTY[-1][0]) < known.sum():
             continue
         phi = float(np.median(spread[known, c]))
         over = 1.0 + float(np.median(spread[known, c] * expected[known, c]))
@@ -368,7 +399,7 @@ def _doubt(
     known: np.ndarray,
     extreme: np.ndarray,
     reference: str,
-) -> str:
+) -> Notice:
     """Say in words how implausible an indicator's extremes are, and on whom they fall."""
     share = extreme[:, columns].sum() / known[:, columns].sum()
     least = SMALL_EXPOSURE * indicator.per

@@ -14,6 +14,7 @@ from zoo_geo.detectors.draws import Plan, infer
 from zoo_geo.detectors.inputs import OK, Inputs, matrix
 from zoo_geo.detectors.nulls import Inference
 from zoo_geo.errors import InputError
+from zoo_geo.notices import Notice, count
 from zoo_geo.trends import mann_kendall
 
 FEWEST_FOR_TREND = 10
@@ -149,22 +150,35 @@ class Emerging(Detector):
                 beside[name][:, at] = array[:, None]
         return label, beside
 
-    def _told(self, inputs: Inputs, status: np.ndarray, beside: dict[str, np.ndarray]) -> list[str]:
+    def _told(self, inputs: Inputs, status: np.ndarray, beside: dict[str, np.ndarray]) -> list[Notice]:
         """Say how many periods there are for a trend, and which series are not whole."""
         most, n = len(over_time.periods(inputs)), len(inputs.indicators)
         said = over_time.broken(inputs, self.name)
         if most < FEWEST_FOR_TREND:
             said.append(
-                f"emerging: with {most} periods, fewer than {FEWEST_FOR_TREND}, intensifying, persistent and "
-                "diminishing are not told apart: spots throughout are trend_unknown."
+                Notice(
+                    f"emerging: with {most} periods, fewer than {FEWEST_FOR_TREND}, intensifying, "
+                    "persistent and "
+                    "diminishing are not told apart: spots throughout are trend_unknown.",
+                    f"emerging: met {most} perioden, minder dan {FEWEST_FOR_TREND}, is er geen verschil te "
+                    "zien "
+                    "tussen sterker, blijvend en zwakker: wie steeds opvalt heet trend_unknown.",
+                )
             )
         ok = (status == OK).reshape(status.shape[0], n, most)
         partly = int((ok.any(axis=2) & ~ok.all(axis=2)).sum())
         late = int((ok.any(axis=2) & ~ok[:, :, -1]).sum())
         if partly:
             said.append(
-                f"emerging: {partly:,} series have periods without a figure and are judged by those they "
-                f"have (column n_periods); {late:,} of them have none in the last period and no class."
+                Notice(
+                    f"emerging: {partly:,} series have periods without a figure and are judged by those they "
+                    f"have (column n_periods); {late:,} of them have none in the last period and no class.",
+                    f"emerging: {count(partly)} reeksen hebben perioden zonder cijfer en worden beoordeeld "
+                    "op de "
+                    f"andere (kolom n_periods); {count(late)} daarvan hebben in de laatste periode geen "
+                    "cijfer en "
+                    "dus geen klasse.",
+                )
             )
         return said
 

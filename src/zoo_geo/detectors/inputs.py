@@ -62,6 +62,8 @@ class Inputs:
         Detection whose expected counts a scan takes, or None.
     kept
         What detectors work out and the next one can use; lives as long as these inputs.
+    here
+        The same of graph and areas alone, which panels share; lives until another graph or map comes.
     """
 
     codes: np.ndarray
@@ -78,6 +80,7 @@ class Inputs:
     breaks: np.ndarray | None = None
     expectation: Detection | None = None
     kept: dict[Any, Any] = field(default_factory=dict)
+    here: dict[Any, Any] = field(default_factory=dict)
 
     def labels(self, level: str) -> np.ndarray:
         """Number of each area's parent on a level, -1 for none; shape (n,)."""
@@ -115,6 +118,7 @@ class Inputs:
 
 
 _kept: tuple[tuple[weakref.ref[Any] | None, ...], Inputs] | None = None
+_here: tuple[tuple[weakref.ref[Any] | None, ...], np.ndarray, Csr | None, dict[Any, Any]] | None = None
 
 
 def prepare(
@@ -126,14 +130,12 @@ def prepare(
     peers = neighbors.id if isinstance(neighbors, Peers) else None
     graph = neighbors.graph if isinstance(neighbors, Peers) else neighbors
     _check_kinds(panel, graph, areas)
-    if _kept is not None and all(
-        each is None if ref is None else each is ref() is not None
-        for each, ref in zip(given, _kept[0], strict=True)
-    ):
-        inputs = _kept[1]
+    last = _kept  # another thread, or the end of a panel, can change it at any time
+    if last is not None and _are(given, last[0]):
+        inputs = last[1]
     else:
         inputs = replace(_prepare(panel, graph, areas), peers=peers)
-        _kept = tuple(None if each is None else weakref.ref(each, _forget) for each in given), inputs
+        _kept = _refs(given), inputs
     if features is None:
         return inputs
     return replace(inputs, features=_on_codes(features, inputs, areas))  # a table can change in place
@@ -166,9 +168,12 @@ def _check_kinds(panel: object, neighbors: object, areas: object) -> None:
 
 def _forget(ref: weakref.ref[Any]) -> None:
     """Let go of what belongs to a panel, graph or map that is no more."""
-    global _kept
-    if _kept is not None and any(ref is kept for kept in _kept[0]):
+    global _here, _kept
+    last, here = _kept, _here
+    if last is not None and any(ref is kept for kept in last[0]):
         _kept = None
+    if here is not None and any(ref is kept for kept in here[0]):
+        _here = None
 
 
 def _prepare(panel: Panel, neighbors: Graph | None, areas: Areas | None) -> Inputs:
@@ -187,6 +192,7 @@ def _prepare(panel: Panel, neighbors: Graph | None, areas: Areas | None) -> Inpu
         order = np.argsort(output.to_numpy(dtype=str), kind="stable")
         places[order] = np.arange(len(output))
         codes = codes[order]
+    csr, here = _on_graph(neighbors, areas, codes)
     return Inputs(
         codes=codes,
         places=places,
@@ -194,10 +200,37 @@ def _prepare(panel: Panel, neighbors: Graph | None, areas: Areas | None) -> Inpu
         observed=_spread(panel.observed, places, np.nan),
         exposure=_spread(panel.exposure, places, np.nan),
         status=_spread(panel.status, places, MISSING),
-        csr=None if neighbors is None else aligned(neighbors, pd.Index(codes, dtype=object)),
+        csr=csr,
         areas=areas,
+        here=here,
         events=None if panel.events is None else _spread(panel.events, places, np.nan),
         breaks=None if panel.breaks is None else _spread(panel.breaks, places, False),
+    )
+
+
+def _on_graph(
+    neighbors: Graph | None, areas: Areas | None, codes: np.ndarray
+) -> tuple[Csr | None, dict[Any, Any]]:
+    """Weights in code order, and what has been worked out of them and the map; the last ones are kept."""
+    global _here
+    given, last = (neighbors, areas), _here  # another thread can change it at any time
+    if last is not None and np.array_equal(last[1], codes) and _are(given, last[0]):
+        return last[2], last[3]
+    csr = None if neighbors is None else aligned(neighbors, pd.Index(codes, dtype=object))
+    here: dict[Any, Any] = {}
+    _here = _refs(given), codes, csr, here
+    return csr, here
+
+
+def _refs(given: tuple[Any, ...]) -> tuple[weakref.ref[Any] | None, ...]:
+    return tuple(None if each is None else weakref.ref(each, _forget) for each in given)
+
+
+def _are(given: tuple[Any, ...], kept: tuple[weakref.ref[Any] | None, ...]) -> bool:
+    """Say whether these are the very ones that were kept."""
+    return all(
+        each is None if ref is None else each is ref() is not None
+        for each, ref in zip(given, kept, strict=True)
     )
 
 
@@ -219,7 +252,7 @@ def values(inputs: Inputs) -> np.ndarray:
 
 def matrix(inputs: Inputs) -> sparse.csr_array:
     """Weights as a matrix, without the areas' own; not to be changed."""
-    if "matrix" not in inputs.kept:
+    if "matrix" not in inputs.here:
         n, csr = inputs.codes.size, graph(inputs)
         row = np.repeat(np.arange(n), np.diff(csr.indptr))
         others = csr.indices != row
@@ -230,8 +263,15 @@ def matrix(inputs: Inputs) -> sparse.csr_array:
                 f"({examples(inputs.codes[row[negative]], int(others.sum()))}). Leave them out."
             )
         indptr = np.concatenate([[0], np.cumsum(np.bincount(row[others], minlength=n))])
-        inputs.kept["matrix"] = sparse.csr_array((csr.data[others], csr.indices[others], indptr), (n, n))
-    return inputs.kept["matrix"]
+        inputs.here["matrix"] = sparse.csr_array((csr.data[others], csr.indices[others], indptr), (n, n))
+    return inputs.here["matrix"]
+
+
+def rings(inputs: Inputs, most: int) -> references.Rings:
+    """One, two ... rings of neighbours; not to be changed."""
+    if ("rings", most) not in inputs.here:
+        inputs.here["rings", most] = references.rings(matrix(inputs), most)
+    return inputs.here["rings", most]
 
 
 def graph(inputs: Inputs) -> Csr:
@@ -252,8 +292,10 @@ def places(inputs: Inputs) -> np.ndarray | None:
     """Point of each area, shape (n, 2); None unless every area is on the map."""
     if inputs.areas is None:
         return None
-    at = inputs.areas.codes.get_indexer(pd.Index(inputs.codes))
-    return None if (at < 0).any() else inputs.areas.points[at]
+    if "places" not in inputs.here:
+        at = inputs.areas.codes.get_indexer(pd.Index(inputs.codes))
+        inputs.here["places"] = None if (at < 0).any() else inputs.areas.points[at]
+    return inputs.here["places"]
 
 
 def blocks(inputs: Inputs, n_jobs: int) -> list[tuple[str, np.ndarray]]:

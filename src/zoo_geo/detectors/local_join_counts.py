@@ -14,6 +14,7 @@ from zoo_geo.detectors.draws import Inferred, Plan, infer
 from zoo_geo.detectors.inputs import CONSTANT, NOT_TESTED, OK, Inputs, column_status, matrix, values
 from zoo_geo.detectors.nulls import Inference
 from zoo_geo.errors import InputError, examples
+from zoo_geo.notices import Notice
 
 
 @dataclass(frozen=True)
@@ -95,7 +96,13 @@ class LocalJoinCounts(Detector):
         status = local.statuses(inputs, fields, found)
         status[(status == OK) & (ones == 0)] = NOT_TESTED
         notices = [
-            f"{name}: values other than 0 and 1 have no joins to count. Say above= which value counts as 1."
+            Notice(
+                f"{name}: values other than 0 and 1 have no joins to count. Say above= which value counts "
+                "as 1.",
+                f"{name}: andere waarden dan 0 en 1 zijn niet te tellen. Zeg met above= vanaf welke waarde "
+                "het "
+                "een 1 is.",
+            )
             for name in dict.fromkeys(inputs.columns[c][0].id for c in skipped)
         ]
         return Scores(self.reference, status, arrays, ("none", "joined"), label, side, notices)

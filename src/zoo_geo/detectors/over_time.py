@@ -13,6 +13,7 @@ from zoo_geo.courses import Series
 from zoo_geo.detectors.base import Alternative
 from zoo_geo.detectors.inputs import OK, Inputs, lonely, matrix, parents
 from zoo_geo.errors import InputError
+from zoo_geo.notices import Notice, count
 from zoo_geo.predictive import FAMILIES
 
 GRAPHS = ("neighbours", "peers")
@@ -106,16 +107,22 @@ def isolated(inputs: Inputs, near: references.Reference | None) -> np.ndarray:
     return (known > 0) & (whole @ known <= 0)
 
 
-def broken(inputs: Inputs, what: str) -> list[str]:
+def broken(inputs: Inputs, what: str) -> list[Notice]:
     """Say how many series are broken, and that nothing is compared across a break."""
     if inputs.breaks is None or not inputs.breaks[:, 1:].any():
         return []
     cut, some = inputs.breaks[:, 1:].any(axis=1), np.flatnonzero(inputs.breaks[:, 1:].any(axis=0))
     names = periods(inputs)
     when = [names[t + 1] for t in some]
+    total, listed = int(cut.sum()), ", ".join(when)
     return [
-        f"{what}: the boundary of {int(cut.sum()):,} of {cut.size:,} areas changed ({', '.join(when)}); "
-        "periods before and after it are not compared."
+        Notice(
+            f"{what}: the boundary of {total:,} of {cut.size:,} areas changed ({listed}); periods before and "
+            "after it are not compared.",
+            f"{what}: de grens van {count(total)} van {count(cut.size)} gebieden is veranderd ({listed}); "
+            "perioden "
+            "ervoor en erna worden niet met elkaar vergeleken.",
+        )
     ]
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -16,11 +16,13 @@ from zoo_geo.blocks import spatial_blocks
 from zoo_geo.conditionals import leave_one_out
 from zoo_geo.covariates import Method, Modelled, TooFewAreasError, cross_fitted
 from zoo_geo.detectors.inputs import OK, Inputs, matrix, parents, places
+from zoo_geo.detectors.inputs import rings as rings_of
 from zoo_geo.errors import InputError, examples
-from zoo_geo.estimates import Block
+from zoo_geo.estimates import SURE, Block, total_spread
 from zoo_geo.features import sensitive
 from zoo_geo.notices import Notice, points, which
 from zoo_geo.predictive import Binomial, Gaussian
+from zoo_geo.response import Hidden
 
 GRAPHS = ("neighbours", "peers")
 WHOLES = ("national", "model")
@@ -44,20 +46,33 @@ class Fitted:
     added: np.ndarray | None = None
     skill: list[float] = field(default_factory=list)
 
+    def summed(self) -> Fitted:
+        """Take the expectation for sure, and count its error as more spread of true rates (counts).
+
+        A law of unseen people has a spread of its own, and keeps the error.
+        """
+        if isinstance(self.block.family, Gaussian):
+            return self
+        hidden = [isinstance(law, Hidden) for law in self.fit.laws]
+        total = total_spread(self.block.family, self.fit)
+        spread = np.where(hidden, self.fit.spread, total)
+        strength = np.where(hidden, self.fit.strength, SURE)
+        return replace(self, fit=replace(self.fit, spread=spread, strength=strength))
+
 
 @dataclass(frozen=True, eq=False)
 class Source:
     """What leads to expect something of every area of a block of columns."""
 
     fit: Callable[[Block], Fitted]
-    near: list[references.Reference]
+    near: Sequence[references.Reference]
     """Candidate references, of which each column uses one; empty where every area has an expectation."""
-    notices: tuple[str, ...] = ()
+    notices: tuple[Notice, ...] = ()
 
 
 def surroundings(
-    near: list[references.Reference],
-    wider: list[references.Reference],
+    near: Sequence[references.Reference],
+    wider: Sequence[references.Reference],
     options: ex.Options,
     touching: sparse.csr_array | None = None,
     points: np.ndarray | None = None,
@@ -172,9 +187,9 @@ class Covariates:
 
 _ESTIMATED = ("rings", "precision", "shrink", "steep")
 """Options of pooling the surroundings, which no reference has that is a fit to the whole map."""
-_UNUSED = {"model": _ESTIMATED} | dict.fromkeys(
-    VALUES_ONLY, (*_ESTIMATED, "response", "heavy", "error", "method")
-)
+_UNUSED: dict[str, tuple[str, ...]] = {"model": _ESTIMATED}
+_UNUSED |= dict.fromkeys(("national", "peers", *PARTS), ("rings",))
+_UNUSED |= dict.fromkeys(VALUES_ONLY, (*_ESTIMATED, "response", "heavy", "error", "integrate", "method"))
 
 
 def check_used(reference: str, changed: Collection[str], adjust: tuple[str, ...]) -> None:
@@ -185,7 +200,7 @@ def check_used(reference: str, changed: Collection[str], adjust: tuple[str, ...]
     InputError
         Names all of them.
     """
-    unused = [name for name in changed if name in _UNUSED.get(reference, ())]
+    unused = [name for name in changed if name in _UNUSED.get(reference.partition(":")[0], ())]
     if unused:
         raise InputError(
             f"options of reference={reference!r} need to have an effect; got others "
@@ -259,7 +274,7 @@ def _refuse_sensitive(names: Iterable[str]) -> None:
 
 def fitting(
     reference: str, inputs: Inputs, adjust: tuple[str, ...], method: Method
-) -> tuple[np.ndarray, list[str]]:
+) -> tuple[np.ndarray, list[Notice]]:
     """Say which columns a comparison can be made of, shape (n_columns,), and in words which it cannot.
 
     Raises
@@ -268,7 +283,7 @@ def fitting(
         It can be made of none of them.
     """
     named, fits = np.array([i.id for i, _ in inputs.columns]), np.ones(len(inputs.columns), bool)
-    told: list[str] = []
+    told: list[Notice] = []
     for suits, need, got, hint in _needs(reference, inputs, adjust, method):
         lacking = examples(dict.fromkeys(named[~suits].tolist()), len(inputs.indicators))
         if suits.size and not suits.any():
@@ -311,7 +326,7 @@ def _needs(
         yield (family != "binomial") & ~low, need, "shares, or values below 0", hint
 
 
-def _gaps(covariates: Covariates, inputs: Inputs, reference: str) -> tuple[str, ...]:
+def _gaps(covariates: Covariates, inputs: Inputs, reference: str) -> tuple[Notice, ...]:
     """Say of how many areas with a figure a covariate is missing, and what stands for it."""
     missing = ~np.isfinite(covariates.table) & (inputs.status == OK).any(axis=1)[:, None]
     if not missing.any():
@@ -372,6 +387,5 @@ def _find(
     touching = matrix(inputs)
     points = places(inputs) if options.steep and reference == "neighbours" else None
     if reference == "peers":  # those alike of those alike are alike no more
-        return surroundings([touching], nation, options, touching, points, change)
-    near: list[references.Reference] = list(references.rings(touching, rings))
-    return surroundings(near, nation + parents(inputs), options, touching, points, change)
+        return surroundings(references.Rings([touching]), nation, options, touching, points, change)
+    return surroundings(rings_of(inputs, rings), nation + parents(inputs), options, touching, points, change)

@@ -13,6 +13,7 @@ from zoo_geo.detectors.base import Alternative, Detector, Scores, options, sprea
 from zoo_geo.detectors.inputs import ISOLATED, OK, TOO_FEW, Inputs, column_status
 from zoo_geo.errors import InputError
 from zoo_geo.histories import Comparison, compare, prospective
+from zoo_geo.notices import Notice, count
 
 
 @dataclass(frozen=True)
@@ -138,7 +139,7 @@ class Spike(Detector):
 _RESULTS = ("expected", "ratio", "ratio_low", "ratio_high", "statistic", "z", "p_value")
 
 
-def _told(laws: dict[int, tuple[Spread, float, int]], inputs: Inputs) -> list[str]:
+def _told(laws: dict[int, tuple[Spread, float, int]], inputs: Inputs) -> list[Notice]:
     """Say how far the figures of an area stray from period to period."""
     said = []
     for k in sorted(laws):
@@ -147,42 +148,75 @@ def _told(laws: dict[int, tuple[Spread, float, int]], inputs: Inputs) -> list[st
             continue
         if left:
             said.append(
-                f"{indicator.id} from period to period: {left:,} figures are odd themselves and count in no "
-                "other area's expectation."
+                Notice(
+                    f"{indicator.id} from period to period: {left:,} figures are odd themselves and count "
+                    "in no "
+                    "other area's expectation.",
+                    f"{indicator.id} van periode tot periode: {count(left)} cijfers zijn zelf vreemd en "
+                    "tellen in "
+                    "de verwachting van andere gebieden niet mee.",
+                )
             )
         if indicator.family == "gaussian":
             continue
         share = indicator.family == "binomial"
         stray = np.sqrt(stray if share else law.common)
-        ways = []
-        if stray >= _SEEN:
-            ways.append(f"{'odds' if share else 'rates'} stray by about {stray:.0%} beyond chance")
-        if not share and law.bursts > 0.01:
-            ways.append(f"counts as if events came {1.0 + law.bursts:.2g} at a time")
-        if ways:
-            told = ", and ".join(ways) if stray >= _SEEN else f"counts vary{ways[0].removeprefix('counts')}"
-            said.append(f"{indicator.id} from period to period: {told}; p allows for it.")
+        said += _strays(indicator.id, stray, 0.0 if share else law.bursts, share=share)
     return said
+
+
+def _strays(indicator: str, stray: float, bursts: float, *, share: bool) -> list[Notice]:
+    """Say how far rates stray from period to period, and in what bursts events come."""
+    en, nl = list[str](), list[str]()
+    if stray >= _SEEN:
+        what, wat = ("odds", "kansverhoudingen") if share else ("rates", "cijfers")
+        en.append(f"{what} stray by about {stray:.0%} beyond chance")
+        nl.append(f"{wat} wijken ongeveer {stray:.0%} af, meer dan toeval geeft")
+    if bursts > 0.01:
+        at_once = f"{1.0 + bursts:.2g}"
+        en.append(f"counts{'' if en else ' vary'} as if events came {at_once} at a time")
+        tegelijk = at_once.replace(".", ",")
+        nl.append(f"aantallen wisselen alsof er steeds {tegelijk} gebeurtenissen tegelijk komen")
+    if not en:
+        return []
+    return [
+        Notice(
+            f"{indicator} from period to period: {', and '.join(en)}; p allows for it.",
+            f"{indicator} van periode tot periode: {', en '.join(nl)}; p houdt daar rekening mee.",
+        )
+    ]
 
 
 _SEEN = 0.005
 """What is said in whole percents is nothing below this."""
 
 
-def _two_periods(inputs: Inputs) -> list[str]:
+def _two_periods(inputs: Inputs) -> list[Notice]:
     """Say that of two periods nothing tells which one is odd."""
     if len(over_time.periods(inputs)) != 2:
         return []
-    return ["spike: of two periods a rise of the one is a drop of the other; nothing tells which one is odd."]
+    return [
+        Notice(
+            "spike: of two periods a rise of the one is a drop of the other; nothing tells which one is odd.",
+            "spike: van twee perioden is een stijging van de ene een daling van de andere; niets zegt "
+            "welke van "
+            "de twee vreemd is.",
+        )
+    ]
 
 
-def _without_history(inputs: Inputs, status: np.ndarray) -> list[str]:
+def _without_history(inputs: Inputs, status: np.ndarray) -> list[Notice]:
     """Say how many figures have nothing to be compared with."""
     alone = int(((status == TOO_FEW) & (inputs.status == OK)).sum())
     total = int((inputs.status == OK).sum())
     if not alone:
         return []
     return [
-        f"spike: {alone:,} of {total:,} figures have no comparable period of their "
-        "own area to be held against, or too few areas beside them."
+        Notice(
+            f"spike: {alone:,} of {total:,} figures have no comparable period of their own area to be held "
+            "against, or too few areas beside them.",
+            f"spike: {count(alone)} van {count(total)} cijfers hebben in hun eigen gebied geen periode om "
+            "mee te "
+            "vergelijken, of te weinig gebieden naast zich.",
+        )
     ]

@@ -15,6 +15,7 @@ from zoo_geo.detectors.base import Detection
 from zoo_geo.detectors.clusters import WIDE, Found, Stack, restless
 from zoo_geo.detectors.inputs import NOT_TESTED, OK, Inputs, column_status
 from zoo_geo.errors import InputError, examples
+from zoo_geo.notices import Notice, count, which
 from zoo_geo.predictive import FAMILIES
 from zoo_geo.scanning import Counts, counts, monte_carlo_p, spread_error
 
@@ -33,7 +34,7 @@ class Intake:
     status: np.ndarray
     stacks: tuple[Stack, ...]
     reference: str
-    notices: tuple[str, ...]
+    notices: tuple[Notice, ...]
 
 
 def intake(inputs: Inputs, what: str, time: Time, dispersion: Dispersion, *, by_period: bool) -> Intake:
@@ -64,17 +65,23 @@ def intake(inputs: Inputs, what: str, time: Time, dispersion: Dispersion, *, by_
     return Intake(inputs, status, stacks, reference, tuple(notices))
 
 
-def _values(inputs: Inputs, status: np.ndarray) -> list[str]:
+def _values(inputs: Inputs, status: np.ndarray) -> list[Notice]:
     """Take values out, and say so."""
     of_values = inputs.is_value()
     if not of_values.any():
         return []
     status[:, of_values] = np.where(status[:, of_values] == OK, NOT_TESTED, status[:, of_values])
     named = [i.id for i in inputs.indicators if i.family == "gaussian"]
-    return [f"Values (gaussian) are not scanned for clusters: {examples(named, len(inputs.indicators))}."]
+    en, nl = (tell(named, len(inputs.indicators)) for tell in (examples, which))
+    return [
+        Notice(
+            f"Values (gaussian) are not scanned for clusters: {en}.",
+            f"In waarden (gaussian) worden geen groepen gezocht: {nl}.",
+        )
+    ]
 
 
-def _broken(inputs: Inputs, status: np.ndarray, what: str, time: Time) -> list[str]:
+def _broken(inputs: Inputs, status: np.ndarray, what: str, time: Time) -> list[Notice]:
     """Take periods out that an area had another boundary in, where periods are looked through together."""
     if time == "each":
         return []
@@ -84,13 +91,18 @@ def _broken(inputs: Inputs, status: np.ndarray, what: str, time: Time) -> list[s
     return over_time.broken(inputs, what)
 
 
-def _from_neighbours(reference: str) -> list[str]:
+def _from_neighbours(reference: str) -> list[Notice]:
     if reference != "neighbours":
         return []
     return [
-        "Expected counts from the neighbours are partly made of the cluster itself: wider clusters than "
-        "those surroundings can go unseen. parent:LEVEL, national, stratum:FEATURE and model hardly have "
-        "that limit, and leave more of a trend in."
+        Notice(
+            "Expected counts from the neighbours are partly made of the cluster itself: wider clusters than "
+            "those surroundings can go unseen. parent:LEVEL, national, stratum:FEATURE and model hardly have "
+            "that limit, and leave more of a trend in.",
+            "Verwachte aantallen van de buren komen deels van de groep zelf: groepen die wijder zijn dan die "
+            "omgeving kunnen onopgemerkt blijven. parent:NIVEAU, national, stratum:KENMERK en model hebben "
+            "daar nauwelijks last van, maar laten meer verloop over de kaart staan.",
+        )
     ]
 
 
@@ -229,7 +241,9 @@ def _spread(known: _Known, family: str) -> float:
     return float(ex.given(seen, size, valid, FAMILIES[family], rate, sure, plain).spread[0, 0])
 
 
-def doubts(given: Intake, found: Sequence[Found], what: str, time: Time, dispersion: Dispersion) -> list[str]:
+def doubts(
+    given: Intake, found: Sequence[Found], what: str, time: Time, dispersion: Dispersion
+) -> list[Notice]:
     """Say where clusters are rather true rates that vary, or a smooth surface, and what to compare with."""
     pairs = list(zip(given.stacks, found, strict=True))
     odd = [
@@ -240,23 +254,44 @@ def doubts(given: Intake, found: Sequence[Found], what: str, time: Time, dispers
     wide = [
         pair for pair in pairs if pair not in odd and _inside(given, [pair]).sum() > WIDE * pair[0].rows.size
     ]
-    told = []
+    told, advice = [], _advice(given.inputs, time)
     if odd:
         times = float(np.median([stack.overdispersion for stack, _ in odd]))
+        vary, wat = (
+            ("counts", "aantallen")
+            if time == "each"
+            else ("totals over all periods", "totalen over alle perioden")
+        )
+        (en, nl), inside, keer = _named(given, odd, time), int(_inside(given, odd).sum()), f"{times:.1f}"
         told.append(
-            f"{what}:{given.reference}: {'counts' if time == 'each' else 'totals over all periods'} vary "
-            f"{times:.1f} times as much as chance gives where rates are the same everywhere "
-            f"({_which(given, odd, time)}). A plain scan takes that for clusters: its p-values are too "
-            f"small, and the {int(_inside(given, odd).sum()):,} areas in clusters with p <= 0.05 raise no "
-            f"flag by it. {_advice(given.inputs, time)}"
+            Notice(
+                f"{what}:{given.reference}: {vary} vary {keer} times as much as chance gives where rates "
+                "are the "
+                f"same everywhere ({en}). A plain scan takes that for clusters: its p-values are too "
+                "small, and "
+                f"the {inside:,} areas in clusters with p <= 0.05 raise no flag by it. {advice}",
+                f"{what}:{given.reference}: {wat} lopen {keer.replace('.', ',')} keer zoveel uiteen als "
+                "toeval "
+                f"geeft waar cijfers overal gelijk zijn ({nl}). Een gewone scan ziet dat als groepen: de p "
+                "is te "
+                f"klein, en de {count(inside)} gebieden in groepen met p <= 0,05 krijgen er geen vlag door. "
+                f"{advice.nl}",
+            )
         )
     plain = all(not np.isnan(stack.overdispersion) for stack, _ in wide)
     silent = "; they raise no flag by a plain scan" if plain else ""
+    stil = "; een gewone scan geeft ze geen vlag" if plain else ""
     if wide and given.reference == "national" and dispersion != "none" and time not in CYLINDERS:
+        (en, nl), inside = _named(given, wide, time), int(_inside(given, wide).sum())
         told.append(
-            f"{what}:national: {int(_inside(given, wide).sum()):,} areas lie in clusters with p <= 0.05 "
-            f"({_which(given, wide, time)}). Against all areas together whatever changes smoothly over the "
-            f"map is a cluster{silent}. {_advice(given.inputs, time)}"
+            Notice(
+                f"{what}:national: {inside:,} areas lie in clusters with p <= 0.05 ({en}). Against all areas "
+                f"together whatever changes smoothly over the map is a cluster{silent}. {advice}",
+                f"{what}:national: {count(inside)} gebieden liggen in groepen met p <= 0,05 ({nl}). "
+                "Tegenover alle "
+                f"gebieden samen is alles een groep wat geleidelijk over de kaart verloopt{stil}. "
+                f"{advice.nl}",
+            )
         )
     return told
 
@@ -271,28 +306,35 @@ def _inside(given: Intake, pairs: Sequence[tuple[Stack, Found]]) -> np.ndarray:
     return inside
 
 
-def _which(given: Intake, pairs: Sequence[tuple[Stack, Found]], time: Time) -> str:
-    """Name indicators, and periods where each is looked through by itself."""
+def _named(given: Intake, pairs: Sequence[tuple[Stack, Found]], time: Time) -> tuple[str, str]:
+    """Name indicators, and periods where each is looked through by itself, in English and in Dutch."""
     names = [given.inputs.columns[stack.columns[0]] for stack, _ in pairs]
     listed = [f"{i.id} {period}" if time == "each" else i.id for i, period in names]
-    return examples(listed, len(given.stacks))
+    return examples(listed, len(given.stacks)), which(listed, len(given.stacks))
 
 
-def _advice(inputs: Inputs, time: Time) -> str:
+def _advice(inputs: Inputs, time: Time) -> Notice:
     """Say what to write instead of a plain scan."""
     if time in CYLINDERS:
-        return 'Pass dispersion="estimate", which lets areas differ lastingly.'
+        return Notice(
+            'Pass dispersion="estimate", which lets areas differ lastingly.',
+            'Geef dispersion="estimate", dan mogen gebieden blijvend verschillen.',
+        )
     levels = () if inputs.areas is None else inputs.areas.parents
     reference = f"parent:{levels[-1]}" if levels else "neighbours"
-    return (
-        f"Compare with an expectation: detect(..., "
-        f'expected=zg.Deviation(reference="{reference}").detect(panel, '
-        f'near, areas=areas)); in a study file expected = "deviation:{reference}" under the scan, beside a '
-        "detector of that name."
+    call = f'detect(..., expected=zg.Deviation(reference="{reference}").detect(panel, near, areas=areas))'
+    key = f'expected = "deviation:{reference}"'
+    return Notice(
+        f"Compare with an expectation: {call}; in a study file {key} under the scan, beside a detector of "
+        "that "
+        "name.",
+        f"Vergelijk met een verwachting: {call}; in een studiebestand {key} bij de scan, naast een "
+        "detector met "
+        "die naam.",
     )
 
 
-def _holes(inputs: Inputs, status: np.ndarray, what: str, time: Time) -> list[str]:
+def _holes(inputs: Inputs, status: np.ndarray, what: str, time: Time) -> list[Notice]:
     """Say which areas lack some of the periods that are looked through together."""
     if time == "each":
         return []
@@ -305,8 +347,14 @@ def _holes(inputs: Inputs, status: np.ndarray, what: str, time: Time) -> list[st
         named += [inputs.columns[columns[0]][0].id] * bool(here.any())
     if not named:
         return []
+    gaps, over = (inputs.codes[partly], len(inputs.codes)), (named, len(inputs.indicators))
     return [
-        f"{what}: periods without a figure add nothing to a cluster (areas: "
-        f"{examples(inputs.codes[partly], len(inputs.codes))}; indicators: "
-        f"{examples(named, len(inputs.indicators))})."
+        Notice(
+            f"{what}: periods without a figure add nothing to a cluster (areas: {examples(*gaps)}; "
+            "indicators: "
+            f"{examples(*over)}).",
+            f"{what}: perioden zonder cijfer tellen in een groep niet mee (gebieden: {which(*gaps)}; "
+            "indicatoren: "
+            f"{which(*over)}).",
+        )
     ]

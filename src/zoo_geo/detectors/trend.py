@@ -11,6 +11,7 @@ from zoo_geo.courses import START, Series, course
 from zoo_geo.detectors import over_time
 from zoo_geo.detectors.base import Alternative, Detector, Scores, options, spread_out
 from zoo_geo.detectors.inputs import ISOLATED, NOT_TESTED, OK, TOO_FEW, Inputs, column_status
+from zoo_geo.notices import Notice, count
 from zoo_geo.predictive import Binomial, Family, Gaussian
 from zoo_geo.trends import Trends, mann_kendall, sen_slopes, smallest_p
 
@@ -150,7 +151,7 @@ class Trend(Detector):
             "surroundings_change": moved, "autocorrelation": line.autocorrelation,
         }, tests  # fmt: skip
 
-    def _told(self, inputs: Inputs, status: np.ndarray, arrays: dict[str, np.ndarray]) -> list[str]:
+    def _told(self, inputs: Inputs, status: np.ndarray, arrays: dict[str, np.ndarray]) -> list[Notice]:
         """Say how small a p can be, what is too short, and whether successive periods are alike."""
         most = len(over_time.periods(inputs))
         said = []
@@ -158,30 +159,49 @@ class Trend(Detector):
         short = int(sum((status[:, c] == TOO_FEW).sum() for c in lasts))
         if short:
             said.append(
-                f"trend: {short:,} series are too short: no p of theirs can be {_LEVEL:g} or less, "
-                "or too few areas have a figure."
+                Notice(
+                    f"trend: {short:,} series are too short: no p of theirs can be {_LEVEL:g} or less, or "
+                    "too "
+                    "few areas have a figure.",
+                    f"trend: {count(short)} reeksen zijn te kort: hun p kan niet {_LEVEL:g} of kleiner "
+                    "zijn, of "
+                    "te weinig gebieden hebben een cijfer.",
+                )
             )
         least, tested = (
             smallest_p(most, self.alternative),
             int((status[:, lasts] == OK).sum(0).max(initial=0)),
         )
         if tested * least > _LEVEL and (status[:, lasts] == OK).any():
-            share = min(least / _LEVEL, 1.0)
+            share, laagst = min(least / _LEVEL, 1.0), f"{least:.2g}".replace(".", ",")
             said.append(
-                f"trend: series of {most} periods have no p below {least:.2g}, so {share:.0%} of all areas "
-                f"would have to reach it before a false-discovery rate of {_LEVEL:.0%} lets any pass."
+                Notice(
+                    f"trend: series of {most} periods have no p below {least:.2g}, so {share:.0%} of all "
+                    "areas "
+                    f"would have to reach it before a false-discovery rate of {_LEVEL:.0%} lets any pass.",
+                    f"trend: reeksen van {most} perioden hebben geen p onder {laagst}; {share:.0%} van alle "
+                    "gebieden moet die halen, voordat er een vlag komt bij hoogstens "
+                    f"{_LEVEL:.0%} vals alarm.",
+                )
             )
         for k, c in enumerate(lasts):
             found = arrays["autocorrelation"][:, c]
             if np.isfinite(found).any():
                 beyond = float(np.nanmean(found)) + 2.0 / most
                 if beyond > _ALIKE:
-                    said.append(
-                        f"{inputs.indicators[k].id}: successive periods are alike beside the trend "
-                        f"(autocorrelation about {beyond:.2f} beyond chance), so p of trend promises too "
-                        "much."
-                    )
+                    said.append(_too_alike(inputs.indicators[k].id, beyond))
         return said
+
+
+def _too_alike(indicator: str, beyond: float) -> Notice:
+    """Say that p of an indicator's trend promises too much."""
+    much = f"{beyond:.2f}"
+    return Notice(
+        f"{indicator}: successive periods are alike beside the trend (autocorrelation about {much} beyond "
+        "chance), so p of trend promises too much.",
+        f"{indicator}: opeenvolgende perioden lijken ook buiten de trend op elkaar (autocorrelatie ongeveer "
+        f"{much.replace('.', ',')} boven toeval); de p van trend belooft dus te veel.",
+    )
 
 
 def smallest_of(periods: np.ndarray, alternative: Alternative) -> np.ndarray:

@@ -27,6 +27,31 @@ def find_cache() -> str | None:
     return folder
 
 
+def forget_stale() -> list[str]:
+    """Drop compiled loops that are older than any source here: numba sees changes of their own file only.
+
+    A loop holds the machine code of those it calls, wherever they are written.
+
+    Returns
+    -------
+    list of str
+        Names of the indexes that were dropped; numba compiles these loops anew when they are called.
+    """
+    folder, dropped = os.path.dirname(__file__), []
+    kept = os.path.join(folder, "__pycache__")
+    with os.scandir(folder) as files:
+        newest = max((file.stat().st_mtime for file in files if file.name.endswith(".py")), default=0.0)
+    for name in os.listdir(kept) if os.path.isdir(kept) else []:
+        path = os.path.join(kept, name)
+        try:
+            if name.endswith(".nbi") and os.path.getmtime(path) < newest:
+                os.remove(path)
+                dropped.append(name)
+        except OSError:  # a read-only folder, or somebody else was faster
+            continue
+    return dropped
+
+
 def _writable(folder: str) -> bool:
     """Tell whether numba can write in a folder, by writing as numba does."""
     try:
@@ -51,3 +76,4 @@ def _private_folder() -> str:
 
 
 find_cache()
+forget_stale()

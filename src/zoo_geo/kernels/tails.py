@@ -2,13 +2,16 @@
 
 Mid tails: half of the probability of the value itself belongs to each side. The negative binomial
 runs on the continued fraction of the incomplete beta function (DLMF 8.17.22), the beta-binomial on
-its term ratio. Where the mean is itself uncertain the tail is averaged over nodes of that error.
+its term ratio. Where the mean is itself uncertain the tail is averaged over nodes of that error. Most
+negative binomial counts are done in blocks, see `zoo_geo.kernels.bulk_tails`.
 """
 
 import math
 
 import numpy as np
 from numba import njit
+
+from zoo_geo.kernels.bulk_tails import bulk
 
 _TINY = 1e-300
 _LOG_HALF = math.log(0.5)
@@ -313,22 +316,25 @@ _SURE, _SMALL_ERROR, _SMALL_TILT = 10.0, 0.5, 1.0
 
 
 @njit(cache=True, nogil=True)
-def nb_tails(observed, mean, phi, strength, log_p, upper):
-    """Log of the smaller mid tail of each count and its side, averaged over the mean's error."""
-    for i in range(observed.size):
-        side = observed[i] > mean[i]
-        own = math.sqrt(phi[i] + 1.0 / mean[i])
-        away = abs(observed[i] / mean[i] - 1.0) / own
-        error = 1.0 / (math.sqrt(strength[i]) * own)
-        r = 1.0 / phi[i]
-        fixed = _log_fixed(observed[i], r)
+def nb_tail(o, mean, phi, strength):
+    """Log of the smaller mid tail of one count and its side, averaged over the mean's error."""
+    side = o > mean
+    own = math.sqrt(phi + 1.0 / mean)
+    away = abs(o / mean - 1.0) / own
+    error = 1.0 / (math.sqrt(strength) * own)
+    r = 1.0 / phi
+    fixed = _log_fixed(o, r)
+    if strength > _SURE and error < _SMALL_ERROR and away * error < _SMALL_TILT:
         quick = error < 0.15 and away * error < 0.25
-        if strength[i] > _SURE and error < _SMALL_ERROR and away * error < _SMALL_TILT:
-            log_p[i], upper[i] = _smaller(
-                _nb_nearly_sure(observed[i], mean[i], r, fixed, strength[i], side, quick), side
-            )
-            continue
-        log_p[i], upper[i] = _smaller(_nb_unsure(observed[i], mean[i], r, fixed, strength[i], side), side)
+        return _smaller(_nb_nearly_sure(o, mean, r, fixed, strength, side, quick), side)
+    return _smaller(_nb_unsure(o, mean, r, fixed, strength, side), side)
+
+
+@njit(cache=True, nogil=True)
+def nb_tails(observed, mean, phi, strength, log_p, upper):
+    """As `nb_tail` for all counts, most of them in blocks."""
+    for i in bulk(observed, mean, phi, strength, log_p, upper):
+        log_p[i], upper[i] = nb_tail(observed[i], mean[i], phi[i], strength[i])
 
 
 @njit(cache=True, nogil=True)

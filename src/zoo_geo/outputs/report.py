@@ -21,7 +21,8 @@ from zoo_geo.outputs.folder import marked
 from zoo_geo.outputs.report_words import COLUMNS, HEADINGS
 from zoo_geo.outputs.tables import NOTICE
 from zoo_geo.panel import Panel
-from zoo_geo.peers import REASONS, Peers
+from zoo_geo.peer_quality import REASONS, SHAKY, STABILITY
+from zoo_geo.peers import Peers
 from zoo_geo.schema import SMALL_EXPOSURE
 
 _KEYS = ["area", "indicator", "period"]
@@ -78,7 +79,7 @@ def make_report(
         "follow_up": left_out,
         **({} if truth is None else {"truth": compare(_single(flags.frame, panel), truth)}),
         **({} if structure is None else {"structure": _structure(structure)}),
-        **({} if peers is None else {"peers": _peers(peers)}),
+        **({} if peers is None else {"peers": _peers(peers, flags)}),
         **({"covariates": rows} if (rows := _covariates(flags)) else {}),
     }
 
@@ -142,8 +143,8 @@ def _structure(frame: pd.DataFrame) -> list[dict[str, Any]]:
     return list(rows.values())
 
 
-def _peers(peers: Peers) -> dict[str, Any]:
-    """Who made the peers, how alike they are, and who has none."""
+def _peers(peers: Peers, flags: Flags) -> dict[str, Any]:
+    """Who made the peers, how alike and how stable they are, who has none, and which flags rest on few."""
     quality, asked = peers.quality, peers.parameters
     good = quality[quality["good"]]
     lacking = {reason: quality.index[quality["reason"] == reason] for reason in REASONS if reason != "ok"}
@@ -155,9 +156,18 @@ def _peers(peers: Peers) -> dict[str, Any]:
         "too_far": _plain(asked["too_far"]),
         "areas": len(quality),
         "good": len(good),
-        **{name: _plain(good[name].median()) for name in ("distance_mean", "stability")},
+        **{name: _plain(good[name].median()) for name in _PEER_MEDIANS},
+        "resamples": asked["resamples"],
+        "shaky_flags": _shaky(good, flags),
         "lacking": {reason: list(map(str, codes)) for reason, codes in lacking.items() if len(codes)},
     }
+
+
+def _shaky(good: pd.DataFrame, flags: Flags) -> list[str]:
+    """Return flags that peers support of which less than half would stay."""
+    shaky = good.index[(good[list(STABILITY)] < SHAKY).any(axis=1)]
+    rows = flags.evidence[(flags.evidence["reference"] == "peers") & flags.evidence["supports"]]
+    return sorted(set(rows.loc[rows["area"].isin(shaky), "flag_id"].astype(str)))
 
 
 def _plain(value: float) -> float | None:
@@ -245,7 +255,7 @@ def as_markdown(report: Mapping[str, Any], language: Language) -> str:
         parts += [f"## {words['covariates']}", *_covariates_parts(report["covariates"], language)]
     for name in ("flags", "flags_by_detector", "classes", "cells"):
         parts += [f"## {words[name]}", _table(report[name], language)]
-    parts += [f"## {words['follow_up']}", report["follow_up"]]
+    parts += [f"## {words['follow_up']}", told(report["follow_up"], language)]
     return "\n\n".join(filter(None, parts)) + "\n"
 
 
@@ -275,9 +285,11 @@ def _peers_parts(peers: Mapping[str, Any], language: Language) -> list[str]:
     said = [words["peers_good"].format(**counts, features=", ".join(peers["features"]) or peers["within"])]
     said += [
         words[f"peers_{name}"].format(n=number(peers[name], language, 2))
-        for name in ("distance_mean", "stability")
+        for name in _PEER_MEDIANS
         if peers[name] is not None
     ]
+    if peers["shaky_flags"]:
+        said.append(words["peers_shaky"].format(n=number(len(peers["shaky_flags"]), language, 15)))
     rows = [
         {"reason": COLUMNS[language].get(reason, reason), "areas": number(len(codes), language, 15)}
         | {"for_example": ", ".join(codes[:_EXAMPLES])}
@@ -294,6 +306,7 @@ def about(indicator: Mapping[str, str]) -> str:
     return f"{title} ({indicator['id']}): {' · '.join(told)}" if told else ""
 
 
+_PEER_MEDIANS = ("distance_mean", *STABILITY)
 _EXAMPLES = 5
 _MOST_ROWS = 20
 

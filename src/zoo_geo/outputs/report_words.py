@@ -47,6 +47,14 @@ HEADINGS: dict[str, dict[str, str]] = {
         "peers_good": "{good} of {areas} areas have good peers, by {features}.",
         "peers_distance_mean": "A typical area and its peers differ by {n} spreads on a feature.",
         "peers_stability": "When a feature is left out, a share of {n} of its peers stays.",
+        "peers_stability_resampled": (
+            "When other areas, drawn at random, set scales and clusters, a share of {n} of all peers is "
+            "the same "
+            "both times."
+        ),
+        "peers_shaky": (
+            "Flags that rest on peers of which less than half would stay: {n}; read them with care."
+        ),
         "peers_id": "Peer set {id}.",
         "covariates": "What covariates explain",
         "covariates_told": (
@@ -118,6 +126,14 @@ HEADINGS: dict[str, dict[str, str]] = {
             "Een typisch gebied verschilt per kenmerk {n} spreidingen van zijn vergelijkingsgebieden."
         ),
         "peers_stability": "Zonder een van de kenmerken blijft een aandeel van {n} daarvan over.",
+        "peers_stability_resampled": (
+            "Als andere, willekeurig gekozen gebieden de schalen en groepen bepalen, is een aandeel van "
+            "{n} van "
+            "alle vergelijkingsgebieden beide keren hetzelfde."
+        ),
+        "peers_shaky": (
+            "Vlaggen met vergelijkingsgebieden waarvan minder dan de helft blijft: {n}; lees die met zorg."
+        ),
         "peers_id": "Vergelijkingsset {id}.",
         "covariates": "Wat kenmerken verklaren",
         "covariates_told": (

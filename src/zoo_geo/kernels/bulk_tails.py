@@ -1,0 +1,448 @@
+"""Tails of many negative binomial counts at once, for the bulk: no far tail, no extreme spread or error.
+
+Each function here works on a block of counts without a branch per count, so that loops over the block are
+vectorised; counts are sorted into blocks of equal work first. What is left is for the exact loops of
+`zoo_geo.kernels.tails`. A count's result does not depend on the others of its block.
+"""
+
+import math
+
+import numpy as np
+from numba import njit
+
+from zoo_geo.kernels.elementary import cubic, exp, log, log1p, normal_below, plain_exp, plain_log
+
+WIDTH = 128
+"""Counts of a block."""
+FEW = 128
+"""Largest count whose lower tail is summed term by term."""
+_SPARE = 1e-13
+_ROOT = 1.0 / math.sqrt(2.0 * math.pi)
+
+# rows of a block
+SEEN, MEAN, R, STRENGTH, UPPER, BELOW, PMF, FOUND = (WIDTH * k for k in range(8))
+_A, _B, _X, _LAMBDA, _TOP, _TOP_LAST, _UNDER, _UNDER_LAST, _LAST, _DONE = (WIDTH * k for k in range(8, 18))
+_FIRST, _STEP, _NUMBER, _OWN, _ALPHA, _GAMMA, _CENTRE, _NEAR, _FRONT, _Z = (
+    WIDTH * k for k in (8, 9, 10, 11, 12, 13, 14, 15, 18, 19)
+)
+_SCALE, _WIDTH, _ZERO, _STEEP, _PEAK, _LEAST = (WIDTH * k for k in range(20, 26))
+_CUBE_ROOT, _ALL, _SLOPE, _PART = _ZERO, _STEEP, _PEAK, _LEAST
+ROWS = 26 * WIDTH
+_STRIDE, _REACH, _NONE = 1.3, 4.4, 0.75
+"""Step of sums in widths, how far out they go, and the count that places are about where there is none."""
+
+
+@njit(cache=True, nogil=True, error_model="numpy", forceinline=True)
+def _middle(mean, strength):
+    """Mean without its error."""
+    centre = 1.0 - 1.0 / (9.0 * strength)
+    return mean / (centre * centre * centre)
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def few_terms(block, size, most):
+    """Probability below each count of at most `FEW` and of itself, from the terms from 0 upward."""
+    for j in range(size):
+        m = _middle(block[MEAN + j], block[STRENGTH + j])
+        block[_X + j] = m / (block[R + j] + m)
+        block[PMF + j] = exp(-block[R + j] * log1p(m / block[R + j]))
+        block[BELOW + j] = 0.0
+    for k in range(most):
+        here, part = float(k), 1.0 / (k + 1.0)
+        for j in range(size):
+            pmf = block[PMF + j]
+            within = here < block[SEEN + j]
+            block[BELOW + j] += pmf if within else 0.0
+            block[PMF + j] = pmf * ((block[R + j] + here) * block[_X + j] * part) if within else pmf
+    for j in range(size):
+        block[BELOW + j] += 0.5 * block[PMF + j]
+
+
+@njit(cache=True, nogil=True, error_model="numpy", forceinline=True)
+def _lack(z):
+    """What Stirling's formula lacks of the log of a gamma function, from 1 on to 5e-9."""
+    t = (z - 2.0) / (z + 2.0)
+    t2 = t * t
+    t4 = t2 * t2
+    a = cubic(t, t2, 0.08268139355423954, 0.0024600729290230727, -0.004400809133886951, 0.005532104508683793)
+    b = cubic(t, t2, -0.005867579330664321, 0.005687784082355002, -0.005363697920923327, 0.004817786113574997)
+    c = (-0.003492443355866854 + 0.0016136591162517816 * t) - 0.00033493898669086086 * t2
+    return ((a + b * t4) + c * (t4 * t4)) / z
+
+
+@njit(cache=True, nogil=True, error_model="numpy", forceinline=True)
+def _far_lack(z):
+    """What Stirling's formula lacks, to the last digit from 64 on (DLMF 5.11.1)."""
+    inverse = 1.0 / z
+    square = inverse * inverse
+    return inverse * (1 / 12 - square * (1 / 360 - square * (1 / 1260 - square / 1680)))
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def lack(z):
+    """What Stirling's formula lacks of the log of a gamma function, to the last digits, one number."""
+    product, at = 1.0, z
+    while at < 64.0:
+        product *= at
+        at += 1.0
+    if at == z:
+        return _far_lack(z)
+    # log gamma(at) - log product = log gamma(z)
+    return (
+        _far_lack(at) + ((at - 0.5) * math.log(at) - (z - 0.5) * math.log(z) - math.log(product)) - (at - z)
+    )
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def fractions(block, size):
+    """As `few_terms` for counts above `FEW`, by the continued fraction of DiDonato and Morris.
+
+    (1992, doi:10.1145/131766.131776.) `BELOW` has what `lack` says of r when it is called.
+    """
+    for j in range(size):
+        o, r = block[SEEN + j], block[R + j]
+        m = _middle(block[MEAN + j], block[STRENGTH + j])
+        n = o + r
+        away = (m - o) / o
+        log_pmf = o * log1p(away) - n * log1p((m - o) / n) + (_far_lack(n) - _far_lack(o) - block[BELOW + j])
+        block[PMF + j] = exp(log_pmf) * _ROOT * math.sqrt(r / (o * n))
+        above = o > m
+        block[_X + j] = m / (r + m) if above else r / (r + m)
+        block[_A + j] = o if above else r
+        block[_B + j] = r if above else o + 1.0
+        block[_LAMBDA + j] = r * (o - m if above else m - o - 1.0) / (r + m)
+        block[_TOP + j] = block[_UNDER_LAST + j] = block[_DONE + j] = block[_LAST + j] = 0.0
+        block[_TOP_LAST + j] = block[_UNDER + j] = 1.0
+    for step in range(0, 20_000, 4):
+        for k in range(4):
+            _advance(block, size, float(step + k))
+        if _settle(block, size) == 0.0:
+            break
+    for j in range(size):
+        o, r = block[SEEN + j], block[R + j]
+        m = _middle(block[MEAN + j], block[STRENGTH + j])
+        above = o > m
+        beyond = block[_LAST + j] * (o if above else m / (r + m) * (o + r)) - 0.5
+        tail = block[PMF + j] * beyond
+        block[BELOW + j] = 1.0 - tail if above else tail
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _advance(block, size, n):
+    """Take one step in every count's continued fraction."""
+    for j in range(size):
+        a, b, x = block[_A + j], block[_B + j], block[_X + j]
+        there = a + 2.0 * n
+        inverse = 1.0 / ((there - 1.0) * (there + 1.0))
+        ratio = x * (there + 1.0) * inverse
+        over = (a + n - 1.0) * (a + b + n - 1.0) * n * (b - n) * ratio * ratio
+        over = 1.0 if n == 0.0 else over
+        beta = n + n * (b - n) * ratio
+        beta += (a + n) * (there - 1.0) * inverse * (block[_LAMBDA + j] + 1.0 + n * (2.0 - x))
+        top, under = block[_TOP + j], block[_UNDER + j]
+        block[_TOP + j] = beta * top + over * block[_TOP_LAST + j]
+        block[_UNDER + j] = beta * under + over * block[_UNDER_LAST + j]
+        block[_TOP_LAST + j], block[_UNDER_LAST + j] = top, under
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _settle(block, size):
+    """Scale the continued fractions, hold those that have converged, and count the others."""
+    left = 0.0
+    for j in range(size):
+        scale = 1.0 / block[_UNDER + j]
+        done, last = block[_DONE + j], block[_LAST + j]
+        found = last if done > 0.0 else block[_TOP + j] * scale
+        close = abs(found - last) <= _SPARE * abs(found)
+        block[_LAST + j] = found
+        block[_DONE + j] = 1.0 if close else done
+        block[_TOP + j], block[_UNDER + j] = found, 1.0
+        block[_TOP_LAST + j] *= scale
+        block[_UNDER_LAST + j] *= scale
+    for j in range(size):
+        left += 1.0 - block[_DONE + j]
+    return left
+
+
+@njit(cache=True, nogil=True, error_model="numpy", forceinline=True)
+def _derived(jet, log_slope, part):
+    """Derivatives of the next derivative, all in units of the density and of powers of the error."""
+    g0, g1, g2, g3, g4, g5 = jet
+    b0, b1, b2, b3, b4 = log_slope
+    b0 += part
+    return (
+        b0 * g0 + g1,
+        b0 * g1 + b1 * g0 + g2,
+        b0 * g2 + 2.0 * b1 * g1 + b2 * g0 + g3,
+        b0 * g3 + 3.0 * b1 * g2 + 3.0 * b2 * g1 + b3 * g0 + g4,
+        b0 * g4 + 4.0 * b1 * g3 + 6.0 * b2 * g2 + 4.0 * b3 * g1 + b4 * g0 + g5,
+        0.0,
+    )
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def small_errors(block, size):
+    """Average the tails over a small error of the mean, by the even derivatives of the tail in it.
+
+    E T(Z) = T + T'' / 2 + T'''' / 8 + T'''''' / 48; T' is pmf (o + (o + r) y) / 2 times the slope of the log
+    mean, with y = mean / (r + mean), which itself changes by y (1 - y).
+    """
+    for j in range(size):
+        o, r, strength = block[SEEN + j], block[R + j], block[STRENGTH + j]
+        centre = 1.0 - 1.0 / (9.0 * strength)
+        m = block[MEAN + j] / (centre * centre * centre)
+        n = o + r
+        y0 = m / (r + m)
+        y1 = y0 - y0 * y0
+        y2 = y1 - 2.0 * y0 * y1
+        y3 = y2 - 2.0 * (y0 * y2 + y1 * y1)
+        y4 = y3 - 2.0 * (y0 * y3 + 3.0 * y1 * y2)
+        y5 = y4 - 2.0 * (y0 * y4 + 4.0 * y1 * y3 + 3.0 * y2 * y2)
+        log_slope = (r * (o - m) / (r + m), -n * y1, -n * y2, -n * y3, -n * y4)
+        first = (o + n * y0, n * y1, n * y2, n * y3, n * y4, n * y5)
+        second = _derived(first, log_slope, 1.0 / 3.0)
+        third = _derived(second, log_slope, 2.0 / 3.0)
+        fourth = _derived(third, log_slope, 1.0)
+        fifth = _derived(fourth, log_slope, 4.0 / 3.0)
+        sixth = _derived(fifth, log_slope, 5.0 / 3.0)
+        square = 1.0 / (strength * centre * centre)
+        bend = 0.5 * square * (second[0] + 0.25 * square * (fourth[0] + square * sixth[0] / 6.0))
+        rise = 0.5 * block[PMF + j] * bend
+        below = block[BELOW + j]
+        block[FOUND + j] = 1.0 - below + rise if block[UPPER + j] > 0.0 else below - rise
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def large_errors(block, size):
+    """Average tails over an error of the mean that is not small: by parts, E T = E P(M > m), as a sum.
+
+    Here M is the uncertain mean, and m has the density that T' is. Places x of m are nearly normal:
+    m = o ((1 + alpha x) / (1 - gamma x))^3, Wilson and Hilferty's cube root of a gamma variable where r is
+    large, of an inverse one where o is. The sum is the trapezoidal rule.
+    """
+    for j in range(size):
+        o, r, strength = block[SEEN + j], block[R + j], block[STRENGTH + j]
+        own = o if o > 0.0 else _NONE
+        n = own + r
+        width = math.sqrt(n / (own * r))
+        part = width / (3.0 * n)
+        block[_OWN + j], block[_WIDTH + j] = own, width
+        block[_ALPHA + j], block[_GAMMA + j] = part * r, part * own
+        block[_SCALE + j] = 3.0 * math.sqrt(strength)
+        block[_NEAR + j] = plain_log(block[MEAN + j] / own) * (1 / 3)
+    for j in range(size):
+        block[_NEAR + j] = plain_exp(block[_NEAR + j])
+    _find_middle(block, size)
+    _find_ends(block, size)
+    _find_front(block, size)
+    most = 0.0
+    for j in range(size):
+        most = max(most, block[_NUMBER + j])
+    for k in range(int(most) + 1):
+        _add_place(block, size, float(k))
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _find_middle(block, size):
+    """Find where the error is none and where most of each sum lies."""
+    for j in range(size):
+        alpha, gamma, near, scale = block[_ALPHA + j], block[_GAMMA + j], block[_NEAR + j], block[_SCALE + j]
+        ratio = (1.0 - 1.0 / (scale * scale)) / near
+        zero = (1.0 - ratio) / (gamma + alpha * ratio)
+        block[_ZERO + j] = zero
+        block[_STEEP + j] = near * (alpha + gamma) * scale / (1.0 + alpha * zero)
+    for j in range(size):
+        alpha, zero, steep = block[_ALPHA + j], block[_ZERO + j], block[_STEEP + j]
+        first = steep / (1.0 + alpha * zero)
+        peak, slope, t, rising = zero, first, 0.0, 1.0
+        for _ in range(2):  # where x^2 + t^2 is least: the density and the chance are both about normal
+            peak = slope * (slope * peak - t) / (1.0 + slope * slope)
+            peak = peak if peak > -0.9 / alpha else -0.9 / alpha
+            rising = 1.0 + alpha * peak
+            t, slope = steep * (peak - zero) / rising, steep * (1.0 + alpha * zero) / (rising * rising)
+        bend = slope * slope + (0.0 if block[UPPER + j] > 0.0 else 2.0 * alpha * slope * abs(t) / rising)
+        bend = bend if bend > first * first else first * first
+        block[_PEAK + j], block[_LEAST + j] = peak, peak * peak + t * t
+        block[_STEP + j] = _STRIDE / ((1.0 + 0.2 / block[_OWN + j]) * math.sqrt(1.0 + bend))
+        block[_LAST + j] = _REACH / math.sqrt(1.0 + slope * slope)
+        block[_FIRST + j] = math.sqrt(zero * zero / (1.0 + 1.0 / (first * first)) + _REACH * _REACH)
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _find_ends(block, size):
+    """Find the first place, the step and the number of steps of each sum, beyond which nothing matters."""
+    for _ in range(2):
+        for j in range(size):
+            alpha, zero, peak = block[_ALPHA + j], block[_ZERO + j], block[_PEAK + j]
+            end = block[_LAST + j]
+            x = peak + (end if block[UPPER + j] > 0.0 else -end)
+            x = x if x > -0.9 / alpha else -0.9 / alpha
+            t = block[_STEEP + j] * (x - zero) / (1.0 + alpha * x)
+            more = x * x + t * t - block[_LEAST + j]
+            block[_LAST + j] = end * _REACH / math.sqrt(more if more > 1.0 else 1.0)
+    for j in range(size):
+        upper, reach, own = block[UPPER + j] > 0.0, block[_FIRST + j], block[_OWN + j]
+        end = block[_LAST + j] + (block[_PEAK + j] if upper else -block[_PEAK + j])
+        end = end if end < _REACH else _REACH
+        low = -reach if upper else -end
+        high = end if upper else reach * (1.0 + 1.0 / (block[R + j] * own))
+        least, most = -1.0 / block[_ALPHA + j], 1.0 / block[_GAMMA + j]
+        low, high = (low if low > least else least), (high if high < most else most)
+        number = math.ceil((high - low) / block[_STEP + j])
+        block[_FIRST + j], block[_STEP + j], block[_NUMBER + j] = low, (high - low) / number, number
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _find_front(block, size):
+    """Put together what all places of a sum have in common."""
+    for j in range(size):
+        own, r = block[_OWN + j], block[R + j]
+        block[_FRONT + j] = _lack(own + r) - _lack(r) - _lack(own)
+    for j in range(size):
+        own, r = block[_OWN + j], block[R + j]
+        known = plain_exp(block[_FRONT + j]) * _ROOT * math.sqrt(r / (own * (own + r)))
+        none = plain_exp(-r * log1p(own / r))
+        pmf = known if block[SEEN + j] > 0.0 else none
+        block[_PART + j] = 1.0 / (own + r)
+        block[_FRONT + j] = 0.5 * pmf * block[_WIDTH + j] * block[_STEP + j]
+        side = block[_SCALE + j] if block[UPPER + j] > 0.0 else -block[_SCALE + j]
+        block[_CENTRE + j] = side * (1.0 - 1.0 / (block[_SCALE + j] * block[_SCALE + j]))
+        block[_NEAR + j] *= side
+        block[FOUND + j], block[PMF + j] = 0.0, -1.0
+        wrong = not (block[_NUMBER + j] <= _MOST_PLACES)
+        block[_NUMBER + j] = 0.0 if wrong else block[_NUMBER + j]
+        block[_FRONT + j] = math.nan if wrong else block[_FRONT + j]
+
+
+@njit(cache=True, nogil=True, error_model="numpy", forceinline=True)
+def _add_place(block, size, k):
+    """Add one place's part of each average tail, in loops short enough to run several counts at a time."""
+    for j in range(size):
+        o, r, own = block[SEEN + j], block[R + j], block[_OWN + j]
+        x = block[_FIRST + j] + k * block[_STEP + j]
+        rising, falling = 1.0 + block[_ALPHA + j] * x, 1.0 - block[_GAMMA + j] * x
+        inside = (k <= block[_NUMBER + j]) & (rising > 1e-9) & (falling > 1e-9)
+        rising, falling = (rising if inside else 1.0), (falling if inside else 1.0)
+        inverse = 1.0 / (rising * falling)
+        cube_root = rising * rising * inverse
+        m = own * cube_root * cube_root * cube_root
+        block[_CUBE_ROOT + j], block[_ALL + j] = cube_root, (r + m) * block[_PART + j]
+        block[_SLOPE + j] = (block[_FRONT + j] if inside else 0.0) * (o + (o + r) * m / (r + m)) * inverse
+        block[_Z + j] = block[_NEAR + j] * falling * falling * inverse - block[_CENTRE + j]
+    for j in range(size):
+        o, r = block[SEEN + j], block[R + j]
+        block[_ALL + j] = 3.0 * o * plain_log(block[_CUBE_ROOT + j]) - (o + r) * plain_log(block[_ALL + j])
+    for j in range(size):
+        block[_SLOPE + j] *= plain_exp(block[_ALL + j])
+    for j in range(size):
+        block[FOUND + j] += block[_SLOPE + j] * normal_below(block[_Z + j])
+
+
+_FRACTIONS, _ERRORS, _REST = FEW + 1, FEW + 33, FEW + 97
+"""Keys of classes: below the first, a count that is summed; then 32 sizes, then 64 errors, then the rest."""
+_SURE, _SMALL, _TILT = 10.0, 0.25, 0.4
+_LEAST_STRENGTH, _BOUNDLESS, _LEAST_R, _LEAST_ERROR = 2.0, 4.0, 1.0, 0.15
+_MOST_PLACES = 60
+_FAR = 1e-4
+"""A tail below which the bulk's sums lack digits."""
+_LOST = 1e-280
+
+
+@njit(cache=True, nogil=True, error_model="numpy", forceinline=True)
+def _key(o, mean, phi, strength):
+    """Class of a count and how much work it is."""
+    own = phi + 1.0 / mean  # the variance relative to the square of the mean
+    error = 1.0 / (strength * own)
+    away = abs(o / mean - 1.0) / own / math.sqrt(strength)  # times the error
+    sure = (strength > _SURE) | ((o == 0.0) & (strength >= _BOUNDLESS) & (error < _LEAST_ERROR**2))
+    small = sure & (error < _SMALL * _SMALL) & (away < _TILT)
+    within = (strength >= _BOUNDLESS) | ((strength >= _LEAST_STRENGTH) & (o < 20.0 * mean))
+    large = within & (phi * _LEAST_R <= 1.0) & (error >= _LEAST_ERROR**2)
+    size = math.sqrt(math.sqrt(1.0 / (phi + 1.0 / (o + 1.0))))
+    size = size if size < 31.0 else 31.0
+    narrow = 4.0 * math.sqrt(1.0 + strength * (phi + 1.0 / max(o, _NONE)))
+    narrow = narrow if narrow < 63.0 else 63.0
+    key = o if o <= FEW else _FRACTIONS + size
+    key = key if small else (_ERRORS + narrow if large else float(_REST))
+    return key if key >= 0.0 else float(_REST)
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _sorted(observed, mean, phi, strength):
+    """Order of counts by their keys, and where each key ends."""
+    n = observed.size
+    key, order, ends = np.empty(n), np.empty(n, np.int64), np.zeros(_REST + 2, np.int64)
+    for i in range(n):
+        key[i] = _key(observed[i], mean[i], phi[i], strength[i])
+    for i in range(n):
+        ends[int(key[i]) + 1] += 1
+    for k in range(_REST + 1):
+        ends[k + 1] += ends[k]
+    for i in range(n):
+        k = int(key[i])
+        order[ends[k]] = i
+        ends[k] += 1
+    return order, ends
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def bulk(observed, mean, phi, strength, log_p, upper):
+    """Log of the smaller mid tail of each count and its side; return the places of counts left undone."""
+    order, ends = _sorted(observed, mean, phi, strength)
+    rest = np.empty(observed.size, np.int64)
+    left, first = 0, 0
+    block = np.zeros(ROWS)
+    few, fraction, error = ends[FEW], ends[_ERRORS - 1], ends[_REST - 1]
+    while first < error:
+        last = few if first < few else (fraction if first < fraction else error)
+        size = min(last - first, WIDTH)
+        places = order[first : first + size]
+        most = 0.0
+        for j in range(size):
+            i = places[j]
+            block[SEEN + j], block[MEAN + j], block[STRENGTH + j] = observed[i], mean[i], strength[i]
+            block[R + j] = 1.0 / phi[i]
+            block[UPPER + j] = 1.0 if observed[i] > mean[i] else 0.0
+            most = max(most, observed[i])
+        if last == few:
+            few_terms(block, size, int(most))
+            small_errors(block, size)
+        elif last == fraction:
+            _lacks(block, size)
+            fractions(block, size)
+            small_errors(block, size)
+        else:
+            large_errors(block, size)
+        _finish(block, size)
+        for j in range(size):
+            i = places[j]
+            if block[_DONE + j] > 0.0:
+                log_p[i], upper[i] = block[FOUND + j], block[UPPER + j] > 0.0
+            else:
+                rest[left] = i
+                left += 1
+        first += size
+    for k in range(error, observed.size):
+        rest[left] = order[k]
+        left += 1
+    return rest[:left]
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _lacks(block, size):
+    """Put in place what `fractions` is told of r, which most often is the same for all."""
+    for j in range(size):
+        same = j > 0 and block[R + j] == block[R + j - 1]
+        block[BELOW + j] = block[BELOW + j - 1] if same else lack(block[R + j])
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _finish(block, size):
+    """Turn tails into logs of the smaller one, and tell which of them are done."""
+    for j in range(size):
+        p, side = block[FOUND + j], block[UPPER + j]
+        done = p > (_FAR if side > 0.0 or block[PMF + j] < 0.0 else _LOST)
+        other = p > 0.5
+        block[_DONE + j] = 1.0 if done and p <= 1.0 else 0.0
+        block[FOUND + j] = log(1.0 - p if other else p)
+        block[UPPER + j] = 1.0 - side if other else side

@@ -1,0 +1,318 @@
+"""Spreads, means and paces of errors that put counts where they should lie in their distributions.
+
+Where a count lies is worked out once for a spread; how it moves when the spread changes a little is known
+well enough (`ramps`), so the shares that should be half, or nine in ten, are solved for without it, and a
+few turns settle both.
+"""
+
+import math
+
+import numpy as np
+from numba import njit
+
+from zoo_geo.kernels.elementary import bits
+from zoo_geo.kernels.positions import SHORT, ends_of, quantile, sort_counts, sorted_counts, steps
+
+CENTRAL, Z_CENTRAL = 0.25, 0.6744897501960817
+LOG_LEAST, LOG_MOST = math.log(1e-5), math.log(50.0)
+_PASSES = 20
+_LOWEST, _BINS = 0x3E70, 1024
+"""Bits of the smallest expected count that is told from smaller ones, and how many sixteenths of octaves."""
+_LOG_SLOWEST = math.log(0.003)
+_STILL, _FAR_OFF = 0.002, 0.3
+"""A step too small to take another; a middle too far off to tell a spread."""
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _inside(low, high, bottom, top):
+    """Share of a step that lies between two edges."""
+    return max(min(high, top) - max(low, bottom), 0.0) / max(high - low, 1e-12)
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _ramp(low, high, inside, variance, z_edge):
+    """Offset and rise of the share inside, from the ends of a step and what is inside now."""
+    far = max(abs(low), abs(high))
+    near = 0.0 if low * high < 0.0 else min(abs(low), abs(high))
+    unit = variance * (1.0 / (z_edge * z_edge))
+    width = max((far * far - near * near) * unit, 1e-9 * variance)
+    start = variance - inside * width if 0.0 < inside < 1.0 else near * near * unit
+    rise = 1.0 / width
+    return -start * rise, rise
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def ramps(low, high, short, variance, edge, z_edge, offset, rise):
+    """How steps come to lie in the central part when variance grows: ``clip(offset + rise * variance)``.
+
+    What is inside between ``edge`` and ``1 - edge`` now is met exactly; elsewhere the distance from the
+    middle falls with the root of the relative variance, in standard deviations.
+    """
+    for i in range(short):
+        inside = _inside(low[i], high[i], edge, 1.0 - edge)
+        offset[i], rise[i] = _ramp(quantile(low[i]), quantile(high[i]), inside, variance[i], z_edge)
+    for i in range(short, low.size):
+        inside = _inside(low[i], high[i], -z_edge, z_edge)
+        offset[i], rise[i] = _ramp(low[i], high[i], inside, variance[i], z_edge)
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _share(start, rise, weight, times, part):
+    """Weighted sum of ``clip(start + rise * times)``."""
+    n = start.size
+    for i in range(n):
+        part[i] = weight[i] * min(max(start[i] + rise[i] * times, 0.0), 1.0)
+    a = b = c = d = 0.0
+    for i in range(0, n - 3, 4):
+        a += part[i]
+        b += part[i + 1]
+        c += part[i + 2]
+        d += part[i + 3]
+    for i in range(n - n % 4, n):
+        a += part[i]
+    return a + b + c + d
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _root(start, rise, weight, wanted, log, here, step, low, high, part):
+    """Where between two ends the weighted share of `_share`, which grows, is the wanted one.
+
+    The search walks outward from ``here`` and closes in by regula falsi (Illinois); with ``log`` it is for
+    the log of what is multiplied with ``rise``.
+    """
+    total = weight.sum()
+    goal, close = wanted * total, 2e-5 * total
+    miss = far = _share(start, rise, weight, math.exp(here) if log else here, part) - goal
+    there, side = here, 1.0 if far < 0.0 else -1.0
+    while abs(far) > close and (far < 0.0) == (miss < 0.0):
+        if (there <= low and side < 0.0) or (there >= high and side > 0.0):
+            return there
+        here, miss = there, far
+        there = min(max(here + side * step, low), high)
+        far = _share(start, rise, weight, math.exp(there) if log else there, part) - goal
+        step *= 3.0
+    for _ in range(30):
+        if abs(far) <= close or abs(there - here) < 1e-4:
+            break
+        at = (here * far - there * miss) / (far - miss)
+        new = _share(start, rise, weight, math.exp(at) if log else at, part) - goal
+        if (new < 0.0) != (far < 0.0):
+            here, miss = there, far
+        else:
+            miss *= 0.5
+        there, far = at, new
+    return there
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _same(n):
+    """Change of variances over which `ramps` can be trusted: small beside what ``n`` counts tell of them."""
+    return max(min(n / 20_000.0, 0.1), 0.002)
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def telling(keep, rate, size, most):
+    """Rows of the largest expected counts, about ``most`` of them: those that tell most about a spread.
+
+    Counts within a sixteenth of an octave are taken together, so the order of rows does not matter.
+    """
+    n = keep.size
+    bins, number = np.full(n, -1, np.int64), np.zeros(_BINS, np.int64)
+    total = 0
+    for i in range(n):
+        expected = rate[i] * size[i]
+        if keep[i] > 0.0 and 0.0 < expected < np.inf:
+            bins[i] = min(max((bits(expected) >> 48) - _LOWEST, 0), _BINS - 1)
+            number[bins[i]] += 1
+            total += 1
+    least = 0
+    if total > most:
+        least, sofar = _BINS, 0
+        while sofar < most:
+            least -= 1
+            sofar += number[least]
+        total = sofar
+    rows, at = np.empty(total, np.int64), 0
+    for i in range(n):
+        if bins[i] >= least:
+            rows[at] = i
+            at += 1
+    return rows
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _gathered(rows, observed, size, rate, strength, phi):
+    """Counts, means, errors and spreads of some rows, sorted; the rows in this order and where counts end."""
+    kept = np.empty(rows.size, np.int64)
+    number = 0
+    for i in rows:
+        if 0.0 < rate[i] * size[i] < np.inf:
+            kept[number] = i
+            number += 1
+    rows = kept[:number]
+    order, ends = np.empty(rows.size, np.int64), np.empty(SHORT + 1, np.int64)
+    sort_counts(observed[rows], order, ends)
+    rows = rows[order]
+    seen, mean, error, own = (
+        np.empty(rows.size),
+        np.empty(rows.size),
+        np.empty(rows.size),
+        np.empty(rows.size),
+    )
+    for k in range(rows.size):
+        i = rows[k]
+        seen[k], mean[k] = observed[i], rate[i] * size[i]
+        error[k], own[k] = 1.0 / strength[i], phi[i]
+    return seen, mean, error, own, rows, ends
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def settle_spread(rows, observed, size, rate, strength, phi, begin, few):
+    """Factor on ``phi`` with which half of the counts of some rows lie in their central halves.
+
+    ``strength`` is how many events are behind each rate; weights are those of ``phi``, and the search begins
+    at ``begin`` times it. Columns of shape (n_areas,). Returns the factor, and the part of the weight that is
+    on counts with a mean below ``few``.
+    """
+    observed, mean, error, phi, _, ends = _gathered(rows, observed, size, rate, strength, phi)
+    n, short = mean.size, ends[SHORT]
+    low, high, part, weight = np.empty(n), np.empty(n), np.empty(n), np.empty(n)
+    chance, spread, variance = np.empty(n), np.empty(n), np.empty(n)
+    offset, rise = np.empty(n), np.empty(n)
+    most = 0.0
+    for i in range(n):
+        chance[i] = 1.0 / mean[i]
+        variance[i] = chance[i] + error[i] + phi[i]
+        weight[i] = 1.0 / (variance[i] * variance[i])
+        most = max(most, phi[i])
+    total, rare = weight.sum(), 0.0
+    log_times = min(math.log(begin), max(-math.log(most), 0.0))  # from far out the way back may not be found
+    for i in range(n):
+        rare += weight[i] if mean[i] < few else 0.0
+    least, largest = LOG_LEAST - math.log(most), LOG_MOST - math.log(most)
+    for _ in range(_PASSES):
+        times = math.exp(log_times)
+        for i in range(n):
+            spread[i] = max(times * phi[i] + error[i], 1e-5)
+            variance[i] = chance[i] + spread[i]
+        steps(observed, mean, spread, ends, low, high)
+        ramps(low, high, short, variance, CENTRAL, Z_CENTRAL, offset, rise)
+        for i in range(n):
+            offset[i] += rise[i] * (chance[i] + error[i])
+            rise[i] *= phi[i]
+        new = _root(offset, rise, weight, 0.5, True, log_times, 0.3, least, largest, part)
+        change, log_times = abs(math.exp(new) - times), new
+        for i in range(n):
+            part[i] = weight[i] * phi[i] / variance[i]
+        if change * part.sum() < _same(n) * total:
+            break
+    return math.exp(log_times), rare / total
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _solved(offset, rise, rest, unit, more, wanted, log_times, low, high, work):
+    """Log of the factor on ``unit`` with which the wanted share lies inside, see `ramps`.
+
+    Variances are ``rest`` and that factor times ``unit``; weights are those of ``rest`` and ``more``.
+    """
+    n = rest.size
+    begin, grow, weight, part = work[0, :n], work[1, :n], work[2, :n], work[3, :n]
+    for i in range(n):
+        begin[i] = offset[i] + rise[i] * rest[i]
+        grow[i] = rise[i] * unit[i]
+        variance = rest[i] + more[i]
+        weight[i] = 1.0 / (variance * variance)
+    return _root(begin, grow, weight, wanted, True, log_times, 0.3, low, high, part)
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def settle_pace(rows, observed, size, rate, strength, phi, slope, part_top, edge, z_edge, pace, rounds):
+    """Pace at which errors grow with ``slope``, and the factor on ``phi`` that goes with it.
+
+    The steepest rows, a part ``part_top``, are to have the share between ``edge`` and ``1 - edge`` inside;
+    all rows half in the central half. The two are sought in turns, ``rounds`` times. Columns as in
+    `settle_spread`.
+    """
+    observed, mean, error, phi, rows, ends = _gathered(rows, observed, size, rate, strength, phi)
+    slope, n = slope[rows], mean.size
+    top = np.flatnonzero(slope >= np.quantile(slope, 1.0 - part_top))
+    steep, spread_there, fixed = slope[top], phi[top], 1.0 / mean + error
+    few, none = np.searchsorted(top, ends[SHORT]), np.zeros(top.size)
+    low, high, work, offset, rise = np.empty(n), np.empty(n), np.empty((4, n)), np.empty(n), np.empty(n)
+    outer_offset, outer_rise = np.empty(top.size), np.empty(top.size)
+    log_times, log_pace, log_most = 0.0, math.log(pace), math.log(phi.max())
+    for _ in range(_PASSES):
+        spread = np.maximum(math.exp(log_times) * phi + error + math.exp(log_pace) * slope, 1e-5)
+        variance = spread + 1.0 / mean
+        steps(observed, mean, spread, ends, low, high)
+        ramps(low, high, ends[SHORT], variance, CENTRAL, Z_CENTRAL, offset, rise)
+        ramps(low[top], high[top], few, variance[top], edge, z_edge, outer_offset, outer_rise)
+        for _ in range(rounds):
+            rest = fixed[top] + math.exp(log_times) * spread_there
+            begin, wanted = max(log_pace, _LOG_SLOWEST), 1.0 - 2.0 * edge
+            outer = outer_offset, outer_rise, rest, steep, none, wanted
+            log_pace = _solved(*outer, begin, LOG_LEAST, LOG_MOST, work)
+            inner = offset, rise, fixed + math.exp(log_pace) * slope, phi, math.exp(log_times) * phi, 0.5
+            log_times = _solved(*inner, log_times, LOG_LEAST - log_most, LOG_MOST - log_most, work)
+        new = np.maximum(math.exp(log_times) * phi + error + math.exp(log_pace) * slope, 1e-5) + 1.0 / mean
+        weight = 1.0 / (variance * variance)
+        if (weight * np.abs(new / variance - 1.0)).sum() < _same(n) * weight.sum():
+            break
+    return math.exp(log_pace), math.exp(log_times)
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _middles(low, high, short, deviation, offset, rise):
+    """How steps come to lie below the middle when the mean grows: ``clip(offset + rise * shift)``."""
+    for i in range(short):
+        below = min(max((0.5 - low[i]) / max(high[i] - low[i], 1e-12), 0.0), 1.0)
+        start, end = quantile(low[i]), quantile(high[i])
+        rise[i] = 1.0 / (deviation[i] * max(end - start, 1e-9))
+        offset[i] = below if 0.0 < below < 1.0 else -start * deviation[i] * rise[i]
+    for i in range(short, low.size):
+        rise[i] = 1.0 / (deviation[i] * max(high[i] - low[i], 1e-9))
+        offset[i] = -low[i] * deviation[i] * rise[i]
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def settle_middle(observed, mean, error, phi, heavy, shift):
+    """Log of the factor on the mean, and log of the spread, with which middle and central half are right.
+
+    Half of the counts are to lie below the middle of their distributions and half in the central half, each
+    with the weight of what is not chance in its variance. Shapes (n,), in any order; ``heavy`` as in
+    `shares`.
+    """
+    observed, given, error, _, ends = sorted_counts(observed, mean, error)
+    n = observed.size
+    low, high, part, weight = np.empty(n), np.empty(n), np.empty(n), np.empty(n)
+    mean, spread, variance = np.empty(n), np.empty(n), np.empty(n)
+    offset, rise, deviation = np.empty(n), np.empty(n), np.empty(n)
+    log_phi = math.log(phi)
+    for _ in range(_PASSES):
+        phi, times = math.exp(log_phi), math.exp(shift)
+        total = 0.0
+        for i in range(n):
+            mean[i] = given[i] * times
+            spread[i] = phi + error[i]
+            variance[i] = spread[i] + 1.0 / mean[i]
+            deviation[i] = math.sqrt(variance[i])
+            own = given[i] * spread[i]
+            weight[i] = own / (1.0 + own) + 1e-6
+            total += weight[i]
+        short = ends_of(observed, mean, phi, heavy, error, ends, low, high)
+        _middles(low, high, short, deviation, offset, rise)
+        step = _root(offset, rise, weight, 0.5, False, 0.0, 0.03, -2.0, 2.0, part)
+        ramps(low, high, short, variance, CENTRAL, Z_CENTRAL, offset, rise)
+        bend = 0.0
+        for i in range(n):
+            offset[i] += rise[i] * (variance[i] - phi)
+            rise[i] *= phi
+            bend += weight[i] * phi / variance[i]
+        least, largest = LOG_LEAST - log_phi, LOG_MOST - log_phi
+        grown = _root(offset, rise, weight, 0.5, True, 0.0, 0.3, least, largest, part)
+        shift = min(max(shift + step, -4.0), 4.0)
+        if abs(step) < _FAR_OFF:  # nothing can be said of a spread about another middle
+            log_phi += grown
+        if abs(step) < _STILL and abs(math.exp(grown) - 1.0) * bend < 2.0 * _STILL * total:
+            break
+    return shift, log_phi

@@ -1,0 +1,107 @@
+"""Rings of neighbours: each area's neighbours by ring, their sums, and what is kept of graph and map."""
+
+import gc
+
+import numpy as np
+import pandas as pd
+import pytest
+from libpysal.graph import Graph
+from scipy import sparse
+
+import zoo_geo as zg
+from naive.rings import within
+from panels import counts_of, lattice
+from zoo_geo import references
+from zoo_geo.kernels.pooling import group_sums, ring_sums
+
+
+def random_graph(seed, n=30, links=40):
+    rng = np.random.default_rng(seed)
+    row, column = rng.integers(0, n, (2, links))
+    apart = row != column
+    row, column = np.r_[row[apart], column[apart]], np.r_[column[apart], row[apart]]
+    made = sparse.csr_array((np.ones(row.size), (row, column)), (n, n))
+    made.data[:] = 1.0
+    return made
+
+
+@pytest.mark.parametrize("most", [1, 2, 3])
+@pytest.mark.parametrize("seed", range(3))
+def test_neighbours_by_ring_are_those_of_plain_steps(seed, most):
+    weights = random_graph(seed)
+    touching = [
+        weights.indices[a:b].tolist() for a, b in zip(weights.indptr, weights.indptr[1:], strict=False)
+    ]
+    rings = references.rings(weights, most)
+    assert rings.plain
+    indptr, indices, ends = rings.nested()
+    for i in range(len(touching)):
+        start = int(indptr[i])
+        for ring in range(most):
+            found = set(indices[start : int(ends[i, ring])].tolist())
+            assert found == within(touching, i, ring + 1) - within(touching, i, ring) - {i}
+            start = int(ends[i, ring])
+        assert start == int(indptr[i + 1])
+
+
+def test_sums_over_rings_and_groups_are_those_of_matrices():
+    rng, rings = np.random.default_rng(1), references.rings(random_graph(4), 3)
+    events, weight = rng.random((2, 30))
+    there = np.empty((2, 3, 30))
+    ring_sums(*rings.nested(), events, weight, *there)
+    for k, ring in enumerate(rings):
+        np.testing.assert_allclose(there[0, k], ring @ events)
+        np.testing.assert_allclose(there[1, k], ring @ weight)
+    labels = rng.integers(-1, 4, 30)
+    sums = np.empty((2, 30))
+    group_sums(labels, events, weight, *sums)
+    group = references.group(labels)
+    np.testing.assert_allclose(sums, [(group @ each[:, None])[:, 0] for each in (events, weight)], atol=1e-12)
+
+
+def test_unequal_weights_are_not_taken_for_equal_ones():
+    weights = random_graph(2)
+    weights.data[0] = 2.0
+    assert not references.rings(weights, 2).plain
+
+
+def test_what_is_kept_belongs_to_what_it_was_made_of():
+    rings, one, other = references.rings(random_graph(0), 2), object(), object()
+    assert rings.once("name", lambda: 1, one) == 1
+    assert rings.once("name", lambda: 2, one) == 1
+    assert rings.once("name", lambda: 3, other) == 3
+
+
+def frames(panel, *graphs):
+    return [zg.Deviation().detect(panel, graph).frame["p_value"].to_numpy() for graph in graphs]
+
+
+def test_another_graph_or_another_panel_starts_anew():
+    """Weights in code order and their rings are kept from one detection to the next."""
+    size, seen = counts_of(lattice(12, 12))
+    codes = [f"a{i:03}" for i in range(144)]
+    panels = [
+        zg.Panel.from_frame(
+            pd.DataFrame({"area": codes, "n": counts, "people": size}), area="area", observed={"n": "n"},
+            exposure="people", family="poisson",
+        )
+        for counts in (seen, seen[::-1])
+    ]  # fmt: skip
+
+    def graph(step):
+        focal, there = [], []
+        for i in range(144):
+            for j in (i - step, i + step):
+                if 0 <= j < 144:
+                    focal.append(codes[i])
+                    there.append(codes[j])
+        return Graph.from_arrays(focal, there, np.ones(len(focal)))
+
+    near, far = graph(1), graph(12)
+    first = frames(panels[0], near, far, near)
+    np.testing.assert_array_equal(first[0], first[2])
+    assert (first[0] != first[1]).any()
+    alone = frames(panels[1], graph(1))
+    gc.collect()
+    np.testing.assert_array_equal(alone, frames(panels[1], near))
+    np.testing.assert_array_equal(first[0], frames(panels[0], near)[0])
