@@ -303,8 +303,8 @@ def _gain(counts: Counts, common: float, shift: float, phi: float) -> float:
     return float(after.sum() - before.sum())
 
 
-_FEW = 400
-_CELLS = np.array([0.05, 0.1, 0.2, 0.35, 0.5, 0.65, 0.8, 0.9])
+_FEW = 220
+_CELLS = np.array([0.1, 0.25, 0.5, 0.75, 0.9])
 
 
 def _departures(shares: np.ndarray, worth: float, places: np.ndarray) -> np.ndarray:
@@ -341,7 +341,8 @@ def hide(parts: list[Counts], start: Hidden, most: int = 12) -> tuple[Hidden, fl
 
     def misses(x: np.ndarray) -> np.ndarray:
         law = Hidden(*np.exp(x).tolist())
-        return np.concatenate([_departures(*_hidden_shares(part, law), _CELLS) for part in few])
+        each = [_departures(*_hidden_shares(part, law), _CELLS) for part in few]
+        return np.concatenate([*each, [x[1] / _USUAL_WIDTH]])
 
     def slopes(x: np.ndarray) -> np.ndarray:
         here, ends = misses(x), x + np.where(x + _STEPS > high, -_STEPS, _STEPS)
@@ -355,6 +356,8 @@ def hide(parts: list[Counts], start: Hidden, most: int = 12) -> tuple[Hidden, fl
     return Hidden(*np.exp(found.x).tolist()), float(found.cost)
 
 
+_USUAL_WIDTH = 0.25
+"""Standard deviation of a weak prior on the log of ``sigma``, about 0: classes hardly tell 1.5 from 2."""
 _STEPS = np.array([0.15, 0.1, 0.03, 0.1])
 """Over how much of the log of each number slopes are taken."""
 
