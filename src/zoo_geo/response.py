@@ -26,7 +26,6 @@ _HEAVY = 0.5
 """Part of the spread that belongs to a heavy upper tail in a law that is like a lognormal one."""
 _PLACES = np.array([0.05, 0.1, 0.25, 0.5, 0.75, 0.9])
 """Edges between which the shape is judged; above the last one planted and true anomalies lie."""
-_LOG_LOW, _LOG_HIGH = np.log(1e-5), np.log(50.0)
 
 
 @dataclass(frozen=True, eq=False)
