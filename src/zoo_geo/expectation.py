@@ -17,12 +17,24 @@ from dataclasses import replace
 import numpy as np
 from scipy import sparse
 
+from zoo_geo.counts import (
+    Around,
+    answer,
+    begin,
+    choose,
+    pooled,
+    responded,
+    slopes,
+    steepen,
+    steepen_groups,
+    tidy,
+)
 from zoo_geo.estimates import EVERYTHING, SURE, Block, Expectation, Options, joined, total_spread, usable
-from zoo_geo.pooling import candidates, damping, wider_rate
+from zoo_geo.pooling import damping, surroundings, wider_rate
 from zoo_geo.predictive import Binomial, Family, Gaussian, Poisson
 from zoo_geo.references import Reference, totals
-from zoo_geo.response import Classes, Counts, Hidden, Law, respond
-from zoo_geo.spreads import Search, best, distances, off_centre, steepened, steepness, telling, with_spread
+from zoo_geo.response import Classes, Counts, Hidden, Law
+from zoo_geo.spreads import best, distances, off_centre, steepened, steepness, with_spread
 
 ODD = 2.6
 """Absolute z above which an area leaves the expectation of others (1 % of a calm map)."""
@@ -65,54 +77,66 @@ def expect(
         Classes of exposure that were found for other columns; those of the same sizes need not be found
         again.
     """
-    classes = Classes() if classes is None else classes
-    if family.name == "poisson" and observed.shape[1] > 1:
-        rest = family, near, wider, options, touching, points, classes
-        each = (slice(c, c + 1) for c in range(observed.shape[1]))
-        return joined([expect(observed[:, c], size[:, c], valid[:, c], *rest) for c in each])
-    whole = Block(np.where(valid, observed, 0.0), np.where(valid, size, 0.0), valid, family)
+    if family.name == "poisson":
+        block, around = Block(observed, size, valid, family), Around(near, wider, touching, points)
+        classes = Classes() if classes is None else classes
+        each = (
+            Block(*(x[:, c : c + 1] for x in (observed, size, valid)), family) for c in range(size.shape[1])
+        )
+        return joined([_expect_counts(block, around, options, classes) for block in each])
+    block = Block(np.where(valid, observed, 0.0), np.where(valid, size, 0.0), valid, family)
     keep = valid.astype(float)
     phi = np.broadcast_to(family.first_spread(observed, size, valid), keep.shape).copy()
-    ratio = np.ones_like(keep)
     far = None if points is None else distances(near, points)
-    chosen = last = None
-    search = Search()
+    chosen: Expectation | None = None
     for step in range(options.clean + 1):
-        block = replace(whole, size=whole.size * ratio)
         damped = keep * damping(block, keep, chosen, phi, options)
         centre, loose = wider_rate(block, damped, phi, wider)
-        found, sums = candidates(block, damped, phi, near, centre, loose, options)
-        if family.name == "poisson":
-            search.rows = telling(block, keep, found[-1], 0)
-        fits = [
-            with_spread(block, keep, fit, phi, search.rows, search.begin(width))
-            for width, fit in enumerate(found)
-        ]
-        chosen = best(block, keep, fits)
+        found = [surroundings(block, damped, phi, each, centre, loose, options) for each in near]
+        chosen = best(block, keep, [with_spread(block, keep, fit, phi) for fit in found])
         if touching is not None and options.steep and (step > 0 or options.groups or options.clean == 0):
-            steep = [steepness(block, damped, touching, near, chosen, sums)]
+            steep = [steepness(block, damped, touching, near, chosen)]
             if far is not None:
                 steep.insert(0, np.stack([far[width] for width in chosen.width], axis=1))
-            if points is not None and not options.groups and not isinstance(family, Gaussian):
-                first = isinstance(family, Binomial)  # of counts the plain distance says more
-                steep.insert(0 if first else 1, off_centre(block, damped, near, chosen, points, sums))
+            if points is not None and not options.groups and isinstance(family, Binomial):
+                steep.insert(0, off_centre(block, damped, near, chosen, points))
             if not options.groups:
                 steep.insert(0, 1.0 / np.maximum(chosen.strength, 1e-9))
-            chosen = steepened(block, keep, chosen, steep, options.groups, search)
-        if family.name == "poisson":
-            search.found(fits, chosen)
-        chosen = last = _responsive(whole, keep, chosen, last, options, step == options.clean, classes)
-        phi, ratio = chosen.spread, chosen.ratio
+            chosen = steepened(block, keep, chosen, steep, options.groups)
+        phi = chosen.spread
         if step < options.clean:
-            odd = _odd(whole, chosen)
+            odd = _odd(block, chosen)
             if isinstance(family, Binomial) and not options.groups:
-                odd &= ~odd_like_most(whole, chosen, odd, near[0])
+                odd &= ~odd_like_most(block, chosen, odd, near[0])
             if touching is not None and options.groups:
                 once = shared(chosen, valid, touching)
                 odd |= odd_together(residuals(observed, size, valid, family, once), touching)
             keep = (valid & ~odd).astype(float)
     assert chosen is not None
     return _without_error(chosen, options)
+
+
+def _expect_counts(block: Block, around: Around, options: Options, classes: Classes) -> Expectation:
+    """Estimate what to expect of one column of counts."""
+    column, touching = begin(block, around, options), around.touching
+    for step in range(options.clean + 1):
+        column.people = column.size if column.ratio is None else column.size * column.ratio
+        rates, strengths, *sums = pooled(column)
+        rows = choose(column, rates, strengths)
+        if touching is not None and options.steep and (step > 0 or options.groups or options.clean == 0):
+            found = slopes(column, *sums)
+            if options.groups:
+                steepen_groups(column, found)
+            else:
+                steepen(column, rows, found)
+        answer(column, classes, step == options.clean)
+        if step < options.clean:
+            tidy(column, ODD, _FEWEST_ODD)
+            if touching is not None and options.groups:
+                once = shared(column.fit(), block.valid, touching)
+                away = residuals(block.observed, block.size, block.valid, block.family, once)
+                column.keep = column.keep * ~odd_together(away, touching)[:, 0]
+    return _without_error(column.fit(), options)
 
 
 def _without_error(fit: Expectation, options: Options) -> Expectation:
@@ -168,26 +192,16 @@ def _responsive(
         return fit
     ratio, spread = np.ones_like(fit.rate), fit.spread.copy()
     laws: list[Law | None] = [None] * ratio.shape[1]
+    known = whole.valid & usable(whole.family, fit.rate, whole.size)
     for c in range(ratio.shape[1]):
         column = whole.observed, whole.size, fit.rate, fit.strength, keep, fit.spread
         observed, size, rate, strength, kept, phi = (each[:, c] for each in column)
-        usual = whole.valid[:, c] & usable(whole.family, rate, size)
-        number = np.count_nonzero(usual)
-        if number < _FEWEST_RESPONSIVE:
-            continue
-        if number < usual.size:
-            column = observed, size, rate, strength, kept, phi
-            observed, size, rate, strength, kept, phi = (each[usual] for each in column)
         counts = Counts(observed, size, rate * size, 1.0 / strength, kept > 0)
         law = before.laws[c] if before is not None else None
-        at = classes.of(size) if options.response else []
-        laws[c] = law = respond(counts, phi, at, options.heavy and end, law)
+        laws[c] = law = responded(counts, phi, known[:, c], options, end, law, classes)
         if law is not None:
-            ratio[:, c], spread[:, c] = law.at(whole.size[:, c])
+            ratio[:, c], spread[:, c] = law.at(size)
     return replace(fit, rate=fit.rate * ratio, ratio=ratio, spread=spread, laws=tuple(laws))
-
-
-_FEWEST_RESPONSIVE = 200
 
 
 def _odd(block: Block, fit: Expectation) -> np.ndarray:

@@ -9,11 +9,12 @@ from scipy import sparse, special
 
 from zoo_geo.estimates import Block, Expectation, Options
 from zoo_geo.predictive import Gaussian
-from zoo_geo.references import Group, Reference, Rings, totals
+from zoo_geo.references import Group, Reference, totals
 
-_CAP = 4.0
-_CAPPED_MEAN = float(special.chdtr(3, _CAP) + _CAP * (1.0 - special.chdtr(1, _CAP)))
-"""Mean of the square of a standard normal variable that is capped at `_CAP`."""
+CAP = 4.0
+"""Squared departure, in variances, beyond which surroundings count as just that far."""
+CAPPED_MEAN = float(special.chdtr(3, CAP) + CAP * (1.0 - special.chdtr(1, CAP)))
+"""Mean of the square of a standard normal variable that is capped at `CAP`."""
 
 
 def damping(
@@ -38,8 +39,6 @@ def wider_rate(
     block: Block, damping: np.ndarray, phi: np.ndarray, references: Sequence[Reference]
 ) -> tuple[np.ndarray | None, np.ndarray]:
     """Rate of the wider surroundings and the relative variance of its error."""
-    if _fast(block, references):
-        return _wider_counts(block, damping, references)
     centre: np.ndarray | None = None
     loose = np.zeros_like(damping)
     for reference in references:
@@ -48,92 +47,10 @@ def wider_rate(
     return centre, loose
 
 
-def candidates(
-    block: Block,
-    damping: np.ndarray,
-    phi: np.ndarray,
-    references: Sequence[Reference],
-    centre: np.ndarray | None,
-    loose: np.ndarray,
-    options: Options,
-) -> tuple[list[Expectation], Sums | None]:
-    """Pool the rates of each reference and shrink them to those of the wider surroundings; with the sums."""
-    if not _fast(block, references) or (centre is not None and not options.shrink):
-        return [surroundings(block, damping, phi, each, centre, loose, options) for each in references], None
-    sums = added(references, *_weighed(block, damping))
-    found = []
-    for events, weight in zip(*sums, strict=True):
-        rate, strength = _shrunk(block, events, weight, centre, loose)
-        found.append(Expectation(rate, strength, phi, *_unknown(rate)))
-    return found, sums
-
-
-Sums = tuple[np.ndarray, np.ndarray]
-"""Counts and sizes of references together, each of shape (n_references, n_areas)."""
-
-
 def _unknown(rate: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, tuple[None, ...]]:
     """Width, freedom, ratio and laws of an expectation to begin with."""
     columns = rate.shape[1]
     return np.zeros(columns, int), np.full(columns, np.inf), np.ones_like(rate), (None,) * columns
-
-
-def _fast(block: Block, references: Sequence[Reference]) -> bool:
-    """Whether a single column of counts is compared with references whose areas all count the same."""
-    plain = isinstance(references, Rings) and references.plain
-    plain = plain or all(isinstance(reference, Group) for reference in references)
-    return plain and block.family.name == "poisson" and block.size.shape[1] == 1
-
-
-def _weighed(block: Block, damping: np.ndarray) -> Sums:
-    """Counts and sizes of a single column, times the precision of their rates."""
-    weight = damping[:, 0]
-    return weight * block.observed[:, 0], weight * block.size[:, 0]
-
-
-def added(references: Sequence[Reference], events: np.ndarray, weight: np.ndarray) -> Sums:
-    """Add up counts and sizes of each reference."""
-    from zoo_geo.kernels.pooling import group_sums, ring_sums
-
-    shape = len(references), events.size
-    there = np.empty(shape), np.empty(shape)
-    if isinstance(references, Rings):
-        ring_sums(*references.nested(), events, weight, *there)
-        return there
-    for reference, *sums in zip(references, *there, strict=True):
-        assert isinstance(reference, Group)
-        group_sums(reference.labels, events, weight, *sums)
-    return there
-
-
-def _shrunk(
-    block: Block, events: np.ndarray, weight: np.ndarray, centre: np.ndarray | None, loose: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
-    """Rate and strength of one column of counts, shape (n_areas, 1)."""
-    from zoo_geo.kernels.pooling import shrink
-
-    if centre is None:
-        events = np.where(events > 0, events, 0.5)  # a nation without a single event still expects some
-        with np.errstate(divide="ignore", invalid="ignore"):
-            rate = np.where(weight > 0, events / weight, np.nan)
-        return rate[:, None], (weight * rate)[:, None]
-    rate, strength = np.empty_like(centre), np.empty_like(centre)
-    given = events, weight, centre[:, 0], loose[:, 0], block.valid[:, 0]
-    shrink(*given, _CAP, _CAPPED_MEAN, rate[:, 0], strength[:, 0])
-    return rate, strength
-
-
-def _wider_counts(
-    block: Block, damping: np.ndarray, references: Sequence[Reference]
-) -> tuple[np.ndarray | None, np.ndarray]:
-    """As `wider_rate`, for a single column of counts."""
-    centre: np.ndarray | None = None
-    loose = np.zeros_like(damping)
-    sums = added(references, *_weighed(block, damping))
-    for events, weight in zip(*sums, strict=True):
-        centre, strength = _shrunk(block, events, weight, centre, loose)
-        loose = 1.0 / np.maximum(strength, 1e-9)
-    return centre, loose
 
 
 def surroundings(
@@ -198,6 +115,6 @@ def _scatter(departure: np.ndarray, error: np.ndarray, valid: np.ndarray, unit: 
     square = np.where(known, departure, 0.0) ** 2
     square, error, known = (np.ascontiguousarray(each.T) for each in (square, error, known))
     return np.array([
-        scatter(square[c], error[c], known[c].astype(float), float(unit[c]), _CAP, _CAPPED_MEAN) for c in
+        scatter(square[c], error[c], known[c].astype(float), float(unit[c]), CAP, CAPPED_MEAN) for c in
         range(unit.size)
     ])  # fmt: skip

@@ -21,6 +21,9 @@ OUTER, CENTRAL = 0.05, 0.25
 """Tails that the pace of an error leaves out: it is there for the outer ones; the central half is robust."""
 
 
+_NONE = np.empty(0)
+
+
 class Poisson:
     """Whole counts per exposure; spread is the squared coefficient of variation of true rates."""
 
@@ -60,11 +63,11 @@ class Poisson:
         from zoo_geo.kernels.settling import settle_spread
 
         observed, size, rate, strength, phi = column
-        times, rare = settle_spread(rows, observed, size, rate, strength, phi, begin, RARE)
-        rows = rows[rate[rows] * size[rows] > 0]  # narrow surroundings may hold no event where wide ones do
-        observed, size, rate, strength, phi = (each[rows] for each in column)
-        if phi.size and np.ptp(phi) == 0.0 and (times * phi[0] > _DOUBTFUL_SPREAD or rare > 0.5):
-            times = self.likeliest(observed, size, rate, 1.0 / strength, _DOUBTFUL_SPREAD) / phi[0]
+        times, rare, least, most = settle_spread(rows, observed, size, rate, strength, phi, begin, RARE)
+        if least == most and (times * most > _DOUBTFUL_SPREAD or rare > 0.5):
+            rows = rows[rate[rows] * size[rows] > 0]  # narrow surroundings may hold no event, wide ones do
+            observed, size, rate, strength = (each[rows] for each in column[:-1])
+            times = self.likeliest(observed, size, rate, 1.0 / strength, _DOUBTFUL_SPREAD) / most
         return times, np.inf
 
     def likeliest(
@@ -106,7 +109,7 @@ class Poisson:
         from zoo_geo.kernels.likelihood import nb_score
 
         observed, size, rate, strength, phi = column
-        return nb_score(rows, observed, size, rate, phi, strength)
+        return nb_score(rows, observed, size, rate, strength, phi, 1.0, _NONE, 0.0)
 
     def log_likelihood(
         self, observed: np.ndarray, size: np.ndarray, rate: np.ndarray, phi: np.ndarray

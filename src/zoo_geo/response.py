@@ -152,19 +152,49 @@ class Classes:
     """Classes of exposure, smallest first; those of the last sizes are kept, as many columns share them."""
 
     def __init__(self) -> None:
-        self._last: tuple[np.ndarray, list[np.ndarray]] | None = None
+        self._last: tuple[np.ndarray, np.ndarray | None, Layers] | None = None
 
-    def of(self, size: np.ndarray) -> list[np.ndarray]:
-        """Rows of each class, as many of them as are looked at."""
-        if self._last is None or not np.array_equal(self._last[0], size):
-            self._last = size, [_some(rows) for rows in _classes(size)]
-        return self._last[1]
+    def of(self, size: np.ndarray, known: np.ndarray | None = None) -> Layers:
+        """Rows of each class of exposure, of areas that are known where that is said, shape (n,)."""
+        last = self._last
+        same = last is not None and np.array_equal(last[0], size)
+        if last is None or not same or not _same(last[1], known):
+            last = self._last = size, known, layers(size, known)
+        return last[2]
+
+
+def _same(one: np.ndarray | None, other: np.ndarray | None) -> bool:
+    return one is other or (one is not None and other is not None and np.array_equal(one, other))
+
+
+@dataclass(frozen=True, eq=False)
+class Layers:
+    """Rows by exposure.
+
+    ``known`` are those with a figure and an expectation, ``each`` as many of every class as are looked at,
+    ``joined`` these one after the other.
+    """
+
+    known: np.ndarray
+    each: list[np.ndarray]
+    joined: np.ndarray
+
+    def none(self) -> Layers:
+        """Return the same without classes: nothing depends on exposure."""
+        return Layers(self.known, [], self.joined[:0])
+
+
+def layers(size: np.ndarray, known: np.ndarray | None = None) -> Layers:
+    """Cut rows into classes of exposure."""
+    rows = np.arange(size.size) if known is None else np.flatnonzero(known)
+    each = [_some(rows[few]) for few in _classes(size[rows])] if rows.size else []
+    return Layers(rows, each, np.concatenate(each) if each else rows)
 
 
 def respond(
     counts: Counts,
     phi: np.ndarray,
-    classes: list[np.ndarray] | None = None,
+    classes: Layers | None = None,
     heavy: bool = True,
     before: Law | None = None,
 ) -> Law | None:
@@ -178,24 +208,27 @@ def respond(
     phi
         Spread to begin with, shape (n,).
     classes
-        Rows of each class of exposure; none where nothing depends on exposure. By default those of `Classes`.
+        Rows of each class of exposure; none where nothing depends on exposure. By default those of all rows.
     heavy
         Whether to look for a heavy upper tail.
     before
         What was found before: a response to exposure is estimated anew, without asking if that is better.
     """
-    classes = Classes().of(counts.size) if classes is None else classes
+    classes = layers(counts.size) if classes is None else classes
     settled = before is not None and (isinstance(before, Hidden) or before.size.size > 1)
-    if settled or (len(classes) > 1 and _any_unusual(counts, phi, classes)):
-        law = _by_exposure(counts, phi, classes, heavy, before if settled else None)
+    if settled or (len(classes.each) > 1 and _any_unusual(counts, phi, classes)):
+        law = _by_exposure(counts, phi, classes.each, heavy, before if settled else None)
         if law is not None:
             return law
     if not heavy:
         return None
-    tail = _tail(counts.at(_some(np.arange(phi.size), 10 * _MOST)), 0.0, float(np.median(phi)))
+    rows = classes.known
+    tail = _tail(counts.at(_some(rows, 10 * _MOST)), 0.0, float(np.median(phi[rows])))
     if tail[2] == 0.0:
         return None
-    return Response(np.array([np.median(counts.size)]), *(np.array([value]) for value in (1.0, *tail[1:])))
+    return Response(
+        np.array([np.median(counts.size[rows])]), *(np.array([value]) for value in (1.0, *tail[1:]))
+    )
 
 
 def _by_exposure(
@@ -213,16 +246,15 @@ def _by_exposure(
     return _simpler(parts, found, heavy) if gain > 2 * _MARGIN * len(parts) else None
 
 
-def _any_unusual(counts: Counts, phi: np.ndarray, classes: list[np.ndarray]) -> bool:
+def _any_unusual(counts: Counts, phi: np.ndarray, classes: Layers) -> bool:
     """Say whether a class lies off the common middle or spread by more than chance."""
     from zoo_geo.kernels.positions import off_middle
 
-    each = np.array(
-        [np.median(phi[rows]) for rows in classes] if np.ptp(phi) > 0 else [phi[0]] * len(classes)
-    )
-    ends = np.cumsum([rows.size for rows in classes])
+    parts = classes.each
+    each = [np.median(phi[rows]) for rows in parts] if np.ptp(phi) > 0 else [phi[0]] * len(parts)
+    ends = np.cumsum([rows.size for rows in parts])
     column = counts.observed, counts.mean, counts.error, counts.usual
-    return bool((off_middle(*column, np.concatenate(classes), ends, each) > _UNUSUAL).any())
+    return bool((off_middle(*column, classes.joined, ends, np.array(each)) > _UNUSUAL).any())
 
 
 _UNUSUAL = 14.0

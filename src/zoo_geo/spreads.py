@@ -3,41 +3,31 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 from scipy import sparse
 
 from zoo_geo.estimates import Block, Expectation, usable
-from zoo_geo.pooling import Sums, added
 from zoo_geo.predictive import CENTRAL, FIRST_PACE, OUTER, Gaussian
 from zoo_geo.references import Reference, Rings
 
-_SPREAD_SAMPLE = 3_000
-_MARGIN = 2.0
+SPREAD_SAMPLE = 3_000
+MARGIN = 2.0
 """Log likelihood that one more number has to bring."""
-_SCORE_SAMPLE = 4_000
+SCORE_SAMPLE = 4_000
+FEWEST_SPREAD, FEWEST_STEEP = 10, 100
+"""Areas that a spread, and how fast errors grow, are estimated from at least."""
 
 
-def with_spread(
-    block: Block,
-    keep: np.ndarray,
-    fit: Expectation,
-    phi: np.ndarray,
-    rows: np.ndarray | None = None,
-    begin: float = 1.0,
-) -> Expectation:
-    """Estimate spread and freedom of every column.
-
-    ``rows`` are those that tell most, of a single column, where they are known; the search begins at
-    ``begin`` times ``phi``.
-    """
+def with_spread(block: Block, keep: np.ndarray, fit: Expectation, phi: np.ndarray) -> Expectation:
+    """Estimate spread and freedom of every column; the search begins at ``phi``."""
     spread, freedom = phi.copy(), np.full(phi.shape[1], np.inf)
     for c in range(phi.shape[1]):
-        some = telling(block, keep, fit, c) if rows is None else rows
-        if some.size >= 10:
-            times, freedom[c] = block.family.matched(some, begin, *_column(block, fit, c), phi[:, c])
+        rows = telling(block, keep, fit, c)
+        if rows.size >= FEWEST_SPREAD:
+            times, freedom[c] = block.family.matched(rows, 1.0, *_column(block, fit, c), phi[:, c])
             spread[:, c] *= times
     return replace(fit, spread=spread, freedom=freedom)
 
@@ -53,12 +43,12 @@ def telling(block: Block, keep: np.ndarray, fit: Expectation, c: int) -> np.ndar
     if block.family.name == "poisson":
         from zoo_geo.kernels import settling
 
-        return settling.telling(keep[:, c], rate, size, _SPREAD_SAMPLE)
+        return settling.telling(keep[:, c], rate, size, SPREAD_SAMPLE)
     rows = np.flatnonzero(_usual(block, keep, c) & usable(block.family, rate, size))
-    if rows.size <= _SPREAD_SAMPLE:
+    if rows.size <= SPREAD_SAMPLE:
         return rows
     information = size[rows] * block.family.information(rate[rows])
-    least = np.partition(information, rows.size - _SPREAD_SAMPLE)[rows.size - _SPREAD_SAMPLE]
+    least = np.partition(information, rows.size - SPREAD_SAMPLE)[rows.size - SPREAD_SAMPLE]
     return rows[information >= least]
 
 
@@ -81,85 +71,46 @@ def distance(reference: Reference, points: np.ndarray) -> np.ndarray:
     with np.errstate(divide="ignore", invalid="ignore"):
         mean = near[:, 1:] / near[:, :1]
         square = mean[:, 2] - 2.0 * (points * mean[:, :2]).sum(1) + (points**2).sum(1)
-    return _in_medians(square)
+    return in_medians(square)
 
 
-def _in_medians(square: np.ndarray) -> np.ndarray:
+def in_medians(square: np.ndarray) -> np.ndarray:
     """Squared distances in units of their median, at most 30; unknown ones are none."""
     known = np.isfinite(square)
     unit = np.median(square[known]) if known.any() else 0.0
     return np.clip(np.where(known, square, 0.0) / (unit or 1.0), 0.0, 30.0)
 
 
-@dataclass
-class Search:
-    """Where searches begin: what they found a round before; and what rows of a single column they look at."""
-
-    rows: np.ndarray | None = None
-    begins: tuple[float, ...] = ()
-    paces: dict[int, float] = field(default_factory=dict)
-
-    def begin(self, width: int) -> float:
-        """Factor on the spread at which the search for that of a width begins."""
-        return self.begins[width] if self.begins else 1.0
-
-    def found(self, fits: Sequence[Expectation], chosen: Expectation) -> None:
-        """Keep the spreads of all widths, in units of the one that was chosen in the end."""
-        each = [float(fit.spread[0, 0] / chosen.spread[0, 0]) for fit in fits]
-        self.begins = tuple(min(max(one, 0.01), 100.0) for one in each)
-
-
 def off_centre(
-    block: Block,
-    damping: np.ndarray,
-    near: Sequence[Reference],
-    fit: Expectation,
-    points: np.ndarray,
-    sums: Sums | None = None,
+    block: Block, damping: np.ndarray, near: Sequence[Reference], fit: Expectation, points: np.ndarray
 ) -> np.ndarray:
-    """Squared distance to the centre of the weights behind each rate, in units of its median, at most 30.
-
-    ``sums`` are those of `pooling.candidates`, where they are known.
-    """
+    """Squared distance to the centre of the weights behind each rate, in units of its median, at most 30."""
     square = np.full(fit.rate.shape, np.nan)
     weight = damping * block.size
     for width in np.unique(fit.width):
         columns = np.flatnonzero(fit.width == width)
         behind = weight[:, columns]
-        if sums is None:
-            total, *moments = (
-                near[width] @ each for each in (behind, *(behind * at[:, None] for at in points.T))
-            )
-        else:
-            along = added(near, *(behind[:, 0] * at for at in points.T))
-            total, *moments = (each[width][:, None] for each in (sums[1], *along))
+        total, *moments = (
+            near[width] @ each for each in (behind, *(behind * at[:, None] for at in points.T))
+        )
         with np.errstate(divide="ignore", invalid="ignore"):
             steps = [moment / total - at[:, None] for moment, at in zip(moments, points.T, strict=True)]
         square[:, columns] = sum(step**2 for step in steps)
-    return np.column_stack([_in_medians(each) for each in square.T])
+    return np.column_stack([in_medians(each) for each in square.T])
 
 
 def steepened(
-    block: Block,
-    keep: np.ndarray,
-    fit: Expectation,
-    steep: list[np.ndarray],
-    always: bool,
-    search: Search | None = None,
+    block: Block, keep: np.ndarray, fit: Expectation, steep: list[np.ndarray], always: bool
 ) -> Expectation:
     """Let the error grow with what says most about it: itself, distance, steps of the surroundings' rate.
 
     ``always`` takes the likelier of the two at least, and the pace that the central half asks for.
     """
-    search = Search() if search is None else search
     tail = CENTRAL if always else OUTER
     if always:
-        first = [_with_steepness(block, keep, fit, each, tail, search, k) for k, each in enumerate(steep)]
-        fit = first[0] if len(first) == 1 else _where_better(block, keep, [first[1], first[0]], 0.0)
-        steep = steep if len(first) > 1 else []
-    return _where_better(
-        block, keep, [fit], _MARGIN, [(each, tail, search, k) for k, each in enumerate(steep)]
-    )
+        first = [_with_steepness(block, keep, fit, each, tail) for each in steep]
+        return first[0] if len(first) == 1 else _where_better(block, keep, [first[1], first[0]], 0.0)
+    return _where_better(block, keep, [fit], MARGIN, [(each, tail) for each in steep])
 
 
 def steepness(
@@ -168,12 +119,8 @@ def steepness(
     touching: sparse.csr_array,
     near: Sequence[Reference],
     fit: Expectation,
-    sums: Sums | None = None,
 ) -> np.ndarray:
-    """Mean squared step of the surroundings' rate from an area to its neighbours, itself left out of both.
-
-    ``sums`` are those of `pooling.candidates`, where they are known.
-    """
+    """Mean squared step of the surroundings' rate from an area to its neighbours, itself left out of both."""
     from zoo_geo.kernels.pooling import steepness
 
     family = block.family
@@ -183,19 +130,16 @@ def steepness(
     events, size = damping * family.events(block.observed, block.size), damping * block.size
     for width in np.unique(fit.width):
         columns, reference = np.flatnonzero(fit.width == width), near[width]
-        holds = _holds(near, width, touching)
-        if sums is None:
-            pooled = reference @ events[:, columns], reference @ size[:, columns]
-        else:
-            pooled = sums[0][width][:, None], sums[1][width][:, None]
+        beside = holds(near, width, touching)
+        pooled = reference @ events[:, columns], reference @ size[:, columns]
         of_all = events[:, columns], size[:, columns], *pooled, fit.spread[:, columns]
         for c, *own in zip(columns, *(np.ascontiguousarray(each.T) for each in of_all), strict=True):
             rest = (*own, not isinstance(family, Gaussian))
-            steep[:, c] = steepness(touching.indptr, touching.indices, holds, *rest)
+            steep[:, c] = steepness(touching.indptr, touching.indices, beside, *rest)
     return steep
 
 
-def _holds(near: Sequence[Reference], width: int, touching: sparse.csr_array) -> np.ndarray:
+def holds(near: Sequence[Reference], width: int, touching: sparse.csr_array) -> np.ndarray:
     """Weight of each area in the surroundings of each of its neighbours."""
 
     def find() -> np.ndarray:
@@ -211,23 +155,16 @@ def _holds(near: Sequence[Reference], width: int, touching: sparse.csr_array) ->
 
 
 def _with_steepness(
-    block: Block,
-    keep: np.ndarray,
-    fit: Expectation,
-    steep: np.ndarray,
-    tail: float,
-    search: Search,
-    kind: int,
+    block: Block, keep: np.ndarray, fit: Expectation, steep: np.ndarray, tail: float
 ) -> Expectation:
     """Let the error of the expectation grow with steepness, by as much as the steepest quarter asks for."""
     strength, spread, freedom = fit.strength.copy(), fit.spread.copy(), fit.freedom.copy()
     for c in range(freedom.size):
-        rows = telling(block, keep, fit, c) if search.rows is None else search.rows
-        if rows.size < 100:
+        rows = telling(block, keep, fit, c)
+        if rows.size < FEWEST_STEEP:
             continue
-        begin, column = search.paces.get(kind, FIRST_PACE), (*_column(block, fit, c), spread[:, c])
-        pace, times, freedom[c] = block.family.grown(rows, begin, steep[:, c], tail, freedom[c], *column)
-        search.paces[kind] = pace
+        column = *_column(block, fit, c), spread[:, c]
+        pace, times, freedom[c] = block.family.grown(rows, FIRST_PACE, steep[:, c], tail, freedom[c], *column)
         spread[:, c] *= times
         with np.errstate(divide="ignore"):
             strength[:, c] = 1.0 / (1.0 / fit.strength[:, c] + pace * steep[:, c])
@@ -239,7 +176,7 @@ def _where_better(
     keep: np.ndarray,
     fits: list[Expectation],
     margin: float,
-    steep: Sequence[tuple[np.ndarray, float, Search, int]] = (),
+    steep: Sequence[tuple[np.ndarray, float]] = (),
 ) -> Expectation:
     """Take each richer expectation in the columns where it predicts better by more than its extra number.
 
@@ -256,9 +193,6 @@ def _where_better(
         gained = _score(block, rows, richer)
         better = gained > score + margin
         if not better.any():
-            continue
-        if better.all():
-            simple, score = richer, gained
             continue
         score = np.where(better, gained, score)
         names = ("strength", "spread", "freedom")
@@ -292,7 +226,7 @@ def _score(block: Block, rows: np.ndarray, fit: Expectation) -> np.ndarray:
     score = np.zeros(rows.shape[1])
     for c in range(score.size):
         known = np.flatnonzero(rows[:, c])
-        times = max(known.size // _SCORE_SAMPLE, 1)
+        times = max(known.size // SCORE_SAMPLE, 1)
         column = *_column(block, fit, c), fit.spread[:, c]
         score[c] = times * block.family.score(known[::times], *column)
     return score

@@ -55,13 +55,55 @@ def nb_residual(observed, mean, phi, at):
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def nb_score(rows, observed, size, rate, spread, strength):
-    """Log likelihood of some rows of a column; the error of the rate, ``1 / strength``, joins the spread."""
+def nb_usual(observed, size, valid, rate, spread, strength, far, fewest, keep):
+    """Say, as 1 or 0 into ``keep``, where a residual is below ``far``; counts below ``fewest`` are never high.
+
+    The error of the rate, ``1 / strength``, joins the spread.
+    """
+    n = observed.size
+    mean, phi, away = np.empty(n), np.empty(n), np.empty(n)
+    for i in range(n):
+        mean[i] = rate[i] * size[i]
+        phi[i] = spread[i] + 1.0 / strength[i]
+    nb_residual(observed, mean, phi, away)
+    for i in range(n):
+        known = valid[i] > 0.0 and 0.0 < rate[i] < np.inf and size[i] > 0.0
+        usual = abs(away[i]) < far or (away[i] > 0.0 and observed[i] < fewest)
+        keep[i] = 1.0 if known and usual else 0.0
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def compared(keep, size, rates, most):
+    """Rows that all rates, shape (n_rates, n), can be compared at: evenly spaced ones where they are many.
+
+    Returns the rows, and how many each stands for.
+    """
+    n, number = size.size, 0
+    rows = np.empty(n, np.int64)
+    for i in range(n):
+        known = keep[i] > 0.0 and size[i] > 0.0
+        for k in range(rates.shape[0]):
+            known = known and 0.0 < rates[k, i] < np.inf
+        rows[number] = i
+        number += known
+    times = max(number // most, 1)
+    return rows[:number:times].copy(), times
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def nb_score(rows, observed, size, rate, strength, spread, times, slope, pace):
+    """Log likelihood of some rows of a column with ``times`` the spread.
+
+    The error of the rate joins it: ``1 / strength``, and ``pace`` times a slope unless that is empty.
+    """
     n = rows.size
     seen, mean, phi, at = np.empty(n), np.empty(n), np.empty(n), np.empty(n)
     for k in range(n):
         i = rows[k]
         seen[k], mean[k] = observed[i], rate[i] * size[i]
-        phi[k] = spread[i] + 1.0 / strength[i]
+        phi[k] = times * spread[i] + 1.0 / strength[i]
+    if slope.size > 0:
+        for k in range(n):
+            phi[k] += pace * slope[rows[k]]
     nb_log_likelihood(seen, mean, phi, at)
     return at.sum()

@@ -7,48 +7,60 @@ from numba import njit
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def weigh(observed, size, keep, rate, phi, events, weight):
-    """Counts and sizes times the precision of each rate, ``keep / (1 + phi rate size)``."""
-    for i in range(observed.size):
-        precision = keep[i] / (1.0 + phi[i] * rate[i] * size[i])
-        events[i] = precision * observed[i]
-        weight[i] = precision * size[i]
+def weigh(observed, size, keep, rate, phi, points, parts):
+    """Counts and sizes times the precision of each rate, ``keep / (1 + phi rate size)``, side by side.
+
+    ``parts`` has shape (n, 4): counts, sizes, and sizes times ``points`` where there are any, shape (n, 2).
+    A rate that is not known, or an empty ``rate``, is that of all together; with an empty ``phi`` all that is
+    kept counts the same.
+    """
+    n, events, people = observed.size, 0.0, 0.0
+    for i in range(n):
+        events += keep[i] * observed[i]
+        people += keep[i] * size[i]
+    overall = events / max(people, 1e-300)
+    for i in range(n):
+        own = rate[i] if rate.size > 0 and abs(rate[i]) < np.inf else overall
+        precision = keep[i] / (1.0 + phi[i] * own * size[i]) if phi.size > 0 else keep[i]
+        parts[i, 0] = precision * observed[i]
+        parts[i, 1] = precision * size[i]
+    for i in range(points.shape[0]):
+        parts[i, 2] = parts[i, 1] * points[i, 0]
+        parts[i, 3] = parts[i, 1] * points[i, 1]
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def ring_sums(indptr, indices, ends, events, weight, events_there, weight_there):
-    """Sums over one, two ... rings of neighbours, each with those before it; results of shape (n_rings, n).
+def ring_sums(indptr, indices, ends, parts, there):
+    """Sums over one, two ... rings of neighbours, each with those before it; shape (n_rings, 4, n).
 
     ``ends`` says where each ring of an area ends in ``indices``, shape (n, n_rings); all three without a
     sign.
     """
-    pairs = np.empty((events.size, 2))
-    for i in range(events.size):
-        pairs[i, 0], pairs[i, 1] = events[i], weight[i]
     start = indptr[0]
-    for i in range(events.size):
-        e = w = 0.0
+    for i in range(parts.shape[0]):
+        a = b = c = d = 0.0
         for ring in range(ends.shape[1]):
             for at in range(start, ends[i, ring]):
                 j = indices[at]
-                e += pairs[j, 0]
-                w += pairs[j, 1]
+                a += parts[j, 0]
+                b += parts[j, 1]
+                c += parts[j, 2]
+                d += parts[j, 3]
             start = ends[i, ring]
-            events_there[ring, i], weight_there[ring, i] = e, w
+            there[ring, 0, i], there[ring, 1, i], there[ring, 2, i], there[ring, 3, i] = a, b, c, d
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def group_sums(labels, events, weight, events_there, weight_there):
-    """Sums over all other areas with the same label; none for a negative one."""
-    e, w = np.zeros(labels.max() + 1), np.zeros(labels.max() + 1)
+def group_sums(labels, parts, there):
+    """Sums of counts and sizes over all other areas with the same label; none for a negative one."""
+    sums = np.zeros((labels.max() + 1, 2))
     for i in range(labels.size):
         if labels[i] >= 0:
-            e[labels[i]] += events[i]
-            w[labels[i]] += weight[i]
+            sums[labels[i], 0] += parts[i, 0]
+            sums[labels[i], 1] += parts[i, 1]
     for i in range(labels.size):
-        known = labels[i] >= 0
-        events_there[i] = e[labels[i]] - events[i] if known else 0.0
-        weight_there[i] = w[labels[i]] - weight[i] if known else 0.0
+        for k in range(2):
+            there[k, i] = sums[labels[i], k] - parts[i, k] if labels[i] >= 0 else 0.0
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
@@ -88,12 +100,14 @@ def _sum(x):
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def shrink(events, weight, centre, loose, valid, cap, capped_mean, rate, strength):
+def shrink(sums, centre, loose, valid, cap, capped_mean, rate, strength):
     """Rate of surroundings, shrunk to a centre with empirical-Bayes strength, and the events behind it.
 
-    ``loose`` is the relative variance of the centre's error. How much surroundings differ is estimated from
-    some three thousand of them, evenly spaced.
+    ``sums`` are counts and sizes, shape (2 or more, n); ``loose`` is the relative variance of the centre's
+    error, ``valid`` 1 where an area has a figure. How much surroundings differ is estimated from some three
+    thousand of them, evenly spaced.
     """
+    events, weight = sums[0], sums[1]
     n = events.size
     step = max(n // _ENOUGH, 1)
     some = (n + step - 1) // step
@@ -102,15 +116,24 @@ def shrink(events, weight, centre, loose, valid, cap, capped_mean, rate, strengt
         i = k * step
         expected = weight[i] * centre[i]
         away = events[i] / expected - 1.0
-        counts = valid[i] and expected > 1e-9 and away * away < np.inf
+        counts = valid[i] > 0.0 and expected > 1e-9 and away * away < np.inf
         error[k] = 1.0 / expected if counts else 1.0
         known[k] = 1.0 if counts else 0.0
         square[k] = away * away if counts else 0.0
     between = scatter(square, error, known, 1.0, cap, capped_mean)
     for i in range(n):
-        prior = 1.0 / (between + loose[i])
-        rate[i] = (events[i] + prior) / (weight[i] + prior / centre[i])
-        strength[i] = weight[i] * rate[i] + prior
+        unsure = between + loose[i]
+        rate[i] = centre[i] * (events[i] * unsure + 1.0) / (centre[i] * weight[i] * unsure + 1.0)
+        strength[i] = weight[i] * rate[i] + 1.0 / unsure
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def plain_rate(sums, rate, strength):
+    """Counts per size, and the events behind it; where there are none, as if there were half a one."""
+    for i in range(rate.size):
+        events = sums[0, i] if sums[0, i] > 0.0 else 0.5
+        rate[i] = events / sums[1, i] if sums[1, i] > 0.0 else np.nan
+        strength[i] = sums[1, i] * rate[i]
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
@@ -120,19 +143,21 @@ def steepness(indptr, indices, holds, events, size, pooled_events, pooled_size, 
     ``holds`` is the weight of the area in the surroundings of each neighbour. Steps are in units of the rate
     (``relative``), or of standard deviations of a value of weight one.
     """
-    steep = np.zeros(indptr.size - 1)
+    steep, square = np.zeros(indptr.size - 1), np.empty(indices.size)
     for i in range(steep.size):
-        if pooled_size[i] <= 0.0:
-            continue
-        here, total, count = pooled_events[i] / pooled_size[i], 0.0, 0
+        here = pooled_events[i] / pooled_size[i] if pooled_size[i] > 0.0 else 0.0
         unit = here if relative else math.sqrt(phi[i])
         for at in range(indptr[i], indptr[i + 1]):
             j = indices[at]
             rest = pooled_size[j] - holds[at] * size[i]
-            if rest > 1e-12 * pooled_size[j] and unit > 0.0:
-                step = (pooled_events[j] - holds[at] * events[i] - here * rest) / (rest * unit)
-                total += step * step
+            step = (pooled_events[j] - holds[at] * events[i] - here * rest) / (rest * unit)
+            square[at] = step * step if rest > 1e-12 * pooled_size[j] and unit > 0.0 else -1.0
+    for i in range(steep.size):
+        total, count = 0.0, 0
+        for at in range(indptr[i], indptr[i + 1]):
+            if square[at] >= 0.0:
+                total += square[at]
                 count += 1
-        if count > 0:
+        if count > 0 and pooled_size[i] > 0.0:
             steep[i] = min(total / count, 1.0)
     return steep

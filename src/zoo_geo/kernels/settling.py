@@ -167,24 +167,60 @@ def _gathered(rows, observed, size, rate, strength, phi):
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
+def insides(rows, observed, size, rate, strength, phi, edge, z_edge):
+    """How much of the step of each row lies between ``edge`` and ``1 - edge``, and the row's weight.
+
+    Columns as in `settle_spread`. Returns the rows in another order, with both.
+    """
+    observed, mean, error, phi, rows, ends = _gathered(rows, observed, size, rate, strength, phi)
+    n, short = mean.size, ends[SHORT]
+    low, high, spread, weight = np.empty(n), np.empty(n), np.empty(n), np.empty(n)
+    for i in range(n):
+        spread[i] = max(phi[i] + error[i], 1e-5)
+        variance = spread[i] + 1.0 / mean[i]
+        weight[i] = 1.0 / (variance * variance)
+    steps(observed, mean, spread, ends, low, high)
+    for i in range(short):
+        low[i] = _inside(low[i], high[i], edge, 1.0 - edge)
+    for i in range(short, n):
+        low[i] = _inside(low[i], high[i], -z_edge, z_edge)
+    return rows, low, weight
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def steepest_inside(slope, part_top, rows, inside, weight):
+    """Weighted share of what is inside, of the rows with the steepest slopes; the last three of `insides`."""
+    own = slope[rows]
+    least = np.quantile(own, 1.0 - part_top)
+    there = total = 0.0
+    for i in range(rows.size):
+        steep = weight[i] if own[i] >= least else 0.0
+        there += steep * inside[i]
+        total += steep
+    return there / max(total, 1e-300)
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
 def settle_spread(rows, observed, size, rate, strength, phi, begin, few):
     """Factor on ``phi`` with which half of the counts of some rows lie in their central halves.
 
     ``strength`` is how many events are behind each rate; weights are those of ``phi``, and the search begins
-    at ``begin`` times it. Columns of shape (n_areas,). Returns the factor, and the part of the weight that is
-    on counts with a mean below ``few``.
+    at ``begin`` times it. Columns of shape (n_areas,). Returns the factor, the part of the weight that is on
+    counts with a mean below ``few``, and the smallest and the largest spread.
     """
     observed, mean, error, phi, _, ends = _gathered(rows, observed, size, rate, strength, phi)
     n, short = mean.size, ends[SHORT]
+    if n == 0:
+        return 1.0, 0.0, 0.0, 1.0
     low, high, part, weight = np.empty(n), np.empty(n), np.empty(n), np.empty(n)
     chance, spread, variance = np.empty(n), np.empty(n), np.empty(n)
     offset, rise = np.empty(n), np.empty(n)
-    most = 0.0
+    least_phi, most = np.inf, 0.0
     for i in range(n):
         chance[i] = 1.0 / mean[i]
         variance[i] = chance[i] + error[i] + phi[i]
         weight[i] = 1.0 / (variance[i] * variance[i])
-        most = max(most, phi[i])
+        least_phi, most = min(least_phi, phi[i]), max(most, phi[i])
     total, rare = weight.sum(), 0.0
     log_times = min(math.log(begin), max(-math.log(most), 0.0))  # from far out the way back may not be found
     for i in range(n):
@@ -206,7 +242,7 @@ def settle_spread(rows, observed, size, rate, strength, phi, begin, few):
             part[i] = weight[i] * phi[i] / variance[i]
         if change * part.sum() < _same(n) * total:
             break
-    return math.exp(log_times), rare / total
+    return math.exp(log_times), rare / total, least_phi, most
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
