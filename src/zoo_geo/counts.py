@@ -179,10 +179,10 @@ def choose(column: Column, rates: np.ndarray, strengths: np.ndarray) -> np.ndarr
     Returns the rows that tell most about the spread.
     """
     from zoo_geo.kernels.likelihood import compared, nb_score
-    from zoo_geo.kernels.settling import telling
+    from zoo_geo.kernels.settling import by_count, telling
 
     observed, people, phi = column.observed, column.people, column.phi
-    rows = telling(column.keep, rates[-1], people, spreads.SPREAD_SAMPLE)
+    rows = by_count(telling(column.keep, rates[-1], people, spreads.SPREAD_SAMPLE), observed)
     begins = [min(max(each, 0.01), 100.0) for each in column.begins] or [1.0] * len(rates)
     times = [1.0] * len(rates)
     if rows.size >= spreads.FEWEST_SPREAD:

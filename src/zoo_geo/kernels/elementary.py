@@ -159,3 +159,17 @@ def normal_below(z):
     c = -0.00019634388883322558 - 7.845421190885493e-05 * t
     beyond = plain_exp(-0.5 * far * far) * ((a + b * t4) + c * (t4 * t4))
     return 1.0 - beyond if z > 0.0 else beyond
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def sum_of(x):
+    """Sum in four chains, which do not wait for each other; the same on every machine."""
+    a = b = c = d = 0.0
+    for i in range(0, x.size - 3, 4):
+        a += x[i]
+        b += x[i + 1]
+        c += x[i + 2]
+        d += x[i + 3]
+    for i in range(x.size - x.size % 4, x.size):
+        a += x[i]
+    return (a + b) + (c + d)

@@ -5,7 +5,7 @@ import math
 import numpy as np
 from numba import njit
 
-from zoo_geo.kernels.elementary import log
+from zoo_geo.kernels.elementary import log, sum_of
 
 _SHIFT = 8.0
 
@@ -106,4 +106,4 @@ def nb_score(rows, observed, size, rate, strength, spread, times, slope, pace):
         for k in range(n):
             phi[k] += pace * slope[rows[k]]
     nb_log_likelihood(seen, mean, phi, at)
-    return at.sum()
+    return sum_of(at)

@@ -5,6 +5,8 @@ import math
 import numpy as np
 from numba import njit
 
+from zoo_geo.kernels.elementary import sum_of
+
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def weigh(observed, size, keep, rate, phi, points, parts):
@@ -68,7 +70,7 @@ def scatter(square, error, known, unit, cap, capped_mean):
     """Variance of surroundings about their centre, by Huber's proposal 2: outliers count as two sigma.
 
     ``square`` are squared departures with errors of variance ``error``; where ``known`` is 0 they do not
-    count. Eight rounds.
+    count. Eight rounds at most.
     """
     n, found = square.size, 0.05 * unit
     up, down = np.empty(n), np.empty(n)
@@ -78,25 +80,13 @@ def scatter(square, error, known, unit, cap, capped_mean):
             precision = known[i] / (variance * variance)
             up[i] = (min(square[i], cap * variance) - capped_mean * variance) * precision
             down[i] = precision
-        found = max(found + _sum(up) / max(_sum(down), 1e-300), 1e-4 * unit)
+        last, found = found, max(found + sum_of(up) / max(sum_of(down), 1e-300), 1e-4 * unit)
+        if abs(found - last) < 1e-6 * last:
+            break
     return found
 
 
 _ROUNDS, _ENOUGH = 8, 3_000
-
-
-@njit(cache=True, nogil=True, error_model="numpy")
-def _sum(x):
-    """Sum in four chains, the same on every machine."""
-    a = b = c = d = 0.0
-    for i in range(0, x.size - 3, 4):
-        a += x[i]
-        b += x[i + 1]
-        c += x[i + 2]
-        d += x[i + 3]
-    for i in range(x.size - x.size % 4, x.size):
-        a += x[i]
-    return (a + b) + (c + d)
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
@@ -143,21 +133,24 @@ def steepness(indptr, indices, holds, events, size, pooled_events, pooled_size, 
     ``holds`` is the weight of the area in the surroundings of each neighbour. Steps are in units of the rate
     (``relative``), or of standard deviations of a value of weight one.
     """
-    steep, square = np.zeros(indptr.size - 1), np.empty(indices.size)
-    for i in range(steep.size):
-        here = pooled_events[i] / pooled_size[i] if pooled_size[i] > 0.0 else 0.0
-        unit = here if relative else math.sqrt(phi[i])
+    n = indptr.size - 1
+    steep, table = np.zeros(n), np.empty((n, 2))
+    for i in range(n):
+        table[i, 0], table[i, 1] = pooled_events[i], pooled_size[i]
+    for i in range(n):
+        if pooled_size[i] <= 0.0:
+            continue
+        here, total, count = pooled_events[i] / pooled_size[i], 0.0, 0
+        own, people = events[i], size[i]
         for at in range(indptr[i], indptr[i + 1]):
-            j = indices[at]
-            rest = pooled_size[j] - holds[at] * size[i]
-            step = (pooled_events[j] - holds[at] * events[i] - here * rest) / (rest * unit)
-            square[at] = step * step if rest > 1e-12 * pooled_size[j] and unit > 0.0 else -1.0
-    for i in range(steep.size):
-        total, count = 0.0, 0
-        for at in range(indptr[i], indptr[i + 1]):
-            if square[at] >= 0.0:
-                total += square[at]
-                count += 1
-        if count > 0 and pooled_size[i] > 0.0:
-            steep[i] = min(total / count, 1.0)
+            j, hold = indices[at], holds[at]
+            there = table[j, 1]
+            rest = there - hold * people
+            known = rest > 1e-12 * there
+            step = (table[j, 0] - hold * own) / rest - here
+            total += step * step if known else 0.0
+            count += known
+        unit = here * here if relative else phi[i]
+        if count > 0 and unit > 0.0:
+            steep[i] = min(total / (count * unit), 1.0)
     return steep

@@ -10,11 +10,10 @@ import math
 import numpy as np
 from numba import njit
 
-from zoo_geo.kernels.elementary import exp, log, normal_below
+from zoo_geo.kernels.elementary import cubic, exp, log, normal_below, sum_of
 
 SHORT = 24
 """Largest count whose distribution function is summed."""
-_INVERSE = 1.0 / np.arange(1.0, SHORT + 1.0)
 _SMALLEST, _WIDEST = 1e-5, 0.75
 """Spreads between which the approximation holds."""
 _NODES, _weights = np.polynomial.hermite_e.hermegauss(5)
@@ -53,38 +52,77 @@ def steps(observed, mean, spread, ends, low, high):
     these, along the slope in the middle of the step.
     """
     short = ends[SHORT]
-    r, ratio = np.empty(short), np.empty(short)
-    for i in range(short):
+    _short_steps(mean[:short], spread[:short], ends, low[:short], high[:short])
+    _long_steps(observed[short:], mean[short:], spread[short:], low[short:], high[short:])
+    _wide_steps(observed, mean, spread, short, low, high)
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _short_steps(mean, spread, ends, low, high):
+    """`steps` of short counts, by sums."""
+    r, ratio = np.empty(mean.size), np.empty(mean.size)
+    for i in range(mean.size):
         r[i] = 1.0 / spread[i]
         beyond = 1.0 + mean[i] * spread[i]
         ratio[i] = mean[i] * spread[i] / beyond
         high[i] = exp(-r[i] * log(beyond))
         low[i] = 0.0
     for k in range(SHORT):
-        for i in range(ends[k], short):
-            low[i] += high[i]
-            high[i] *= (r[i] + k) * ratio[i] * _INVERSE[k]
-    for i in range(short):
+        _add_term(float(k), r[ends[k] :], ratio[ends[k] :], low[ends[k] :], high[ends[k] :])
+    for i in range(mean.size):
         high[i] += low[i]
-    for i in range(short, observed.size):
-        o, far = observed[i], 1.0 / spread[i]
-        y = mean[i] * spread[i]
-        rest = 1.0 / (1.0 + y)
-        n, left = o - 0.5 + far, far - 0.5
-        q = 1.0 / (n * y)
-        there, unit = n * y * rest, q * (1.0 + y)  # n share and its inverse
-        away, log_odds = o - there, log(o * unit)
-        lack = o * log_odds + left * log(left * unit * y)
-        near = away * away < 1e-6 * there * rest
-        root = math.sqrt((2.0 - q * y * (1.0 / 3.0)) * lack)
-        middle = 1.0 / math.sqrt(there * rest)
-        small = (rest * (n + 1.0) + (rest - 0.5) * (o + 0.5)) / ((o + 0.5) * (n + 1.0)) - y * rest * spread[i]
-        z = (away + (1.0 / 6.0) - (1.0 / 3.0) * y * rest + 0.02 * small) * (
-            middle if near else root / abs(away)
-        )
-        half = 0.5 * (rest * middle if near else abs(log_odds) / root)
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _add_term(k, r, ratio, low, high):
+    """Add the probability of ``k``, and go on to that of the next."""
+    inverse = 1.0 / (k + 1.0)
+    for i in range(r.size):
+        low[i] += high[i]
+        high[i] *= (r[i] + k) * ratio[i] * inverse
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _long_steps(observed, mean, spread, low, high):
+    """`steps` of other counts, by the approximation of Peizer and Pratt.
+
+    Their function g of a ratio x, in t = (x - 1) / (x + 1), is minus the sum of 2 t^(2k + 1) / ((2k + 1)
+    (2k + 3)), and log x the sum of 2 t^(2k + 1) / (2k + 1): polynomials up to a ratio of 19, beyond which
+    counts are far out whatever it is. Nothing cancels.
+    """
+    for i in range(observed.size):
+        o, beyond = observed[i], 1.0 + mean[i] * spread[i]
+        inverse = 1.0 / (spread[i] * beyond)
+        far, rest = inverse * beyond, inverse * spread[i]
+        n, left, share = o - 0.5 + far, far - 0.5, 1.0 - rest
+        away = (o - mean[i]) * rest + 0.5 * share
+        here, there = 2.0 * o - away, 2.0 * left + away
+        over = 1.0 / (here * there)
+        t, u = away * there * over, away * here * over
+        relative = (1.0 - rest * _toward(t) + share * _toward(u)) * (n - 1.0 / 6.0) / (n * n * share * rest)
+        root = math.sqrt(relative)
+        small = (rest * (n + 1.0) + (rest - 0.5) * (o + 0.5)) / ((o + 0.5) * (n + 1.0)) - share * spread[i]
+        z = (away + 1.0 / 6.0 - share * (1.0 / 3.0) + 0.02 * small) * root
+        half = _log_ratio(t) * (there * over) / root
         low[i], high[i] = z - half, z + half
-    _wide_steps(observed, mean, spread, short, low, high)
+
+
+@njit(cache=True, nogil=True, error_model="numpy", forceinline=True)
+def _toward(t):
+    """Minus the function g of Peizer and Pratt, to 6e-6."""
+    s = min(t * t, 0.81)
+    q = s * s
+    low = cubic(s, q, 0.66666379, 0.1337611, 0.04686955, 0.12386901)
+    return t * (low + cubic(s, q, -0.37341692, 0.88292909, -0.95597869, 0.44651324) * (q * q))
+
+
+@njit(cache=True, nogil=True, error_model="numpy", forceinline=True)
+def _log_ratio(t):
+    """Half the log of (1 + t) / (1 - t), over t, to 1e-4."""
+    s = min(t * t, 0.81)
+    q = s * s
+    low = cubic(s, q, 0.99994905, 0.34085877, 0.02054163, 1.73860818)
+    return low + cubic(s, q, -6.63713637, 14.79277628, -15.97642641, 7.14071136) * (q * q)
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
@@ -134,9 +172,15 @@ def _averaged_steps(observed, means, spread, weights, ends, low, high):
         for i in range(short):
             low[i] += weights[j] * below[i]
             high[i] += weights[j] * upto[i]
-        for i in range(short, n):
-            low[i] += weights[j] * normal_below(below[i])
-            high[i] += weights[j] * normal_below(upto[i])
+        _add_normal(weights[j], below[short:], low[short:])
+        _add_normal(weights[j], upto[short:], high[short:])
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _add_normal(weight, z, at):
+    """Add weighted normal probabilities below ``z``."""
+    for i in range(z.size):
+        at[i] += weight * normal_below(z[i])
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
@@ -172,14 +216,18 @@ def sorted_counts(observed, mean, error):
 @njit(cache=True, nogil=True, error_model="numpy")
 def _below(low, high, short, weight, edges, z_edges, at):
     """Weighted shares of steps below edges, into ``at``; returns how many equal weights they are worth."""
-    total, square = weight.sum(), (weight * weight).sum()
+    n = low.size
+    unit, part, whole = np.empty(n), np.empty(n), sum_of(weight)
+    for i in range(n):
+        unit[i] = weight[i] / max(high[i] - low[i], 1e-12)
+        part[i] = weight[i] * weight[i]
+    square = sum_of(part)
     for k in range(edges.size):
-        below = 0.0
-        for i in range(low.size):
+        for i in range(n):
             edge = edges[k] if i < short else z_edges[k]
-            below += weight[i] * min(max((edge - low[i]) / max(high[i] - low[i], 1e-12), 0.0), 1.0)
-        at[k] = below / max(total, 1e-300)
-    return total * total / max(square, 1e-300)
+            part[i] = min(max((edge - low[i]) * unit[i], 0.0), weight[i])
+        at[k] = sum_of(part) / max(whole, 1e-300)
+    return whole * whole / max(square, 1e-300)
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
@@ -247,20 +295,37 @@ def off_middle(observed, mean, error, usual, rows, ends, phi):
     """How far the usual counts of each class lie off the middle and the central half, a chi-square of two.
 
     ``rows`` are those of all classes one after the other and ``ends`` where each one ends; ``phi`` their
-    spreads.
+    spreads. The steps of all classes are taken together.
     """
-    found, start, at = np.empty(ends.size), 0, np.empty(3)
+    label, kept, start = np.empty(rows.size, np.int64), np.empty(rows.size, np.int64), 0
+    number = 0
     for k in range(ends.size):
-        few = rows[start : ends[k]]
-        few = few[usual[few]]
-        weight = np.empty(few.size)
-        for j in range(few.size):
-            own = mean[few[j]] * (phi[k] + error[few[j]])
-            weight[j] = own / (1.0 + own) + 1e-6
-        worth = shares(observed[few], mean[few], phi[k], 0.0, error[few], weight, _QUARTERS, _Z_QUARTERS, at)
-        middle, half = at[1] - 0.5, at[2] - at[0] - 0.5
-        found[k] = worth * (middle * middle + half * half) / 0.25
+        for j in range(start, ends[k]):
+            kept[number], label[number] = rows[j], k
+            number += usual[rows[j]]
         start = ends[k]
+    rows, order, short = kept[:number], np.empty(number, np.int64), np.empty(SHORT + 1, np.int64)
+    sort_counts(observed[rows], order, short)
+    rows, label = rows[order], label[:number][order]
+    seen, expected, spread = observed[rows], mean[rows], phi[label] + error[rows]
+    low, high = np.empty(number), np.empty(number)
+    steps(seen, expected, spread, short, low, high)
+    sums = np.zeros((ends.size, 2 + _QUARTERS.size))
+    for i in range(number):
+        own = expected[i] * spread[i]
+        weight = own / (1.0 + own) + 1e-6
+        unit, at = weight / max(high[i] - low[i], 1e-12), sums[label[i]]
+        at[0] += weight
+        at[1] += weight * weight
+        for k in range(_QUARTERS.size):
+            edge = _QUARTERS[k] if i < short[SHORT] else _Z_QUARTERS[k]
+            at[2 + k] += min(max((edge - low[i]) * unit, 0.0), weight)
+    found = np.empty(ends.size)
+    for k in range(ends.size):
+        whole, square, first, half, last = sums[k]
+        middle, central = half / max(whole, 1e-300) - 0.5, (last - first) / max(whole, 1e-300) - 0.5
+        worth = whole * whole / max(square, 1e-300)
+        found[k] = worth * (middle * middle + central * central) / 0.25
     return found
 
 

@@ -10,7 +10,7 @@ import math
 import numpy as np
 from numba import njit
 
-from zoo_geo.kernels.elementary import bits
+from zoo_geo.kernels.elementary import bits, sum_of
 from zoo_geo.kernels.positions import SHORT, ends_of, quantile, sort_counts, sorted_counts, steps
 
 CENTRAL, Z_CENTRAL = 0.25, 0.6744897501960817
@@ -51,7 +51,13 @@ def ramps(low, high, short, variance, edge, z_edge, offset, rise):
     for i in range(short):
         inside = _inside(low[i], high[i], edge, 1.0 - edge)
         offset[i], rise[i] = _ramp(quantile(low[i]), quantile(high[i]), inside, variance[i], z_edge)
-    for i in range(short, low.size):
+    _long_ramps(low[short:], high[short:], variance[short:], z_edge, offset[short:], rise[short:])
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _long_ramps(low, high, variance, z_edge, offset, rise):
+    """`ramps` of counts whose steps are normal quantiles."""
+    for i in range(low.size):
         inside = _inside(low[i], high[i], -z_edge, z_edge)
         offset[i], rise[i] = _ramp(low[i], high[i], inside, variance[i], z_edge)
 
@@ -59,18 +65,9 @@ def ramps(low, high, short, variance, edge, z_edge, offset, rise):
 @njit(cache=True, nogil=True, error_model="numpy")
 def _share(start, rise, weight, times, part):
     """Weighted sum of ``clip(start + rise * times)``."""
-    n = start.size
-    for i in range(n):
+    for i in range(start.size):
         part[i] = weight[i] * min(max(start[i] + rise[i] * times, 0.0), 1.0)
-    a = b = c = d = 0.0
-    for i in range(0, n - 3, 4):
-        a += part[i]
-        b += part[i + 1]
-        c += part[i + 2]
-        d += part[i + 3]
-    for i in range(n - n % 4, n):
-        a += part[i]
-    return a + b + c + d
+    return sum_of(part)
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
@@ -80,7 +77,7 @@ def _root(start, rise, weight, wanted, log, here, step, low, high, part):
     The search walks outward from ``here`` and closes in by regula falsi (Illinois); with ``log`` it is for
     the log of what is multiplied with ``rise``.
     """
-    total = weight.sum()
+    total = sum_of(weight)
     goal, close = wanted * total, 2e-5 * total
     miss = far = _share(start, rise, weight, math.exp(here) if log else here, part) - goal
     there, side = here, 1.0 if far < 0.0 else -1.0
@@ -141,28 +138,38 @@ def telling(keep, rate, size, most):
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def _gathered(rows, observed, size, rate, strength, phi):
-    """Counts, means, errors and spreads of some rows, sorted; the rows in this order and where counts end."""
-    kept = np.empty(rows.size, np.int64)
-    number = 0
-    for i in rows:
-        if 0.0 < rate[i] * size[i] < np.inf:
-            kept[number] = i
-            number += 1
-    rows = kept[:number]
+def by_count(rows, observed):
+    """Rows in the order of `sort_counts`: sorted once, they need not be sorted in every search."""
     order, ends = np.empty(rows.size, np.int64), np.empty(SHORT + 1, np.int64)
     sort_counts(observed[rows], order, ends)
-    rows = rows[order]
-    seen, mean, error, own = (
-        np.empty(rows.size),
-        np.empty(rows.size),
-        np.empty(rows.size),
-        np.empty(rows.size),
-    )
-    for k in range(rows.size):
+    return rows[order]
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _gathered(rows, observed, size, rate, strength, phi):
+    """Counts, means, errors and spreads of some rows, sorted; the rows in this order and where counts end."""
+    n = rows.size
+    seen, mean, ends = np.empty(n), np.empty(n), np.zeros(SHORT + 1, np.int64)
+    sorted_, expected, last = True, True, 0
+    for k in range(n):
         i = rows[k]
         seen[k], mean[k] = observed[i], rate[i] * size[i]
-        error[k], own[k] = 1.0 / strength[i], phi[i]
+        here = int(min(seen[k], SHORT + 1.0))
+        sorted_ = sorted_ and here >= last
+        expected = expected and 0.0 < mean[k] < np.inf
+        last = here
+        if here <= SHORT:
+            ends[here] += 1
+    if not (sorted_ and expected):
+        rows = by_count(rows[(mean > 0.0) & (mean < np.inf)], observed)
+        seen, mean = observed[rows], rate[rows] * size[rows]
+        for here in range(SHORT + 1):
+            ends[here] = np.count_nonzero(seen == here)
+    for here in range(SHORT):
+        ends[here + 1] += ends[here]
+    error, own = np.empty(rows.size), np.empty(rows.size)
+    for k in range(rows.size):
+        error[k], own[k] = 1.0 / strength[rows[k]], phi[rows[k]]
     return seen, mean, error, own, rows, ends
 
 
@@ -180,10 +187,9 @@ def insides(rows, observed, size, rate, strength, phi, edge, z_edge):
         variance = spread[i] + 1.0 / mean[i]
         weight[i] = 1.0 / (variance * variance)
     steps(observed, mean, spread, ends, low, high)
-    for i in range(short):
-        low[i] = _inside(low[i], high[i], edge, 1.0 - edge)
-    for i in range(short, n):
-        low[i] = _inside(low[i], high[i], -z_edge, z_edge)
+    for i in range(n):
+        outer = 1.0 - edge if i < short else z_edge
+        low[i] = _inside(low[i], high[i], edge if i < short else -z_edge, outer)
     return rows, low, weight
 
 
@@ -221,7 +227,7 @@ def settle_spread(rows, observed, size, rate, strength, phi, begin, few):
         variance[i] = chance[i] + error[i] + phi[i]
         weight[i] = 1.0 / (variance[i] * variance[i])
         least_phi, most = min(least_phi, phi[i]), max(most, phi[i])
-    total, rare = weight.sum(), 0.0
+    total, rare = sum_of(weight), 0.0
     log_times = min(math.log(begin), max(-math.log(most), 0.0))  # from far out the way back may not be found
     for i in range(n):
         rare += weight[i] if mean[i] < few else 0.0
@@ -240,7 +246,7 @@ def settle_spread(rows, observed, size, rate, strength, phi, begin, few):
         change, log_times = abs(math.exp(new) - times), new
         for i in range(n):
             part[i] = weight[i] * phi[i] / variance[i]
-        if change * part.sum() < _same(n) * total:
+        if change * sum_of(part) < _same(n) * total:
             break
     return math.exp(log_times), rare / total, least_phi, most
 
@@ -289,7 +295,10 @@ def settle_pace(rows, observed, size, rate, strength, phi, slope, part_top, edge
             outer = outer_offset, outer_rise, rest, steep, none, wanted
             log_pace = _solved(*outer, begin, LOG_LEAST, LOG_MOST, work)
             inner = offset, rise, fixed + math.exp(log_pace) * slope, phi, math.exp(log_times) * phi, 0.5
+            before = log_times
             log_times = _solved(*inner, log_times, LOG_LEAST - log_most, LOG_MOST - log_most, work)
+            if abs(log_times - before) < _STILL:
+                break
         new = np.maximum(math.exp(log_times) * phi + error + math.exp(log_pace) * slope, 1e-5) + 1.0 / mean
         weight = 1.0 / (variance * variance)
         if (weight * np.abs(new / variance - 1.0)).sum() < _same(n) * weight.sum():
@@ -305,7 +314,13 @@ def _middles(low, high, short, deviation, offset, rise):
         start, end = quantile(low[i]), quantile(high[i])
         rise[i] = 1.0 / (deviation[i] * max(end - start, 1e-9))
         offset[i] = below if 0.0 < below < 1.0 else -start * deviation[i] * rise[i]
-    for i in range(short, low.size):
+    _long_middles(low[short:], high[short:], deviation[short:], offset[short:], rise[short:])
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _long_middles(low, high, deviation, offset, rise):
+    """`_middles` of counts whose steps are normal quantiles."""
+    for i in range(low.size):
         rise[i] = 1.0 / (deviation[i] * max(high[i] - low[i], 1e-9))
         offset[i] = -low[i] * deviation[i] * rise[i]
 
