@@ -78,12 +78,10 @@ def expect(
         again.
     """
     if family.name == "poisson":
-        block, around = Block(observed, size, valid, family), Around(near, wider, touching, points)
-        classes = Classes() if classes is None else classes
-        each = (
-            Block(*(x[:, c : c + 1] for x in (observed, size, valid)), family) for c in range(size.shape[1])
-        )
-        return joined([_expect_counts(block, around, options, classes) for block in each])
+        around, classes = Around(near, wider, touching, points), Classes() if classes is None else classes
+        each = (slice(c, c + 1) for c in range(size.shape[1]))
+        columns = (Block(observed[:, c], size[:, c], valid[:, c], family) for c in each)
+        return joined([_expect_counts(column, around, options, classes) for column in columns])
     block = Block(np.where(valid, observed, 0.0), np.where(valid, size, 0.0), valid, family)
     keep = valid.astype(float)
     phi = np.broadcast_to(family.first_spread(observed, size, valid), keep.shape).copy()
@@ -121,14 +119,13 @@ def _expect_counts(block: Block, around: Around, options: Options, classes: Clas
     column, touching = begin(block, around, options), around.touching
     for step in range(options.clean + 1):
         column.people = column.size if column.ratio is None else column.size * column.ratio
-        rates, strengths, *sums = pooled(column)
-        rows = choose(column, rates, strengths)
+        found = pooled(column)
+        rows = choose(column, found)
         if touching is not None and options.steep and (step > 0 or options.groups or options.clean == 0):
-            found = slopes(column, *sums)
             if options.groups:
-                steepen_groups(column, found)
+                steepen_groups(column, slopes(column, found))
             else:
-                steepen(column, rows, found)
+                steepen(column, rows, slopes(column, found))
         answer(column, classes, step == options.clean)
         if step < options.clean:
             tidy(column, ODD, _FEWEST_ODD)
@@ -198,7 +195,8 @@ def _responsive(
         observed, size, rate, strength, kept, phi = (each[:, c] for each in column)
         counts = Counts(observed, size, rate * size, 1.0 / strength, kept > 0)
         law = before.laws[c] if before is not None else None
-        laws[c] = law = responded(counts, phi, known[:, c], options, end, law, classes)
+        number = np.count_nonzero(known[:, c])
+        laws[c] = law = responded(counts, phi, known[:, c], number, options, end, law, classes)
         if law is not None:
             ratio[:, c], spread[:, c] = law.at(size)
     return replace(fit, rate=fit.rate * ratio, ratio=ratio, spread=spread, laws=tuple(laws))

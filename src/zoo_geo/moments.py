@@ -4,23 +4,19 @@ from __future__ import annotations
 
 import numpy as np
 
-from zoo_geo.predictive import LARGEST_SPREAD, SMALLEST_SPREAD, Binomial, Family, Gaussian, Poisson
+from zoo_geo.predictive import SMALLEST_SPREAD, Binomial, Family, Gaussian, Poisson
 
 
 class PoissonByMoments(Poisson):
     """Counts per exposure; spread by their squared distance from what is expected."""
 
+    moments = True
+
     def matched(self, rows: np.ndarray, begin: float, *column: np.ndarray) -> tuple[float, float]:
         """Factor on phi of one column by moments, and the t's freedom."""
-        rows = rows[column[1][rows] * column[2][rows] > 0]
-        if not rows.size:
-            return 1.0, np.inf
-        observed, size, rate, strength, start = (each[rows] for each in column)
-        mean, error = rate * size, 1.0 / strength
-        weight = (mean / (1.0 + (start + error) * mean)) ** 2
-        relative = ((observed - mean) ** 2 - mean) / mean**2 - error
-        found = np.average(relative, weights=weight)
-        return float(np.clip(found, SMALLEST_SPREAD, LARGEST_SPREAD) / np.median(start)), np.inf
+        from zoo_geo.kernels.settling import spread_by_moments
+
+        return spread_by_moments(rows, *column), np.inf
 
     def grown(
         self,

@@ -29,6 +29,8 @@ class Poisson:
 
     name = "poisson"
     start = 0.1
+    moments = False
+    """Whether spread is estimated by moments."""
 
     def events(self, observed: np.ndarray, size: np.ndarray) -> np.ndarray:
         """Return what is pooled."""
@@ -64,11 +66,19 @@ class Poisson:
 
         observed, size, rate, strength, phi = column
         times, rare, least, most = settle_spread(rows, observed, size, rate, strength, phi, begin, RARE)
-        if least == most and (times * most > _DOUBTFUL_SPREAD or rare > 0.5):
-            rows = rows[rate[rows] * size[rows] > 0]  # narrow surroundings may hold no event, wide ones do
-            observed, size, rate, strength = (each[rows] for each in column[:-1])
-            times = self.likeliest(observed, size, rate, 1.0 / strength, _DOUBTFUL_SPREAD) / most
-        return times, np.inf
+        common = most if least == most else 0.0
+        return self.believed(rows, times, rare, common, *column), np.inf
+
+    def believed(
+        self, rows: np.ndarray, times: float, rare: float, common: float, *column: np.ndarray
+    ) -> float:
+        """Factor on a common spread, by likelihood where coverage cannot tell it; 0 stands for no common one."""
+        if common == 0.0 or (times * common <= _DOUBTFUL_SPREAD and rare <= 0.5):
+            return times
+        observed, size, rate, strength, _ = column
+        rows = rows[rate[rows] * size[rows] > 0]  # narrow surroundings may hold no event, wide ones do
+        observed, size, rate, strength = (each[rows] for each in (observed, size, rate, strength))
+        return self.likeliest(observed, size, rate, 1.0 / strength, _DOUBTFUL_SPREAD) / common
 
     def likeliest(
         self, observed: np.ndarray, size: np.ndarray, rate: np.ndarray, error: np.ndarray, largest: float

@@ -252,6 +252,24 @@ def settle_spread(rows, observed, size, rate, strength, phi, begin, few):
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
+def spread_by_moments(rows, observed, size, rate, strength, phi):
+    """As `settle_spread`, by the squared distance from the mean, which outliers do not leave alone."""
+    first, second = np.empty(rows.size), np.empty(rows.size)
+    own, number = np.empty(rows.size), 0
+    for i in rows:
+        mean, error = rate[i] * size[i], 1.0 / strength[i]
+        if 0.0 < mean < np.inf:
+            weight = (mean / (1.0 + (phi[i] + error) * mean)) ** 2
+            first[number] = weight * (((observed[i] - mean) ** 2 - mean) / (mean * mean) - error)
+            second[number], own[number] = weight, phi[i]
+            number += 1
+    if number == 0:
+        return 1.0
+    found = sum_of(first[:number]) / sum_of(second[:number])
+    return min(max(found, 1e-5), 50.0) / np.median(own[:number])
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
 def _solved(offset, rise, rest, unit, more, wanted, log_times, low, high, work):
     """Log of the factor on ``unit`` with which the wanted share lies inside, see `ramps`.
 
