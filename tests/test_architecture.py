@@ -55,6 +55,7 @@ STOREYS = [
         "references",
         "response",
         "expectation",
+        "counts",
         "estimates",
         "pooling",
         "spreads",

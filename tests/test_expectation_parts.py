@@ -12,7 +12,7 @@ from naive import tails as exact
 from zoo_geo import expectation as ex
 from zoo_geo import references, spreads
 from zoo_geo.detectors import sources
-from zoo_geo.detectors.inputs import OK, places, prepare
+from zoo_geo.detectors.inputs import OK, matrix, parents, places, prepare
 from zoo_geo.predictive import FAMILIES
 from zoo_geo.response import Hidden, Response
 
@@ -177,3 +177,23 @@ def test_typical_is_the_median_over_the_mean():
     assert found[0, 0] == pytest.approx(np.median(people) / 90, rel=0.01)
     assert found[1, 0] == pytest.approx((500 + 80 * math.exp(-0.605)) / 580)
     np.testing.assert_array_equal(found[:, 1], 1.0)
+
+
+# --- one column through fused loops ------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("steep", [False, True])
+@pytest.mark.parametrize("seed", range(2))
+def test_fused_loops_find_what_matrices_do(seed, steep):
+    """Candidates that are not known to count all areas the same go through sparse matrices."""
+    land = country.build(900, seed=3)
+    draw = country.simulate(land, np.random.default_rng(seed), 0.05, 0.1, country.World(scale=12.0))
+    inputs = prepare(country.panel(land, [draw]), land.graph, land.areas)
+    source = sources.find("neighbours", inputs, 3, ex.Options(), (), "poisson")
+    wider = [references.everybody(inputs.codes.size), *parents(inputs)]
+    figures = inputs.observed, inputs.exposure, inputs.status == OK, FAMILIES["poisson"]
+    rest = wider, ex.Options(steep=steep), matrix(inputs), places(inputs)
+    fused, plain = (ex.expect(*figures, near, *rest) for near in (source.near, list(source.near)))
+    assert (fused.width == plain.width).all()
+    for name in ("rate", "strength", "spread"):
+        np.testing.assert_allclose(getattr(fused, name), getattr(plain, name), rtol=1e-6)

@@ -145,7 +145,8 @@ def settled(seen, mean, error, phi, begin=1.0):
     """Spread by `settle_spread`, and what part of the weight is on rare counts."""
     n = len(seen)
     column = seen, each(1, n), mean, 1 / error, each(phi, n)
-    times, rare = settling.settle_spread(np.arange(n), *column, begin, 0.7)
+    times, rare, least, most = settling.settle_spread(np.arange(n), *column, begin, 0.7)
+    assert least == most == phi
     return phi * times, rare
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from naive import estimation as naive
-from zoo_geo.response import Counts, Hidden, Response, respond
+from zoo_geo.response import Counts, Hidden, Response, layers, respond
 
 pytestmark = pytest.mark.slow
 
@@ -71,7 +71,9 @@ def test_a_response_by_class_is_found(seed):
     np.testing.assert_allclose(ratio, [1.8, 1.8, 1.0, 1.0], rtol=0.2)
     np.testing.assert_allclose(spread, [0.5, 0.5, 0.05, 0.05], rtol=0.55)
     assert (np.diff(law.size) > 0).all()
-    assert respond(column(size, seen), np.full(size.size, 0.1), classes=[], heavy=False) is None
+    assert (
+        respond(column(size, seen), np.full(size.size, 0.1), classes=layers(size).none(), heavy=False) is None
+    )
 
 
 @pytest.mark.parametrize("sigma", [0.8, 1.5])

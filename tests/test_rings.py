@@ -46,17 +46,14 @@ def test_neighbours_by_ring_are_those_of_plain_steps(seed, most):
 
 def test_sums_over_rings_and_groups_are_those_of_matrices():
     rng, rings = np.random.default_rng(1), references.rings(random_graph(4), 3)
-    events, weight = rng.random((2, 30))
-    there = np.empty((2, 3, 30))
-    ring_sums(*rings.nested(), events, weight, *there)
+    parts, there = rng.random((30, 4)), np.empty((3, 4, 30))
+    ring_sums(*rings.nested(), parts, there)
     for k, ring in enumerate(rings):
-        np.testing.assert_allclose(there[0, k], ring @ events)
-        np.testing.assert_allclose(there[1, k], ring @ weight)
+        np.testing.assert_allclose(there[k].T, ring @ parts)
     labels = rng.integers(-1, 4, 30)
     sums = np.empty((2, 30))
-    group_sums(labels, events, weight, *sums)
-    group = references.group(labels)
-    np.testing.assert_allclose(sums, [(group @ each[:, None])[:, 0] for each in (events, weight)], atol=1e-12)
+    group_sums(labels, parts, sums)
+    np.testing.assert_allclose(sums.T, references.group(labels) @ parts[:, :2], atol=1e-12)
 
 
 def test_unequal_weights_are_not_taken_for_equal_ones():

@@ -16,7 +16,7 @@ from scipy import sparse, special
 
 from zoo_geo import pooling, spreads
 from zoo_geo.estimates import Block, Expectation, Options
-from zoo_geo.predictive import FIRST_PACE, OUTER, RARE, ROUNDS, STEEPEST
+from zoo_geo.predictive import FIRST_PACE, OUTER, RARE, ROUNDS, STEEPEST, Poisson
 from zoo_geo.references import Group, Reference, Rings
 from zoo_geo.response import Classes, Counts, Law, respond
 
@@ -101,6 +101,12 @@ class Column:
     begins: np.ndarray = field(default_factory=lambda: _NONE)
     paces: np.ndarray = field(default_factory=lambda: np.full(4, FIRST_PACE))
 
+    @property
+    def family(self) -> Poisson:
+        """Family of the counts."""
+        assert isinstance(self.block.family, Poisson)
+        return self.block.family
+
     def as_block(self) -> Block:
         """Return the block of the counts with the sizes that rates are per unit of."""
         return replace(self.block, size=self.people[:, None])
@@ -131,10 +137,10 @@ def pooled(column: Column) -> Pooled:
         from zoo_geo.kernels.rounds import pool
 
         there = np.empty((len(around.near), 4, column.size.size))
-        given = column.observed, column.people, column.valid, column.keep, column.rate
-        phi = column.phi if options.precision else _NONE
-        found = pool(*given, phi, *around.given, pooling.CAP, pooling.CAPPED_MEAN, there)
-        rates, strengths, parts = found
+        counts = column.observed, column.people, column.valid, column.keep, column.rate
+        phi, cap = column.phi if options.precision else _NONE, (pooling.CAP, pooling.CAPPED_MEAN)
+        given: tuple[Any, ...] = *counts, phi, *around.given, *cap, there
+        rates, strengths, parts = pool(*given)
         return Pooled(rates, strengths, parts, there)
     block, spread, keep = column.as_block(), column.phi[:, None], column.keep[:, None]
     before = column.fit() if column.rate.size else None
@@ -152,7 +158,7 @@ def choose(column: Column, found: Pooled) -> np.ndarray:
     """
     from zoo_geo.kernels.rounds import best_of, spread_each
 
-    family, rates, strengths = column.block.family, found.rates, found.strengths
+    family, rates, strengths = column.family, found.rates, found.strengths
     counts = column.observed, column.people, column.keep, rates, strengths, column.phi
     begins = column.begins if column.begins.size else np.ones(len(rates))
     given = begins, spreads.SPREAD_SAMPLE, RARE, family.moments
@@ -170,7 +176,7 @@ def choose(column: Column, found: Pooled) -> np.ndarray:
 
 
 def slopes(column: Column, found: Pooled) -> np.ndarray:
-    """What the error of an expectation may grow with, in the order in which it is asked; shape (n_slopes, n)."""
+    """What the error may grow with, in the order in which it is asked, shape (n_slopes, n)."""
     around, width = column.around, column.width
     assert around.touching is not None
     far = None if around.places is None else spreads.distances(around.near, around.places)[width]
@@ -200,7 +206,7 @@ def _slopes_of_weights(column: Column, found: Pooled, far: np.ndarray | None) ->
 
 
 def steepen(column: Column, rows: np.ndarray, steep: np.ndarray) -> None:
-    """Let the error grow with each slope in turn, where that predicts better by more than its extra number."""
+    """Let the error grow with each slope in turn, where it predicts better by more than its extra number."""
     from zoo_geo.kernels.rounds import steepen
 
     if rows.size < spreads.FEWEST_STEEP:
@@ -208,7 +214,7 @@ def steepen(column: Column, rows: np.ndarray, steep: np.ndarray) -> None:
     before = column.phi
     counts = column.observed, column.people, column.keep, column.rate, column.strength, before
     ends = OUTER, float(-special.ndtri(OUTER)), STEEPEST, ROUNDS
-    rest = spreads.MARGIN, spreads.SCORE_SAMPLE, column.block.family.moments
+    rest = spreads.MARGIN, spreads.SCORE_SAMPLE, column.family.moments
     column.strength, column.phi = steepen(rows, *counts, steep, column.paces, *ends, *rest)
     column.begins = column.begins * (before[0] / column.phi[0])
 

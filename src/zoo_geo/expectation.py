@@ -195,7 +195,7 @@ def _responsive(
         observed, size, rate, strength, kept, phi = (each[:, c] for each in column)
         counts = Counts(observed, size, rate * size, 1.0 / strength, kept > 0)
         law = before.laws[c] if before is not None else None
-        number = np.count_nonzero(known[:, c])
+        number = int(np.count_nonzero(known[:, c]))
         laws[c] = law = responded(counts, phi, known[:, c], number, options, end, law, classes)
         if law is not None:
             ratio[:, c], spread[:, c] = law.at(size)

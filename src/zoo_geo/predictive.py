@@ -72,7 +72,7 @@ class Poisson:
     def believed(
         self, rows: np.ndarray, times: float, rare: float, common: float, *column: np.ndarray
     ) -> float:
-        """Factor on a common spread, by likelihood where coverage cannot tell it; 0 stands for no common one."""
+        """Factor on a common spread, 0 for none, by likelihood where coverage cannot tell it."""
         if common == 0.0 or (times * common <= _DOUBTFUL_SPREAD and rare <= 0.5):
             return times
         observed, size, rate, strength, _ = column

@@ -139,6 +139,7 @@ class Deviation(Detector):
         }
         told: dict[int, tuple[Notice, ...]] = {}
         varies = np.full(shape, np.nan, order="F")
+        company: dict[tuple[int, bytes], np.ndarray] = {}
 
         def block(work: tuple[str, np.ndarray]) -> None:
             family, columns = (FAMILIES if self.robust else BY_MOMENTS)[work[0]], work[1]
@@ -149,7 +150,7 @@ class Deviation(Detector):
                 inputs.status[:, columns] == OK,
                 ex.usable(family, fitted.fit.rate, fitted.block.size),
             )
-            status[:, columns] = _lonely(status[:, columns], known, source.near, fitted.fit, usable)
+            status[:, columns] = _lonely(status[:, columns], known, source.near, fitted.fit, usable, company)
             if isinstance(family, Poisson) and not isinstance(family, Binomial):
                 varies[:, columns] = np.where(valid, ex.total_spread(family, fitted.fit), np.nan)
             found = self._results(fitted, given, status[:, columns] == OK)
@@ -230,15 +231,25 @@ def _lonely(
     near: Sequence[references.Reference],
     fit: ex.Expectation,
     usable: np.ndarray,
+    kept: dict[tuple[int, bytes], np.ndarray],
 ) -> np.ndarray:
     """Mark areas whose reference holds no other figure, and those it leads to expect nothing of."""
     if not near:
         return np.where((status == OK) & ~usable, TOO_FEW, status)
-    company = np.zeros(status.shape)
-    for width in np.unique(fit.width):
-        chosen = fit.width == width
-        company[:, chosen] = near[width] @ known[:, chosen].astype(float)
-    return np.where(known & (company <= 0), ISOLATED, np.where((status == OK) & ~usable, TOO_FEW, status))
+    alone = np.zeros(status.shape, bool)
+    for c, width in enumerate(fit.width):
+        alone[:, c] = _without_company(near[width], known[:, c], kept)
+    return np.where(known & alone, ISOLATED, np.where((status == OK) & ~usable, TOO_FEW, status))
+
+
+def _without_company(
+    reference: references.Reference, known: np.ndarray, kept: dict[tuple[int, bytes], np.ndarray]
+) -> np.ndarray:
+    """Say which areas have no other with a figure in a reference; kept, as columns often lack the same."""
+    key = id(reference), known.tobytes()
+    if key not in kept:
+        kept[key] = (reference @ known[:, None].astype(float))[:, 0] <= 0
+    return kept[key]
 
 
 def signed(log_p: np.ndarray, upper: np.ndarray, alternative: Alternative) -> tuple[np.ndarray, np.ndarray]:
@@ -263,19 +274,34 @@ def _classes(z: np.ndarray) -> np.ndarray:
 
 
 def _next_door(inputs: Inputs) -> dict[str, np.ndarray]:
-    """Figures of the direct neighbours: how many have one, and their rate together."""
+    """Figures of the direct neighbours: how many have one, and their rate together; references share them."""
     shape = inputs.observed.shape
     if inputs.csr is None:
         return {"n_neighbors": np.full(shape, np.nan), "neighbors_value": np.full(shape, np.nan)}
+    if "next door" not in inputs.kept:
+        inputs.kept["next door"] = _figures_next_door(inputs)
+    return dict(inputs.kept["next door"])
+
+
+def _figures_next_door(inputs: Inputs) -> dict[str, np.ndarray]:
+    """How many neighbours of each area have a figure, and their rate together."""
     weights = matrix(inputs)
     weights = sparse.csr_array((np.ones_like(weights.data), weights.indices, weights.indptr), weights.shape)
-    ok = inputs.status == OK
-    size = np.where(ok, inputs.exposure, 0.0)
-    events = np.where(ok, inputs.observed, 0.0) * np.where(inputs.is_value(), size, 1.0)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        together = (weights @ events) / (weights @ size)
-    per = np.where(inputs.is_value(), 1.0, inputs.per())
-    return {"n_neighbors": weights @ ok.astype(float), "neighbors_value": together * per}
+    number, value = (np.empty(inputs.observed.shape, order="F") for _ in range(2))
+    is_value, per = inputs.is_value(), inputs.per()
+    last: np.ndarray | None = None
+    for c in range(len(inputs.columns)):
+        ok = inputs.status[:, c] == OK
+        size = np.where(ok, inputs.exposure[:, c], 0.0)
+        events = np.where(ok, inputs.observed[:, c], 0.0) * (size if is_value[c] else 1.0)
+        if last is None or not np.array_equal(ok, last):
+            number[:, c] = weights @ ok.astype(float)
+            last = ok
+        else:
+            number[:, c] = number[:, c - 1]
+        with np.errstate(divide="ignore", invalid="ignore"):
+            value[:, c] = (weights @ events) / (weights @ size) * (1.0 if is_value[c] else per[c])
+    return {"n_neighbors": number, "neighbors_value": value}
 
 
 def _words(fitted: sources.Fitted, given: sources.Block, k: int) -> tuple[Notice, ...]:

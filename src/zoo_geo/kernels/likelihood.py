@@ -56,7 +56,7 @@ def nb_residual(observed, mean, phi, at):
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def nb_usual(observed, size, valid, rate, spread, strength, far, fewest, keep):
-    """Say, as 1 or 0 into ``keep``, where a residual is below ``far``; counts below ``fewest`` are never high.
+    """Say, as 1 or 0 into ``keep``, where a residual is below ``far``; counts below ``fewest`` are not high.
 
     The error of the rate, ``1 / strength``, joins the spread.
     """

@@ -1,7 +1,5 @@
 """Sums of counts over surroundings, and rates shrunk to those of wider surroundings, one column at a time."""
 
-import math
-
 import numpy as np
 from numba import njit
 

@@ -87,7 +87,7 @@ def _long_steps(observed, mean, spread, low, high):
     """`steps` of other counts, by the approximation of Peizer and Pratt.
 
     Their function g of a ratio x, in t = (x - 1) / (x + 1), is minus the sum of 2 t^(2k + 1) / ((2k + 1)
-    (2k + 3)), and log x the sum of 2 t^(2k + 1) / (2k + 1): polynomials up to a ratio of 19, beyond which
+    (2k + 3)), and log x the sum of 2 t^(2k + 1) / (2k + 1): polynomials up to a ratio of 37, beyond which
     counts are far out whatever it is. Nothing cancels.
     """
     for i in range(observed.size):
@@ -109,20 +109,20 @@ def _long_steps(observed, mean, spread, low, high):
 
 @njit(cache=True, nogil=True, error_model="numpy", forceinline=True)
 def _toward(t):
-    """Minus the function g of Peizer and Pratt, to 6e-6."""
-    s = min(t * t, 0.81)
+    """Minus the function g of Peizer and Pratt, to 5e-5."""
+    s = min(t * t, 0.9)
     q = s * s
-    low = cubic(s, q, 0.66666379, 0.1337611, 0.04686955, 0.12386901)
-    return t * (low + cubic(s, q, -0.37341692, 0.88292909, -0.95597869, 0.44651324) * (q * q))
+    low = cubic(s, q, 0.666647001, 0.135925703, 0.001996863, 0.468644387)
+    return t * (low + cubic(s, q, -1.623227235, 3.191250386, -3.057069008, 1.194018107) * (q * q))
 
 
 @njit(cache=True, nogil=True, error_model="numpy", forceinline=True)
 def _log_ratio(t):
-    """Half the log of (1 + t) / (1 - t), over t, to 1e-4."""
-    s = min(t * t, 0.81)
+    """Half the log of (1 + t) / (1 - t), over t, to 1e-3."""
+    s = min(t * t, 0.9)
     q = s * s
-    low = cubic(s, q, 0.99994905, 0.34085877, 0.02054163, 1.73860818)
-    return low + cubic(s, q, -6.63713637, 14.79277628, -15.97642641, 7.14071136) * (q * q)
+    low = cubic(s, q, 0.999556792, 0.391330699, -1.023464197, 9.74225026)
+    return low + cubic(s, q, -35.584515377, 68.133512215, -64.414809387, 24.332710558) * (q * q)
 
 
 @njit(cache=True, nogil=True, error_model="numpy")

@@ -42,9 +42,9 @@ def pool_wider(labels, parts, valid, cap, capped_mean, sums, centre, loose):
 def pool(observed, size, valid, keep, rate, phi, points, wider, near, rings, cap, capped_mean, there):
     """Rates and strengths of each candidate, shape (n_candidates, n), and the damped parts of `weigh`.
 
-    ``wider`` and ``near`` are labels of groups, shape (n_groups, n); ``rings`` are row pointers, neighbours and
-    where rings end (`ring_sums`), in the place of ``near`` where that is empty. Sums of the candidates go into
-    ``there``, shape (n_candidates, 4, n).
+    ``wider`` and ``near`` are labels of groups, shape (n_groups, n); ``rings`` are row pointers, neighbours
+    and where rings end (`ring_sums`), in the place of ``near`` where that is empty. Sums of the candidates go
+    into ``there``, shape (n_candidates, 4, n).
     """
     n, candidates = observed.size, there.shape[0]
     parts = np.zeros((n, 4))
