@@ -192,6 +192,13 @@ def test_peers_are_built_as_the_study_says(compared):
     )
 
 
+def test_neighbours_of_peers_can_be_spelled_either_way(compared, tmp_path):
+    extra = small_study.FEATURES.replace('"neighbors"', '"neighbours"')
+    small_study.write_features(tmp_path)
+    study = load_study(small_study.write_study(tmp_path, extra=extra))
+    assert read_inputs(study).peers.id == read_inputs(compared.study).peers.id
+
+
 def test_flags_that_rest_on_shaky_peers_are_counted():
     good = pd.DataFrame(
         {"stability": [0.4, 0.9, 0.9], "stability_resampled": [0.9, 0.4, np.nan]}, list("abc")
