@@ -785,3 +785,25 @@ def test_classes_that_leave_nobody_to_compare_with_are_refused():
     half = everybody.where(np.arange(30) < 2, np.arange(30.0))
     found = zg.build_peers(table.assign(kind=half), 3, within="kind")
     assert (found.quality["reason"] == "no_candidates").sum() == 28
+
+
+@pytest.mark.parametrize("k", [4, 30, 59, 200])
+def test_how_peers_are_drawn_anew_is_a_matter_of_speed(k, monkeypatch):
+    table = random_table(60, 3).round(1)
+    one = zg.build_peers(table, k)
+    monkeypatch.setattr(stability, "_SPARE", 10_000)  # everybody is looked at in every draw
+    other = zg.build_peers(table, k)
+    assert one.id == other.id
+    pd.testing.assert_frame_equal(one.quality, other.quality)
+    if k > 59:
+        assert (one.quality["stability_resampled"] == 1).all()
+        assert (one.quality["reason"] == "few_candidates").all()
+        assert one.graph.n_edges == 60 * 59
+
+
+def test_more_links_than_fit_are_refused_at_once():
+    table = random_table(2300, 1)
+    with pytest.raises(InputError, match=r"5,000,000 links or fewer; got 5,287,700 .* Give a smaller k"):
+        zg.build_peers(table, 5000)
+    with pytest.raises(InputError, match=r"5,000,000 links or fewer; got 5,002,500"):
+        zg.build_peers(table, 2175)

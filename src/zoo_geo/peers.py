@@ -329,13 +329,14 @@ def _groups(space: Space, options: _Options, drawn: np.ndarray | None = None) ->
 
 
 def _check_links(space: Space, options: _Options) -> None:
-    """Raise when whole groups are too large to link everybody in them."""
+    """Raise when there would be too many links: groups, or numbers of peers, are too large."""
     sizes = np.bincount(space.group[space.group >= 0]).astype(np.int64)
-    links = int((sizes * (sizes - 1)).sum())
-    if options.k is None and links > _MOST_LINKS:
+    links = int((sizes * np.minimum(sizes - 1, options.k or sizes.max(initial=0))).sum())
+    if links > _MOST_LINKS:
+        what, hint = ("whole groups", "Give k") if options.k is None else ("peers", "Give a smaller k")
         raise InputError(
-            f"whole groups need to have {_MOST_LINKS:,} links or fewer; got {links:,} (largest group "
-            f"{sizes.max():,} areas). Give k, or compare with a whole class by reference='stratum:NAME'."
+            f"{what} need to have {_MOST_LINKS:,} links or fewer; got {links:,} (largest group "
+            f"{sizes.max():,} areas). {hint}, or compare with a whole class by reference='stratum:NAME'."
         )
 
 
