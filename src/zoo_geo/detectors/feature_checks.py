@@ -105,8 +105,8 @@ def classed(inputs: Inputs, name: str, labels: np.ndarray) -> Iterator[Notice]:
             )
     if np.unique(labels[seen & (labels >= 0)]).size == 1:
         yield Notice(
-            f"All areas have the same {name}: they are compared with all others, as with national.",
-            f"Alle gebieden hebben dezelfde {name}: ze zijn met alle andere vergeleken, als bij national.",
+            f"All areas have the same {name}: they are compared with all others.",
+            f"Alle gebieden hebben dezelfde {name}: ze zijn met alle andere vergeleken.",
         )
     elif seen.any() and np.median(others) < _FEWEST_ALIKE:
         n = int(np.median(others))

@@ -21,7 +21,7 @@ from zoo_geo.detectors.inputs import rings as rings_of
 from zoo_geo.errors import InputError, examples
 from zoo_geo.estimates import SURE, Block, total_spread
 from zoo_geo.features import sensitive
-from zoo_geo.notices import Notice, points, which
+from zoo_geo.notices import Notice, compared, points, which
 from zoo_geo.predictive import Binomial, Gaussian
 from zoo_geo.response import Hidden
 
@@ -299,11 +299,12 @@ def fitting(
         if suits.size and not suits.any():
             raise InputError(f"{need}; got {got} ({lacking}).{hint}")
         if not suits.all():
+            whom = compared(reference)
             misfit = which(dict.fromkeys(named[~suits].tolist()), len(inputs.indicators))
             told.append(
                 Notice(
                     f"Not compared with {reference}, as {need}: {lacking}.{hint}",
-                    f"Niet vergeleken met {reference}: {misfit}. {_NEEDS_NL[need.partition(' needs ')[2]]}",
+                    f"Niet vergeleken met {whom}: {misfit}. {_NEEDS_NL[need.partition(' needs ')[2]]}",
                 )
             )
         fits &= suits
