@@ -328,11 +328,11 @@ def test_sentences_tell_the_neighbours_from_the_peers(compared):
         ),
         (
             'exclude = ["neighbors"]',
-            'exclude = ["neighbours"]\nweights = { age = 2 }',
+            'exclude = ["neigbors"]\nweights = { age = 2 }',
             [
                 'peers.weights needs to be of columns of the features; got "age". '
                 "Known: density, older, kind.",
-                'peers.exclude needs to be neighbors, features or parent levels; got "neighbours". '
+                'peers.exclude needs to be neighbors, features or parent levels; got "neigbors". '
                 'Did you mean "neighbors"?',
             ],
         ),
