@@ -404,7 +404,7 @@ def _table(rows: Sequence[Mapping[str, Any]], language: Language) -> str:
     if not rows:
         return HEADINGS[language]["none"]
     words = {name: COLUMNS[language] if name in _WORDS_OF_OURS else {} for name in names}
-    cells = ([str(words[name].get(row.get(name), row.get(name, 0))) for name in names] for row in rows)
+    cells = ([str(words[name].get(str(row.get(name)), row.get(name, 0))) for name in names] for row in rows)
     lines = [headings, ["---"] * len(names), *cells]
     return "\n".join(f"| {' | '.join(map(_escaped, line))} |" for line in lines)
 
