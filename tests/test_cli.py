@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import subprocess
 import sys
 import time
@@ -30,6 +31,19 @@ def test_run_says_where_the_results_are_and_what_deviates_most(study, tmp_path, 
     assert lines[start + 1].startswith("  1. ")
     assert all(line.endswith("A pattern, not a verdict.") for line in lines[start + 1 :])
     assert "1/9  tables" in said.err
+
+
+def test_run_says_what_takes_long_and_only_while_it_runs(study, tmp_path, capsys, monkeypatch):
+    def slow(*_: object, **__: object) -> None:
+        logging.getLogger("zoo_geo").info("compiling")
+        raise RuntimeError
+
+    monkeypatch.setattr("zoo_geo.pipeline.write_page", slow)
+    cli.main(["run", str(study), "-o", str(tmp_path / "out")])
+    assert capsys.readouterr().err.splitlines().count("compiling") == 1
+    logging.getLogger("zoo_geo").info("compiling")
+    assert capsys.readouterr().err == ""
+    assert not logging.getLogger("zoo_geo").handlers
 
 
 def test_run_speaks_dutch_where_the_study_does(tmp_path, capsys):

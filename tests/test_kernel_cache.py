@@ -81,3 +81,37 @@ def test_compiled_loops_older_than_a_source_are_dropped(tmp_path, monkeypatch):
     assert kernels.forget_stale() == ["b.nbi"]
     assert sorted(each.name for each in kept.iterdir()) == ["a.nbi", "c.nbc"]
     assert kernels.forget_stale() == []
+
+
+COMPILES = """
+import logging
+logging.basicConfig(level=logging.INFO, format="%(name)s %(levelname)s %(message)s")
+import numpy as np
+from zoo_geo.kernels.elementary import normal_below
+from zoo_geo.kernels.positions import quantile
+quantile(0.3), normal_below(0.3)
+"""
+
+
+def test_compiling_is_logged_once_and_not_where_a_cache_has_the_loops(tmp_path):
+    environment = {**os.environ, "NUMBA_CACHE_DIR": str(tmp_path)}
+
+    def said(code):
+        done = subprocess.run(
+            [sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True
+        )
+        assert done.stdout == ""
+        return done.stderr.splitlines()
+
+    assert said(COMPILES) == [f"zoo_geo INFO {kernels.COMPILING}"]
+    assert said(COMPILES) == []
+    assert said(COMPILES.replace("INFO", "WARNING")) == []
+    shutil.rmtree(tmp_path)
+    assert said("\n".join(COMPILES.splitlines()[3:])) == []  # nobody asked: the library prints nothing
+
+
+def test_loops_of_other_packages_are_not_told_of(tmp_path):
+    lines = ["import numba, zoo_geo.kernels", "numba.njit(lambda x: x + 1)(1)"]
+    code = "\n".join([*COMPILES.splitlines()[1:3], *lines])
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stderr == ""

@@ -136,19 +136,6 @@ def test_student_tail_of_values():
     np.testing.assert_allclose(log_p, stats.norm.logsf(abs(y * 20)), rtol=1e-9)
 
 
-def test_coverage_of_shares_is_the_central_half():
-    rng = np.random.default_rng(1)
-    size, share = rng.integers(5, 200, 40).astype(float), rng.uniform(0.05, 0.7, 40)
-    seen = rng.binomial(size.astype(int), share).astype(float)
-    error, weight = rng.uniform(0, 0.02, 40), rng.uniform(0, 1, 40)
-    rho = 0.03 + error * share / (1 - share)
-    m = (1 - rho) / rho
-    law = stats.betabinom(size.astype(int), share * m, (1 - share) * m)
-    inside = [exact.central_share(*pair) for pair in zip(law.cdf(seen - 1), law.cdf(seen), strict=True)]
-    found = tails.bb_coverage(seen, share * size, size, 0.03, error, weight, 0.25)
-    assert found == pytest.approx(np.average(inside, weights=weight), rel=1e-8)
-
-
 # --- stream of draws --------------------------------------------------------------------------------
 
 

@@ -18,7 +18,8 @@ from panels import counts_of, lattice
 from test_references import mixed, table_of
 from zoo_geo.detectors import registry
 from zoo_geo.inputs import read_inputs
-from zoo_geo.notices import Notice, told
+from zoo_geo.notices import Notice, compared, told
+from zoo_geo.phrases import WORDS
 from zoo_geo.pipeline import run
 from zoo_geo.study import load_study
 
@@ -70,6 +71,41 @@ def test_a_dutch_report_and_page_have_dutch_notices(tmp_path):
     assert "1 of 12 cells are secret." in plain
 
 
+def test_what_is_compared_with_is_called_as_in_sentences():
+    for reference in ("neighbours", "peers", "national", "model", "sar", "sar_lag", "car"):
+        assert compared(reference) == WORDS["nl"][reference]
+    for kind in ("parent", "stratum"):
+        assert compared(f"{kind}:x") == WORDS["nl"][kind].format(level="x")
+
+
+def test_a_table_without_periods_is_dutch_all_through(tmp_path):
+    """No period is named where there is none, and no column is a column."""
+    table = pd.DataFrame({"area": ["a", "b"], "files": [2.0, 3], "events": [4.0, 9], "people": [90, 80.0]})
+    panel = zg.Panel.from_frame(
+        table, area="area", exposure="people", observed={"thefts": "events"}, observed_units="files"
+    )
+    assert in_dutch(panel.notices) == [
+        "thefts telt verschillende eenheden (kolom 'files'): 5 achter 13 gebeurtenissen."
+    ]
+    given = pd.DataFrame({"thefts": [1.0, 2, 3, 0, 9, 4], "residents": [90, 80, 0, 70.0, 60, 50]})
+    path = thin_study.write_study(tmp_path, given.assign(income=1.0))
+    path.write_text(path.read_text("utf-8").replace('language = "en"', 'language = "nl"'), "utf-8")
+    run(path, tmp_path / "out")
+    text = (tmp_path / "out" / "report_internal.md").read_text("utf-8")
+    assert not re.search(r"\| (all|high|low) \|", text)
+
+
+def test_codes_in_many_columns_are_counted_in_dutch():
+    columns = {f"c{k}": np.full(1200, -99997) for k in range(4)}
+    table = pd.DataFrame({"area": [f"a{k}" for k in range(1200)], "people": 9.0, **columns})
+    panel = zg.Panel.from_frame(
+        table, area="area", exposure="people", observed={name: name for name in columns}
+    )
+    start = "De code -99997 is gelezen als geheim: 1.200 in c0, 1.200 in c1, 1.200 in c2 en nog 1 kolom."
+    assert in_dutch(panel.notices)[0] == start
+    assert "1,200 in c2 and 1 more column." in panel.notices[0]
+
+
 @pytest.mark.parametrize("reference", ["sar", "model", "national"])
 def test_what_deviation_says_it_says_in_dutch(reference):
     world, _, panel, given = mixed()
@@ -77,7 +113,9 @@ def test_what_deviation_says_it_says_in_dutch(reference):
     found = zg.Deviation(reference, adjust="x").detect(panel, world.graph(), **given)
     said = in_dutch(found.notices)
     assert any("missen een kenmerk (1 van 144; eerst: BU" in line for line in said)
-    assert any(line.startswith("Niet vergeleken met sar") for line in said) == (reference == "sar")
+    assert any(line.startswith("Niet vergeleken met de gebieden eromheen (SAR)") for line in said) == (
+        reference == "sar"
+    )
     assert any("kenmerken verklaren" in line for line in said) == (reference != "sar")
 
 

@@ -752,6 +752,8 @@ def test_options_need_to_make_sense():
         refused("weight of 'f0' needs to be above 0", table, weights={"f0": weight})
     refused("weights need to be of features; got 'f9'", table, weights={"f9": 1})
     refused("weights need to be of features; got 'c'", table.assign(c="x"), within="c", weights={"c": 1})
+    for name in ("neighbors", "neighbours"):
+        refused("Pass exclude=build_weights", table, exclude=name)
     refused("exclude needs to be 'self'", table, exclude=[7])
     refused("exclude needs to be 'self'", table, exclude=None)
     refused("within needs to be a name or a Series", table, within=7)
@@ -768,3 +770,40 @@ def test_options_need_to_make_sense():
 def test_examples_in_the_docstrings():
     for module in (peers, likeness, features, stability):
         assert doctest.testmod(module, extraglobs={"np": np, "pd": pd}).failed == 0
+
+
+def test_classes_that_leave_nobody_to_compare_with_are_refused():
+    table = random_table(30, 2)
+    everybody = pd.Series(1.0, table.index, name="kind")
+    for options, named in (
+        ({"within": "f0"}, "within="),
+        ({"exclude": "kind"}, "exclude="),
+        ({"within": "kind", "exclude": "kind"}, "within= and exclude="),
+    ):
+        with pytest.raises(InputError, match=rf"none that has under {named} \(30 areas"):
+            zg.build_peers(table.assign(kind=everybody), 3, **options)
+    half = everybody.where(np.arange(30) < 2, np.arange(30.0))
+    found = zg.build_peers(table.assign(kind=half), 3, within="kind")
+    assert (found.quality["reason"] == "no_candidates").sum() == 28
+
+
+@pytest.mark.parametrize("k", [4, 30, 59, 200])
+def test_how_peers_are_drawn_anew_is_a_matter_of_speed(k, monkeypatch):
+    table = random_table(60, 3).round(1)
+    one = zg.build_peers(table, k)
+    monkeypatch.setattr(stability, "_SPARE", 10_000)  # everybody is looked at in every draw
+    other = zg.build_peers(table, k)
+    assert one.id == other.id
+    pd.testing.assert_frame_equal(one.quality, other.quality)
+    if k > 59:
+        assert (one.quality["stability_resampled"] == 1).all()
+        assert (one.quality["reason"] == "few_candidates").all()
+        assert one.graph.n_edges == 60 * 59
+
+
+def test_more_links_than_fit_are_refused_at_once():
+    table = random_table(2300, 1)
+    with pytest.raises(InputError, match=r"5,000,000 links or fewer; got 5,287,700 .* Give a smaller k"):
+        zg.build_peers(table, 5000)
+    with pytest.raises(InputError, match=r"5,000,000 links or fewer; got 5,002,500"):
+        zg.build_peers(table, 2175)

@@ -192,6 +192,13 @@ def test_peers_are_built_as_the_study_says(compared):
     )
 
 
+def test_neighbours_of_peers_can_be_spelled_either_way(compared, tmp_path):
+    extra = small_study.FEATURES.replace('"neighbors"', '"neighbours"')
+    small_study.write_features(tmp_path)
+    study = load_study(small_study.write_study(tmp_path, extra=extra))
+    assert read_inputs(study).peers.id == read_inputs(compared.study).peers.id
+
+
 def test_flags_that_rest_on_shaky_peers_are_counted():
     good = pd.DataFrame(
         {"stability": [0.4, 0.9, 0.9], "stability_resampled": [0.9, 0.4, np.nan]}, list("abc")
@@ -321,11 +328,11 @@ def test_sentences_tell_the_neighbours_from_the_peers(compared):
         ),
         (
             'exclude = ["neighbors"]',
-            'exclude = ["neighbours"]\nweights = { age = 2 }',
+            'exclude = ["neigbors"]\nweights = { age = 2 }',
             [
                 'peers.weights needs to be of columns of the features; got "age". '
                 "Known: density, older, kind.",
-                'peers.exclude needs to be neighbors, features or parent levels; got "neighbours". '
+                'peers.exclude needs to be neighbors, features or parent levels; got "neigbors". '
                 'Did you mean "neighbors"?',
             ],
         ),

@@ -248,14 +248,60 @@ def test_lines_to_names_cross_neither_each_other_nor_a_name():
     texts = [each for each in ax.texts if each.get_gid() == placement.NAME]
     assert len(texts) == written > 10
     boxes = [shapely.box(*mpl.text.Text.get_window_extent(each).extents) for each in texts]
-    leaders = [
-        shapely.LineString([box.centroid.coords[0], ax.transData.transform(each.xy)])
-        for each, box in zip(texts, boxes, strict=True)
-    ]
+    ends = [shapely.Point(ax.transData.transform(each.xy)) for each in texts]
+    leaders = [shapely.shortest_line(box, end) for box, end in zip(boxes, ends, strict=True)]
     assert sum(each.arrow_patch is not None for each in texts) > 5
     for k, leader in enumerate(leaders):
         assert not any(leader.crosses(other) for other in leaders[:k])
         assert not any(leader.crosses(box.buffer(-2)) for other, box in enumerate(boxes) if other != k)
+
+
+def placed_names(x, y, importance):
+    """Names as written, their boxes and points, and the points of all, in pixels."""
+    _, ax = plt.subplots(figsize=(12, 8))
+    ax.set(xlim=(0, 1), ylim=(0, 1))
+    points, named = np.column_stack([x, y]), [f"BU{i:08d}" for i in range(len(x))]
+    written = placement.place_names(ax, x, y, named, points, np.full(len(x), importance))
+    ax.figure.canvas.draw()
+    texts = [each for each in ax.texts if each.get_gid() == placement.NAME]
+    assert len(texts) == written
+    boxes = [shapely.box(*mpl.text.Text.get_window_extent(each).extents) for each in texts]
+    ends = [shapely.Point(ax.transData.transform(each.xy)) for each in texts]
+    return texts, boxes, ends, shapely.points(ax.transData.transform(points))
+
+
+def test_names_never_cover_points_that_matter_most():
+    texts, boxes, ends, marks = placed_names(*np.random.default_rng(4).uniform(0.4, 0.6, (2, 40)), 3.0)
+    assert len(texts) >= 15
+    for each, box, end in zip(texts, boxes, ends, strict=True):
+        assert min(box.distance(mark) for mark in marks) > 6
+        assert each.arrow_patch is not None or box.distance(end) < 20
+        if each.arrow_patch is not None:  # the line starts at the edge of the name
+            assert {0, 1} & set(each.arrowprops["relpos"])
+
+
+def test_lines_to_names_avoid_other_points():
+    _, boxes, ends, marks = placed_names(*np.random.default_rng(4).uniform(0.3, 0.7, (2, 40)), 1.0)
+    passed = [
+        any(shapely.shortest_line(box, end).distance(mark) < 8 for mark in marks if mark.distance(end) > 4)
+        for box, end in zip(boxes, ends, strict=True)
+    ]
+    assert len(passed) >= 30
+    assert sum(passed) <= 4
+
+
+@BOTH
+def test_flagged_areas_matter_most_to_names(plot, world, counts):
+    found = detected(world, *counts[::-1])
+    flags = zg.flag(found)
+    ax = plot(found, "y", flags=flags, name=0)
+    picture = plots.make_picture(found, "y", None, flags, None, "en")
+    x = np.arange(len(picture.rows), dtype=float)
+    points, importance = plots._obstacles(ax, picture, x, x)
+    flagged = picture.rows["flagged"].to_numpy()
+    assert flagged.any()
+    assert (importance[: len(x)][flagged] > importance[: len(x)][~flagged].max()).all()
+    assert len(points) == len(importance) > len(x)
 
 
 @BOTH

@@ -64,6 +64,16 @@ def test_steps_of_the_distribution_function(phi, close):
     assert (found <= 1 + 1e-9).all()
 
 
+@pytest.mark.parametrize("phi", [1e-5, 1e-3, 0.05])
+def test_steps_of_large_counts_are_as_wide_as_the_chance_of_the_count(phi):
+    for mean in (26, 60, 200, 1e3, 1e5):
+        law = naive.stats.nbinom(1 / phi, 1 / (1 + phi * mean))
+        seen = law.ppf([0.25, 0.5, 0.75, 0.95])
+        low, high = placed(seen, each(mean, 4), each(phi, 4))
+        large = seen > positions.SHORT
+        np.testing.assert_allclose((high - low)[large], law.pmf(seen)[large], rtol=6e-3)
+
+
 def test_order_of_counts_changes_nothing():
     seen, mean, _, _ = drawn(0.3, 60)
     mixed = np.random.default_rng(9).permutation(60)
@@ -161,6 +171,12 @@ def test_spread_that_is_settled_puts_half_in_the_middle(phi, start, begin):
     assert rare == pytest.approx(weight[mean < 0.7].sum() / weight.sum())
 
 
+def test_rare_counts_are_those_below_what_is_few():
+    seen, mean, error, _ = drawn(0.2, 3000, seed=3, middle=0.0)
+    weight = (mean / (1 + (0.2 + error) * mean)) ** 2
+    assert settled(seen, mean, error, 0.2)[1] == pytest.approx(weight[mean < 0.7].sum() / weight.sum())
+
+
 def test_a_large_spread_is_no_reason_to_go_on_for_ever():
     """Far out the central half holds fewer counts again: the spread is the first that holds enough."""
     seen, mean, error, _ = drawn(2.0, 3000, seed=6)
@@ -185,6 +201,22 @@ def test_middle_that_is_settled_puts_half_below(times, heavy):
     assert shift == pytest.approx(-math.log(times), abs=0.3)
 
 
+@pytest.mark.parametrize("heavy", [0.0, 0.5])
+@pytest.mark.parametrize("times", [0.1, 1.0, 10.0])
+def test_middle_and_spread_are_settled_together_whatever_the_counts(times, heavy):
+    """Rates rise with the mean and errors are wide: no law fits, and both shares are half."""
+    rng = np.random.default_rng(4)
+    mean = np.exp(rng.normal(2.5, 1.2, 600))
+    true = mean * rng.gamma(1 / 0.4, 0.4, 600) * np.exp(0.3 * (np.log(mean) - 2.5))
+    seen, error, given = rng.poisson(true).astype(float), rng.uniform(0.0, 0.3, 600), mean * times
+    shift, log_phi = settling.settle_middle(seen, given, error, 0.1, heavy, 0.0)
+    phi = math.exp(log_phi)
+    weight = given * (phi + error) / (1 + given * (phi + error)) + 1e-6
+    where = shares(seen, given * math.exp(shift), phi, heavy, error, weight)
+    assert where[2] == pytest.approx(0.5, abs=1.5e-3)
+    assert where[3] - where[1] == pytest.approx(0.5, abs=2.5e-3)
+
+
 def test_middle_without_events_stays_finite():
     mean = np.full(60, 500.0)
     assert np.isfinite(settling.settle_middle(np.zeros(60), mean, each(1e-3, 60), 0.1, 0.0, 0.0)).all()
@@ -203,6 +235,30 @@ def test_pace_that_is_settled_is_that_of_the_error(begin):
         pace, times = settling.settle_pace(np.arange(n), *column, slope, 0.25, *ends, begin, 3)
         assert pace == pytest.approx(0.4, rel=0.12)
         assert 0.04 * times == pytest.approx(0.04, rel=0.3)
+
+
+@pytest.mark.parametrize("bend", [0.5, 2.0])
+@pytest.mark.parametrize("edge", [0.05, 0.25])
+def test_pace_and_spread_that_are_settled_put_the_wanted_shares_inside(edge, bend):
+    """The error is no straight line of the slope: the steepest quarter and all have their shares."""
+    rng, n = np.random.default_rng(1), 6_000
+    slope = rng.uniform(0.0, 1.0, n)
+    wide = 0.05 + 0.4 * slope**bend
+    mean = np.exp(rng.normal(math.log(60.0), 0.5, n))
+    seen = rng.poisson(mean * rng.gamma(1 / wide, wide)).astype(float)
+    column = seen, each(1, n), mean, each(1 / 0.01, n), each(0.04, n)
+    ends = edge, -special.ndtri(edge)
+    pace, times = settling.settle_pace(np.arange(n), *column, slope, 0.25, *ends, 0.3, 3)
+    rest = 1 / mean + 0.01 + 0.04 * times
+    low, high = placed(seen, mean, 0.01 + 0.04 * times + pace * slope)
+
+    def inside(rows, tail, variance):
+        part = np.minimum(high, 1 - tail) - np.maximum(low, tail)
+        return np.average((np.maximum(part, 0) / (high - low))[rows], weights=variance[rows] ** -2.0)
+
+    steepest = slope >= np.quantile(slope, 0.75)
+    assert inside(steepest, edge, rest) == pytest.approx(1 - 2 * edge, abs=2.5e-3)
+    assert inside(slope >= 0, 0.25, rest + pace * slope) == pytest.approx(0.5, abs=1e-3)
 
 
 def test_rows_that_tell_most_are_those_of_the_largest_expected_counts():

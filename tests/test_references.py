@@ -455,15 +455,110 @@ def test_missing_covariates_are_counted_and_named(options, family, words):
     assert not any("lack a covariate" in notice for notice in whole.notices)
 
 
-def test_a_covariate_that_no_area_has_is_said_to_explain_nothing():
+@pytest.mark.parametrize(
+    ("odd", "en", "nl"),
+    [
+        (lambda n: np.where(np.arange(n) < 0, 1.0, np.nan), "known for fewer than 30", "minder dan 30"),
+        (lambda n: np.where(np.arange(n) < 29, np.arange(n) % 7.0, np.nan), "known for fewer", "bekend voor"),
+        (lambda n: np.full(n, 3.0), "do not differ", "verschillen niet"),
+        (lambda n: np.where(np.arange(n) < 40, 3.0, np.nan), "do not differ", "verschillen niet"),
+    ],
+)
+@pytest.mark.parametrize("reference", ["model", "sar", "neighbours"])
+def test_covariates_that_say_nothing_are_left_out_and_named(odd, en, nl, reference):
     world, size, seen, x, areas = covaried()
-    panel, table = world.panel(seen, size), table_of(world, x=x, z=np.full(len(world), np.nan))
-    found = zg.Deviation(reference="model").detect(panel, world.graph(), areas=areas, features=table)
-    assert "Covariate z is known nowhere and explains nothing." in found.notices
-    without = zg.Deviation(reference="model").detect(
-        panel, world.graph(), areas=areas, features=table_of(world, x=x)
+    family = "gaussian" if reference == "sar" else "poisson"
+    panel, z = world.panel(seen, size, family), odd(len(world))
+    detector = zg.Deviation(reference=reference, adjust=("x", "z"))
+    found = detector.detect(panel, world.graph(), areas=areas, features=table_of(world, x=x, z=z))
+    told = [notice for notice in found.notices if notice.startswith("Covariates left out")]
+    assert len(told) == 1
+    assert en in told[0]
+    assert told[0].endswith(": 1 of 2; first: z.")
+    assert told[0].nl.startswith("Kenmerken weggelaten, ")
+    assert nl in told[0].nl
+    assert not any("lack a covariate" in notice for notice in found.notices)
+    only = zg.Deviation(reference=reference, adjust=("x",))
+    without = only.detect(panel, world.graph(), areas=areas, features=table_of(world, x=x))
+    pd.testing.assert_series_equal(found.frame["expected"], without.frame["expected"])
+    alone = zg.Deviation(reference=reference, adjust=("z",))
+    with pytest.raises(InputError, match=r"covariates need to differ between areas .* got none .*first: z"):
+        alone.detect(panel, world.graph(), areas=areas, features=table_of(world, x=x, z=z))
+
+
+def test_a_covariate_known_for_thirty_areas_is_used():
+    world, size, seen, _, areas = covaried()
+    z = np.where(np.arange(len(world)) < 30, np.arange(len(world)) % 7.0, np.nan)
+    table = table_of(world, z=z)  # in one block: most fits see none of them, without a warning
+    found = zg.Deviation(reference="model").detect(
+        world.panel(seen, size), world.graph(), areas=areas, features=table
     )
-    pd.testing.assert_series_equal(found.frame["expected"], without.frame["expected"], rtol=1e-3)
+    assert not any("left out" in notice for notice in found.notices)
+    assert any("most often z 114" in notice for notice in found.notices)
+
+
+def stratified(labels):
+    world, size, seen, _, areas = covaried()
+    given = {"areas": areas, "features": table_of(world, kind=labels)}
+    detector = zg.Deviation(reference="stratum:kind")
+    return world, detector.detect(world.panel(seen, size), world.graph(), **given)
+
+
+@pytest.mark.parametrize(
+    "labels",
+    [
+        np.random.default_rng(3).normal(size=144),
+        np.where(np.arange(144) < 71, 1.0, np.arange(144)),
+        np.where(np.arange(144) < 71, 1.0, np.nan),
+        np.full(144, np.nan),
+    ],
+)
+def test_a_stratum_of_single_areas_is_refused(labels):
+    with pytest.raises(InputError, match=r"'stratum:kind' needs to have classes of several .*qcut"):
+        stratified(labels)
+
+
+def test_areas_without_others_in_their_stratum_are_named():
+    """In Dutch too; the classes of the others are large enough."""
+    places = np.arange(144)
+    labels = np.select([places < 3, places < 5], [places + 10.0, np.nan], places % 2)
+    world, found = stratified(labels)
+    told = {notice: notice.nl for notice in found.notices if "compared: " in notice}
+    assert told == {
+        "Without a class of kind, and not compared: 2 of 144; first: BU0003, BU0004.":
+        "Zonder klasse van kind, en niet vergeleken: 2 van 144; eerst: BU0003, BU0004.",
+        "Alone in their class of kind, and not compared: 3 of 144; first: BU0000, BU0001, BU0002.":
+        "Alleen in hun klasse van kind, en niet vergeleken: 3 van 144; eerst: BU0000, BU0001, BU0002.",
+    }  # fmt: skip
+    assert np.flatnonzero(by_area(found.frame, "status", world) == "isolated").tolist() == [0, 1, 2, 3, 4]
+    assert not any("small" in notice or "the same" in notice for notice in found.notices)
+
+
+def test_strata_that_tell_little_are_noted():
+    _, small = stratified(np.arange(144) // 9)
+    assert any("half of the areas share theirs with 8 others or fewer" in notice for notice in small.notices)
+    assert any("met hooguit 8 andere" in getattr(notice, "nl", "") for notice in small.notices)
+    _, enough = stratified(np.arange(144) // 10)
+    assert not any("kind" in notice and "against" not in notice for notice in enough.notices)
+    _, one = stratified(np.full(144, 2.0))
+    assert any(notice.startswith("All areas have the same kind") for notice in one.notices)
+
+
+@pytest.mark.parametrize(
+    ("options", "hint"),
+    [
+        ({"reference": "model"}, "Drop them, or name the columns to use in adjust=."),
+        ({"reference": "model", "adjust": ("origin",)}, "Leave them out."),
+        ({"reference": "stratum:origin"}, "Take another column."),
+    ],
+)
+def test_a_sensitive_name_is_refused_with_a_hint_that_helps(options, hint):
+    world, size, seen, x, areas = covaried()
+    with pytest.raises(InputError, match=r"first: origin\)\. ") as error:
+        zg.Deviation(**options).detect(
+            world.panel(seen, size), world.graph(), areas=areas, features=table_of(world, x=x, origin=x)
+        )
+    assert str(error.value).endswith(hint)
 
 
 @pytest.mark.parametrize(

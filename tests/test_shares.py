@@ -14,7 +14,7 @@ from zoo_geo import references, spreads
 from zoo_geo.detectors import sources
 from zoo_geo.detectors.inputs import OK, places, prepare
 from zoo_geo.estimates import Block, Expectation
-from zoo_geo.kernels import shares, tails
+from zoo_geo.kernels import shares
 from zoo_geo.predictive import FAMILIES
 
 BINOMIAL = FAMILIES["binomial"]
@@ -47,6 +47,19 @@ def test_steps_of_the_distribution_function(rho):
     assert np.mean(off) < 2e-4
 
 
+def ends_of(seen, size, share, rho):
+    """P(X < seen) and P(X <= seen), summed one by one."""
+    terms = np.exp(law_of(int(size), share, rho).logpmf(np.arange(int(seen) + 1)))
+    return terms[:-1].sum(), terms.sum()
+
+
+def between(tail, below, upto):
+    """Share of a step that lies between the two tails."""
+    if upto - below < 1e-12:
+        return float(tail <= upto <= 1 - tail)
+    return (np.clip(upto, tail, 1 - tail) - np.clip(below, tail, 1 - tail)) / (upto - below)
+
+
 @pytest.mark.parametrize("tail", [0.25, 0.05])
 @pytest.mark.parametrize("rho", [1e-5, 0.01, 0.2])
 def test_coverage_is_that_of_whole_tails(rho, tail):
@@ -55,8 +68,12 @@ def test_coverage_is_that_of_whole_tails(rho, tail):
     m = (1 - rho) / rho
     seen = rng.binomial(size.astype(int), rng.beta(share * m, (1 - share) * m)).astype(float)
     error, weight = rng.uniform(0, 1e-2, 3_000), rng.uniform(0, 1, 3_000)
-    given = seen, share * size, size, rho, error, weight, tail
-    assert shares.bb_coverage(*given) == pytest.approx(tails.bb_coverage(*given), abs=6e-4)
+    inside = [
+        between(tail, *ends_of(*each))
+        for each in zip(seen, size, share, rho + error * share / (1 - share), strict=True)
+    ]
+    found = shares.bb_coverage(seen, share * size, size, rho, error, weight, tail)
+    assert found == pytest.approx(np.average(inside, weights=weight), abs=6e-4)
 
 
 def test_coverage_weighs_what_lies_inside():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import logging
 import os
 import shutil
 import sys
@@ -184,18 +185,45 @@ def _report_failure(lines: Sequence[str], *, debug: bool) -> None:
 def _progress() -> Iterator[Progress]:
     """Show a bar on a terminal, plain lines elsewhere."""
     if not sys.stderr.isatty():
-        yield _logged
+        with _heard(lambda line: print(line, file=sys.stderr, flush=True)):
+            yield _logged
         return
     from tqdm import tqdm
 
     layout = "{desc}|{bar}| {n_fmt}/{total_fmt} [{elapsed}]"
-    with tqdm(total=1, bar_format=layout, leave=False, dynamic_ncols=True) as bar:
+    with (
+        tqdm(total=1, bar_format=layout, leave=False, dynamic_ncols=True) as bar,
+        _heard(lambda line: bar.write(line, file=sys.stderr)),
+    ):
 
         def show(name: str, done: int, total: int) -> None:
             bar.total, bar.n = total, done
             bar.set_description_str(f"{name:<26}")
 
         yield show
+
+
+@contextmanager
+def _heard(write: Callable[[str], object]) -> Iterator[None]:
+    """Write what the package logs for a user to know, as that it compiles."""
+    log, handler = logging.getLogger("zoo_geo"), _Handler()
+    handler.write, level = write, log.level
+    log.addHandler(handler)
+    log.setLevel(logging.INFO)
+    try:
+        yield
+    finally:
+        log.removeHandler(handler)
+        log.setLevel(level)
+
+
+class _Handler(logging.Handler):
+    """Hands on the text of what is logged, and nothing else."""
+
+    write: Callable[[str], object]
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.write(record.getMessage())
 
 
 _STARTED = time.perf_counter()

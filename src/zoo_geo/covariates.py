@@ -343,9 +343,9 @@ def _overall(column: _Column, rows: np.ndarray, damping: np.ndarray) -> float:
 
 
 def _learn(column: _Column, rows: np.ndarray, damping: np.ndarray) -> Predict:
-    """Fit rates to the design; without any contrast the overall rate is all that is known."""
+    """Fit rates to the design where it differs; without contrast the overall rate is all that is known."""
     base, rate, x = _overall(column, rows, damping), column.value(rows), column.design[rows]
-    weight, given = _weights(column, rows, damping), np.isfinite(x).any(axis=0)
+    weight, given = _weights(column, rows, damping), np.isfinite(x).any(axis=0) & (np.ptp(x, axis=0) != 0.0)
     if not given.any() or np.ptp(rate) == 0.0:
         return lambda design: np.full(design.shape[0], base)
     predict = _learner(column, x[:, given], rate, weight, base)

@@ -32,8 +32,8 @@ if TYPE_CHECKING:
     from libpysal.graph import Graph
 
 _TRUTH = ["area", "indicator", "period", "kind"]
-_NEIGHBORS = "neighbors"
-"""Stands for the graph of neighbours in the `exclude` of peers."""
+_NEIGHBORS = ("neighbors", "neighbours")
+"""Stand for the graph of neighbours in the `exclude` of peers."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -342,7 +342,7 @@ def _check_names(study: Study, features: pd.DataFrame, areas: Areas) -> None:
         check("peers.columns", [*rules.columns], columns, "columns of the features")
         check("peers.weights", [*rules.weights], columns, "of columns of the features")
         check("peers.within", [rules.within] if rules.within else [], classes, "a feature or parent level")
-        check("peers.exclude", rules.exclude, [_NEIGHBORS, *classes], "neighbors, features or parent levels")
+        check("peers.exclude", rules.exclude, [*_NEIGHBORS, *classes], "neighbors, features or parent levels")
     for number, detector in enumerate(study.detectors, 1):
         kind, _, name = str(getattr(detector, "reference", "")).partition(":")
         if kind == "stratum":
@@ -369,7 +369,7 @@ def _build_peers(study: Study, areas: Areas, graph: Graph, features: pd.DataFram
             areas=areas,
             method=rules.method,
             within=rules.within,
-            exclude=[graph if name == _NEIGHBORS else name for name in rules.exclude],
+            exclude=[graph if name in _NEIGHBORS else name for name in rules.exclude],
             scaling=rules.scaling,
             weights=rules.weights,
             missing=rules.missing,

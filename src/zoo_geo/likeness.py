@@ -92,7 +92,7 @@ def nearest(space: Space, bars: Bars, k: int | None, only: np.ndarray | None = N
         none = np.empty(0, np.intp)
         return Pairs(none, none, np.empty(0), none)
     focal, neighbor, distance, tied = (np.concatenate(parts) for parts in zip(*found, strict=True))
-    order = np.lexsort((neighbor, focal))
+    order = np.argsort(focal * len(space.x) + neighbor, kind="stable")  # quick where they are nearly sorted
     return Pairs(focal[order], neighbor[order], distance[order], np.sort(tied))
 
 
@@ -107,12 +107,15 @@ def reach(space: Space, bars: Bars, k: int | None) -> np.ndarray:
 
 def apart(space: Space, one: np.ndarray, other: np.ndarray) -> np.ndarray:
     """Distances of pairs, shape (n_pairs,); infinite where too few features are shared."""
-    total, shared = np.zeros(len(one)), np.zeros(len(one))
-    for column, share in zip(space.x.T, space.share, strict=True):
+    whole = not np.isnan(space.x).any()
+    total, shared = np.zeros(len(one)), np.full(len(one), space.share.sum() if whole else 0.0)
+    for column, share in zip(np.ascontiguousarray(space.x.T), space.share, strict=True):
         step = column[one] - column[other]
-        known = ~np.isnan(step)
-        total += np.where(known, step, 0.0) ** 2
-        shared += share * known
+        if not whole:
+            known = ~np.isnan(step)
+            shared += share * known
+            step[~known] = 0.0
+        total += step * step
     enough = shared >= LEAST_SHARED - SLACK
     return np.round(np.sqrt(np.divide(total, shared, out=np.full(len(one), np.inf), where=enough)), DECIMALS)
 
@@ -162,16 +165,16 @@ def clusters(
 
 
 def closest(block: Block, k: int | None) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """Pairs of the k nearest in a block, and the areas with more equals than they could take."""
+    """Pairs of the k nearest in a block, in any order; areas with more equals than they could take."""
     near = np.isfinite(block.distance) & (block.distance <= _kth(block.distance, k)[:, None])
+    over = np.flatnonzero(near.sum(axis=1) > k) if k is not None else np.empty(0, np.intp)
+    if over.size:
+        far, code = np.where(near[over], block.distance[over], np.inf), block.columns[over]
+        first = np.zeros(far.shape, bool)
+        np.put_along_axis(first, np.lexsort((code, far), axis=1)[:, :k], True, axis=1)
+        near[over] = first
     row, column = np.nonzero(near)
-    neighbor, distance = block.columns[row, column], block.distance[row, column]
-    order = np.lexsort((neighbor, distance, row))
-    count = near.sum(axis=1)
-    rank = np.arange(len(row)) - np.repeat(np.cumsum(count) - count, count)
-    taken = order if k is None else order[rank < k]
-    tied = block.rows[:0] if k is None else block.rows[count > k]
-    return block.rows[row[taken]], neighbor[taken], distance[taken], tied
+    return block.rows[row], block.columns[row, column], block.distance[row, column], block.rows[over]
 
 
 def _kth(distance: np.ndarray, k: int | None) -> np.ndarray:
@@ -210,9 +213,9 @@ def _by_tree(
             asked = [tree.ask(space.x[rows], width) for tree in trees]
             columns, distance, beyond = (np.concatenate(parts, 1) for parts in zip(*asked, strict=True))
             block = _barred(Block(rows, columns, distance), bars)
-            kth = _kth(block.distance, k)
+            last = _kth(block.distance, k)
             seen = np.round(beyond.min(axis=1), DECIMALS)
-            sure = (kth < seen) if ties else (kth <= seen) & np.isfinite(kth)
+            sure = (last < seen) if ties else (last <= seen) & np.isfinite(last)
             rest.append(rows[~sure])
             yield block.at(sure)
     return np.concatenate([*rest, members[:0]])

@@ -80,3 +80,39 @@ def which(values: Iterable[object], total: int | None = None, most: int = 3) -> 
     listed = list(values)
     of = "" if total is None else f" van {count(total)}"
     return f"{count(len(listed))}{of}; eerst: {examples(listed, None, most).partition('; first: ')[2]}"
+
+
+def figure(indicator: str, period: str) -> str:
+    """Name the figures of an indicator and period, without the period where the table has none.
+
+    Examples
+    --------
+    >>> figure("homes", "2024"), figure("homes", "all")
+    ('homes 2024', 'homes')
+    """
+    return indicator if period == "all" else f"{indicator} {period}"
+
+
+_AGAINST = {
+    "neighbours": "de buren",
+    "peers": "vergelijkbare gebieden",
+    "national": "alle gebieden samen",
+    "model": "wat kenmerken doen verwachten",
+    "sar": "de gebieden eromheen (SAR)",
+    "sar_lag": "de gebieden eromheen (SAR-lag)",
+    "car": "de gebieden eromheen (CAR)",
+}
+
+
+def compared(reference: str) -> str:
+    """Say in Dutch what a reference compares with.
+
+    Examples
+    --------
+    >>> compared("neighbours"), compared("stratum:stedelijkheid")
+    ('de buren', 'gebieden van gelijke stedelijkheid')
+    """
+    kind, _, level = reference.partition(":")
+    if kind == "parent":
+        return f"de eigen {level}"
+    return f"gebieden van gelijke {level}" if kind == "stratum" else _AGAINST.get(kind, reference)

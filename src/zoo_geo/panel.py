@@ -15,7 +15,7 @@ from zoo_geo.checks import check_columns, nearest_name, row_labels, text_codes
 from zoo_geo.errors import InputError, Problems, examples
 from zoo_geo.figures import MISSING, NO_EXPOSURE, SECRET, FigureReader, Figures, Need, joined_status
 from zoo_geo.indicators import Indicator, one_each, read_indicators
-from zoo_geo.notices import Notice, count
+from zoo_geo.notices import Notice, count, points
 from zoo_geo.schema import STATUSES
 
 ALL = "all"
@@ -444,12 +444,13 @@ def _code_notices(coded: Mapping[float, Mapping[str, int]]) -> Iterator[Notice]:
     for code, counts in coded.items():
         if counts:
             places = ", ".join(f"{count:,} in {name}" for name, count in list(counts.items())[:3])
-            more = f" and {len(counts) - 3} more columns" if len(counts) > 3 else ""
-            rest = f" en nog {len(counts) - 3} kolommen" if len(counts) > 3 else ""
+            left = len(counts) - 3
+            more = f" and {left} more column{'s' * (left > 1)}" if left > 0 else ""
+            rest = f" en nog {left} kolom{'men' * (left > 1)}" if left > 0 else ""
             meant = "geheim" if cbs.MISSING_CODES[code] == "secret" else "ontbrekend"
             yield Notice(
                 f"The code {code:.0f} was read as {cbs.MISSING_CODES[code]}: {places}{more}.",
-                f"De code {code:.0f} is gelezen als {meant}: {places}{rest}.",
+                f"De code {code:.0f} is gelezen als {meant}: {points(places)}{rest}.",
             )
 
 
@@ -480,6 +481,6 @@ def _units_notices(blocks: Iterable[_Block]) -> Iterator[Notice]:
     for id, (units, events) in sums.items():
         yield Notice(
             f"{id} is counted by distinct units ({names[id]}): {units:,.0f} behind {events:,.0f} events.",
-            f"{id} telt verschillende eenheden ({names[id]}): {count(units)} achter {count(events)} "
-            "gebeurtenissen.",
+            f"{id} telt verschillende eenheden ({names[id].replace('column', 'kolom', 1)}): {count(units)} "
+            f"achter {count(events)} gebeurtenissen.",
         )

@@ -168,7 +168,7 @@ def build_peers(
     ------
     InputError
         Codes that are no text, repeated or not on the map; features that are no numbers or do not differ;
-        unknown options; more than 5 million links.
+        unknown options; more than 5 million links; classes or exclusions that leave nobody to compare with.
 
     References
     ----------
@@ -196,6 +196,7 @@ def build_peers(
     whole = space._replace(group=_groups(space, options))
     _check_links(whole, options)
     pairs = likeness.nearest(whole, bars, k)
+    _check_pairs(pairs, whole, within, excluded)
     stays = _stability(space, whole, bars, pairs, options)
     quality, bound = rated(scaled, whole, pairs, stays, k=k, max_distance=max_distance)
     told = notices(scaled, quality, pairs, bound, k=k, missing=missing)
@@ -249,7 +250,7 @@ def _bars(table: Features, excluded: tuple[Excluded, ...]) -> Bars:
     labels, links = list[np.ndarray](), list[sparse.csr_array]()
     for what in excluded:
         if isinstance(what, str):
-            labels.extend([] if what == "self" else [table.labels(what, "exclude")])
+            labels.extend([] if what == "self" else [_same(table, what)])
         elif hasattr(what, "adjacency"):
             links.append(_linked(table, what))
         else:
@@ -257,6 +258,16 @@ def _bars(table: Features, excluded: tuple[Excluded, ...]) -> Bars:
                 f"exclude needs to be 'self', names of parent levels or graphs; got {type(what).__name__}."
             )
     return Bars(tuple(labels), tuple(links))
+
+
+def _same(table: Features, what: str) -> np.ndarray:
+    """Number the classes that an exclusion names."""
+    if what in ("neighbors", "neighbours") and what not in table.frame:
+        raise InputError(
+            f"exclude needs to hold the graph itself where neighbors are no peers; got {what!r}. "
+            "Pass exclude=build_weights(areas)."
+        )
+    return table.labels(what, "exclude")
 
 
 def _linked(table: Features, graph: Graph) -> sparse.csr_array:
@@ -318,13 +329,26 @@ def _groups(space: Space, options: _Options, drawn: np.ndarray | None = None) ->
 
 
 def _check_links(space: Space, options: _Options) -> None:
-    """Raise when whole groups are too large to link everybody in them."""
+    """Raise when there would be too many links: groups, or numbers of peers, are too large."""
     sizes = np.bincount(space.group[space.group >= 0]).astype(np.int64)
-    links = int((sizes * (sizes - 1)).sum())
-    if options.k is None and links > _MOST_LINKS:
+    links = int((sizes * np.minimum(sizes - 1, options.k or sizes.max(initial=0))).sum())
+    if links > _MOST_LINKS:
+        what, hint = ("whole groups", "Give k") if options.k is None else ("peers", "Give a smaller k")
         raise InputError(
-            f"whole groups need to have {_MOST_LINKS:,} links or fewer; got {links:,} (largest group "
-            f"{sizes.max():,} areas). Give k, or compare with a whole class by reference='stratum:NAME'."
+            f"{what} need to have {_MOST_LINKS:,} links or fewer; got {links:,} (largest group "
+            f"{sizes.max():,} areas). {hint}, or compare with a whole class by reference='stratum:NAME'."
+        )
+
+
+def _check_pairs(pairs: Pairs, space: Space, within: Labels | None, excluded: tuple[Excluded, ...]) -> None:
+    """Raise when classes or exclusions leave nobody to compare with."""
+    some = int((space.group != LACKS_FEATURES).sum())
+    named = [f"{name}=" for name, given in (("within", within is not None), ("exclude", excluded)) if given]
+    if some > 1 and named and not pairs.focal.size:
+        raise InputError(
+            f"areas need to have others that they can be compared with; got none that has under "
+            f"{' and '.join(named)} ({some:,} areas that have features). Cut a column of numbers into a few "
+            "classes (pandas.qcut), or exclude fewer."
         )
 
 

@@ -6,7 +6,6 @@ count is protected with it.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 
 STATUSES = ("ok", "missing", "secret", "no_exposure", "isolated", "constant", "too_few", "not_tested")
@@ -179,15 +178,3 @@ GLOBAL_COLUMNS = (
     "permutations", "n_areas", "n_isolates", "status",
 )  # fmt: skip
 """Columns of `global_statistics`; ``status`` may also be ``negative``: the measure needs values of 0 or more."""
-
-
-def describe(names: Iterable[str]) -> list[Column]:
-    """Return the schema of some columns.
-
-    Raises
-    ------
-    KeyError
-        A column is not in the vocabulary; parents such as ``gemeente`` are not, and are left to the
-        caller.
-    """
-    return [COLUMNS[name] for name in names]

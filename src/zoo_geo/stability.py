@@ -76,7 +76,8 @@ def with_other_areas(made: Made, times: int, seed: int, regroup: Regroup | None)
     some = np.bincount(made.pairs.focal, minlength=n) > 0
     if made.k is None and regroup is None:  # nothing was estimated
         return np.where(some & (times > 0), 1.0, np.nan)
-    wide = None if regroup or made.k is None else _wide(made)
+    few = regroup is None and made.k is not None and 2 * made.k + _SPARE < n
+    wide = _wide(made) if few else None
     total, told = np.zeros(n), 0
     for rows in draws(n, times, seed):
         factors = _factors(made, rows)

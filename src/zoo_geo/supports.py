@@ -13,7 +13,7 @@ from zoo_geo.detectors.base import Detection
 from zoo_geo.detectors.clusters import doubted, own_interval
 from zoo_geo.detectors.themes import COMBINATION
 from zoo_geo.errors import InputError, examples
-from zoo_geo.notices import Notice, count, which
+from zoo_geo.notices import Notice, count, figure, which
 from zoo_geo.significance import METHODS, Method, adjust, needed_at_floor, significant
 
 
@@ -158,7 +158,7 @@ def too_coarse(detection: Detection, support: Support, rules: Rules) -> list[Not
         at_floor = int((p[rows] <= tails / (permutations + 1.0) * (1 + 1e-9)).sum())
         needed = needed_at_floor(int(np.isfinite(p[rows]).sum()), permutations, rules.alpha, tails)
         if 0 < at_floor < needed and not significant(support.q[rows], rules.alpha).any():
-            blocked.append(" ".join(map(str, key)))
+            blocked.append(figure(*map(str, key)))
             most = max(most, needed)
     if not blocked:
         return []

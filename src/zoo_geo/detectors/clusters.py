@@ -13,7 +13,7 @@ from zoo_geo import expectation as ex
 from zoo_geo.detectors.base import Detection, Scores
 from zoo_geo.detectors.inputs import NOT_TESTED, OK, Inputs
 from zoo_geo.errors import examples
-from zoo_geo.notices import Notice, which
+from zoo_geo.notices import Notice, figure, which
 from zoo_geo.predictive import FAMILIES
 from zoo_geo.scanning import Counts, gumbel_p, lasting, monte_carlo_p
 
@@ -201,7 +201,7 @@ def untold(
     ]
     if not maps:
         return []
-    listed = [f"{indicator.id} {period}" for indicator, period in maps]
+    listed = [figure(indicator.id, period) for indicator, period in maps]
     en, nl = (tell(listed, len(stacks)) for tell in (examples, which))
     return [
         Notice(
@@ -308,8 +308,8 @@ def unflagged(detection: Detection, supports: np.ndarray, *, alpha: float) -> li
     if told.empty:
         return []
     keys = list(zip(told.index.to_list(), told["areas"].astype(int), strict=True))
-    en = [f"{name} {period} of {n} area{'s' * (n != 1)}" for (name, period, _), n in keys]
-    nl = [f"{name} {period} van {n} gebied{'en' * (n != 1)}" for (name, period, _), n in keys]
+    en = [f"{figure(name, period)} of {n} area{'s' * (n != 1)}" for (name, period, _), n in keys]
+    nl = [f"{figure(name, period)} van {n} gebied{'en' * (n != 1)}" for (name, period, _), n in keys]
     level = f"{alpha:g}"
     return [
         Notice(

@@ -15,12 +15,13 @@ from zoo_geo.autoregression import Kind
 from zoo_geo.blocks import spatial_blocks
 from zoo_geo.conditionals import leave_one_out
 from zoo_geo.covariates import Method, Modelled, TooFewAreasError, cross_fitted
+from zoo_geo.detectors.feature_checks import classed, idle, refuse_single
 from zoo_geo.detectors.inputs import OK, Inputs, matrix, parents, places
 from zoo_geo.detectors.inputs import rings as rings_of
 from zoo_geo.errors import InputError, examples
 from zoo_geo.estimates import SURE, Block, total_spread
 from zoo_geo.features import sensitive
-from zoo_geo.notices import Notice, points, which
+from zoo_geo.notices import Notice, compared, points, which
 from zoo_geo.predictive import Binomial, Gaussian
 from zoo_geo.response import Hidden
 
@@ -175,6 +176,7 @@ class Covariates:
     names: tuple[str, ...]
     folds: np.ndarray
     method: Method
+    notices: tuple[Notice, ...] = ()
 
     def fitted(self, block: Block, c: int) -> Modelled:
         """Rates of one column, each fitted without the area's own block; NaN where figures are too few."""
@@ -213,10 +215,13 @@ def check_used(reference: str, changed: Collection[str], adjust: tuple[str, ...]
 def covariates(inputs: Inputs, names: tuple[str, ...], method: Method) -> Covariates:
     """Take columns of the features, all where none is named, and blocks that lie together.
 
+    Those that do not differ between areas that have a figure, or are known for next to none of them, are
+    left out, and a notice says so.
+
     Raises
     ------
     InputError
-        No features, unknown ones, or ones that are no numbers.
+        No features, unknown ones, ones that are no numbers, or none that is left.
     """
     table = features(inputs)
     unknown = [name for name in names if name not in table]
@@ -226,12 +231,15 @@ def covariates(inputs: Inputs, names: tuple[str, ...], method: Method) -> Covari
             f"Known: {', '.join(map(str, table.columns))}."
         )
     table = table[list(names)] if names else table
-    _refuse_sensitive(table.columns)
+    _refuse_sensitive(
+        table.columns, "Leave them out." if names else "Drop them, or name the columns to use in adjust=."
+    )
     text = [name for name in table if not pd.api.types.is_numeric_dtype(table[name])]
     if text:
         raise InputError(f"covariates need to be numbers; got text ({examples(text, table.shape[1])}).")
-    values = table.to_numpy(float, na_value=np.nan)
-    return Covariates(values, tuple(map(str, table.columns)), _folds(inputs), method)
+    values, columns = table.to_numpy(float, na_value=np.nan), table.columns.astype(str).to_numpy(object)
+    used, told = idle(values[(inputs.status == OK).any(axis=1)], columns)
+    return Covariates(values[:, used], tuple(columns[used]), _folds(inputs), method, told)
 
 
 def features(inputs: Inputs) -> pd.DataFrame:
@@ -259,16 +267,18 @@ def stratum(inputs: Inputs, name: str) -> np.ndarray:
     if name not in table:
         known = ", ".join(map(str, table.columns))
         raise InputError(f"reference needs a column of the features; got {name!r} (known: {known}).")
-    _refuse_sensitive([name])
-    return pd.factorize(table[name], sort=True)[0]
+    _refuse_sensitive([name], "Take another column.")
+    labels = pd.factorize(table[name], sort=True)[0]
+    refuse_single(inputs, name, labels)
+    return labels
 
 
-def _refuse_sensitive(names: Iterable[str]) -> None:
+def _refuse_sensitive(names: Iterable[str], hint: str) -> None:
     """Raise where a name tells origin, nationality or religion."""
     if told := sensitive(names):
         raise InputError(
             "covariates and strata need to say nothing about origin, nationality or religion; got names that "
-            f"suggest it ({examples(told)}). Drop them, or name the columns to use in adjust=."
+            f"suggest it ({examples(told)}). {hint}"
         )
 
 
@@ -289,11 +299,12 @@ def fitting(
         if suits.size and not suits.any():
             raise InputError(f"{need}; got {got} ({lacking}).{hint}")
         if not suits.all():
+            whom = compared(reference)
             misfit = which(dict.fromkeys(named[~suits].tolist()), len(inputs.indicators))
             told.append(
                 Notice(
                     f"Not compared with {reference}, as {need}: {lacking}.{hint}",
-                    f"Niet vergeleken met {reference}: {misfit}. {_NEEDS_NL[need.partition(' needs ')[2]]}",
+                    f"Niet vergeleken met {whom}: {misfit}. {_NEEDS_NL[need.partition(' needs ')[2]]}",
                 )
             )
         fits &= suits
@@ -342,15 +353,7 @@ def _gaps(covariates: Covariates, inputs: Inputs, reference: str) -> tuple[Notic
         stands = "the median stands for it, beside a term that learns what the gap says."
         nl = "de mediaan komt ervoor in de plaats, met een term die leert wat het gat zegt."
     en, dutch = (tell(inputs.codes[missing.any(axis=1)], len(missing)) for tell in (examples, which))
-    there = (inputs.status == OK).any(axis=1)
-    empty = [name for name, gone in zip(covariates.names, missing[there].T, strict=True) if gone.all()]
-    idle = tuple(
-        Notice(f"Covariate {name} is known nowhere and explains nothing.",
-               f"Kenmerk {name} is nergens bekend en verklaart niets.")
-        for name in empty
-    )  # fmt: skip
     return (
-        *idle,
         Notice(
             f"Areas with a figure lack a covariate ({en}; most often {most}): {stands}",
             f"Gebieden met een cijfer missen een kenmerk ({dutch}; meestal {points(most)}): {nl}",
@@ -364,7 +367,9 @@ def find(
     """Return the source of a reference."""
     taken = covariates(inputs, adjust, method) if adjust or reference == "model" else None
     source = _find(reference, inputs, rings, options, taken)
-    return source if taken is None else replace(source, notices=_gaps(taken, inputs, reference))
+    if taken is None:
+        return source
+    return replace(source, notices=(*source.notices, *taken.notices, *_gaps(taken, inputs, reference)))
 
 
 def _find(
@@ -383,7 +388,8 @@ def _find(
     kind, _, level = reference.partition(":")
     if kind in PARTS:
         labels = inputs.labels(level) if kind == "parent" else stratum(inputs, level)
-        return surroundings([references.group(labels)], nation, options, adjust=change)
+        told = () if kind == "parent" else tuple(classed(inputs, level, labels))
+        return replace(surroundings([references.group(labels)], nation, options, adjust=change), notices=told)
     touching = matrix(inputs)
     points = places(inputs) if options.steep and reference == "neighbours" else None
     if reference == "peers":  # those alike of those alike are alike no more

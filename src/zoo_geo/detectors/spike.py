@@ -172,7 +172,7 @@ def _strays(indicator: str, stray: float, bursts: float, *, share: bool) -> list
         what, wat = ("odds", "kansverhoudingen") if share else ("rates", "cijfers")
         en.append(f"{what} stray by about {stray:.0%} beyond chance")
         nl.append(f"{wat} wijken ongeveer {stray:.0%} af, meer dan toeval geeft")
-    if bursts > 0.01:
+    if bursts >= 0.05:  # below it is told as one at a time
         at_once = f"{1.0 + bursts:.2g}"
         en.append(f"counts{'' if en else ' vary'} as if events came {at_once} at a time")
         tegelijk = at_once.replace(".", ",")

@@ -15,7 +15,7 @@ from zoo_geo.detectors.base import Detection
 from zoo_geo.detectors.clusters import WIDE, Found, Stack, restless
 from zoo_geo.detectors.inputs import NOT_TESTED, OK, Inputs, column_status
 from zoo_geo.errors import InputError, examples
-from zoo_geo.notices import Notice, count, which
+from zoo_geo.notices import Notice, count, figure, which
 from zoo_geo.predictive import FAMILIES
 from zoo_geo.scanning import Counts, counts, monte_carlo_p, spread_error
 
@@ -309,7 +309,7 @@ def _inside(given: Intake, pairs: Sequence[tuple[Stack, Found]]) -> np.ndarray:
 def _named(given: Intake, pairs: Sequence[tuple[Stack, Found]], time: Time) -> tuple[str, str]:
     """Name indicators, and periods where each is looked through by itself, in English and in Dutch."""
     names = [given.inputs.columns[stack.columns[0]] for stack, _ in pairs]
-    listed = [f"{i.id} {period}" if time == "each" else i.id for i, period in names]
+    listed = [figure(i.id, period) if time == "each" else i.id for i, period in names]
     return examples(listed, len(given.stacks)), which(listed, len(given.stacks))
 
 

@@ -163,7 +163,7 @@ class Trend(Detector):
                     f"trend: {short:,} series are too short: no p of theirs can be {_LEVEL:g} or less, or "
                     "too "
                     "few areas have a figure.",
-                    f"trend: {count(short)} reeksen zijn te kort: hun p kan niet {_LEVEL:g} of kleiner "
+                    f"trend: {count(short)} reeksen zijn te kort: hun p kan niet 0,05 of kleiner "
                     "zijn, of "
                     "te weinig gebieden hebben een cijfer.",
                 )

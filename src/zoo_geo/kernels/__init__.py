@@ -1,10 +1,31 @@
 """Compiled loops: arrays and scalars in, arrays out; numpy and numba only."""
 
+import logging
 import os
 import tempfile
 
-from numba.core import config
+from numba.core import config, event
 from numba.misc.appdirs import AppDirs
+
+COMPILING = "compiling loops for the first time: this takes about a minute, once"
+"""Logged (INFO) when one of our loops was found in no cache, once in a process."""
+_log = logging.getLogger("zoo_geo")
+
+
+class _Compiles(event.Listener):
+    """Hears of each loop that numba compiles, because no cache has it, and tells of the first of ours."""
+
+    told = False
+
+    def on_start(self, event: event.Event) -> None:
+        """Tell, unless that was done or the loop is another package's."""
+        loop = event.data["dispatcher"].py_func.__module__
+        if not self.told and loop.startswith(f"{__name__}."):
+            self.told = True
+            _log.info(COMPILING)
+
+    def on_end(self, event: event.Event) -> None:
+        """Say nothing: what follows shows it."""
 
 
 def find_cache() -> str | None:
@@ -77,3 +98,4 @@ def _private_folder() -> str:
 
 find_cache()
 forget_stale()
+event.register("numba:compile", _Compiles())

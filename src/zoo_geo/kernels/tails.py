@@ -393,26 +393,3 @@ def _smaller(log, side):
     if log > _LOG_HALF:
         return math.log(max(1.0 - math.exp(log), _TINY)), not side
     return log, side
-
-
-@njit(cache=True, nogil=True)
-def _overlap(below, at, tail):
-    """Share of the step from ``below`` to ``at`` that lies between the lower and the upper tail."""
-    step = at - below
-    if step < 1e-12:
-        return 1.0 if tail <= at <= 1.0 - tail else 0.0
-    return (min(max(at, tail), 1.0 - tail) - min(max(below, tail), 1.0 - tail)) / step
-
-
-@njit(cache=True, nogil=True)
-def bb_coverage(observed, mean, exposure, rho, error, weight, tail):
-    """Weighted share of counts out of an exposure that lie in neither tail of their distribution."""
-    inside = total = 0.0
-    for i in range(observed.size):
-        share = mean[i] / exposure[i]
-        spread = min(rho + error[i] * share / (1.0 - share), 0.999)
-        mid_low = math.exp(bb_log_mid(observed[i], exposure[i], share, spread, False))
-        half = 0.5 * math.exp(bb_log_pmf(observed[i], exposure[i], share, spread))
-        inside += weight[i] * _overlap(mid_low - half, mid_low + half, tail)
-        total += weight[i]
-    return inside / total

@@ -14,14 +14,21 @@ if TYPE_CHECKING:
 NAME = "name"
 """Group id of the names in a plot."""
 
-_ANGLES = np.deg2rad([20, -20, 160, -160, 45, 135, -45, -135, 70, 110, -70, -110, 90, -90, 0, 180])
-_DISTANCES = (12.0, 22.0, 34.0, 48.0, 64.0, 84.0, 108.0, 136.0, 170.0)
+_ANGLES = np.deg2rad(
+    [20, -20, 160, -160, 45, 135, -45, -135, 0, 180, 70, 110, -70, -110, 90, -90,
+     32, -32, 148, -148, 58, 122, -58, -122]
+)  # fmt: skip
+_DISTANCES = (12.0, 18.0, 26.0, 36.0, 48.0, 62.0, 78.0, 96.0, 118.0, 144.0, 172.0)
 """Pixels from the point to the near edge of the name."""
 _LEADER = 16.0
 """Distance from which a line leads to the point."""
 _ROOM = 3.0
-_COVERED = 60.0
-"""Pixels that a name goes farther to cover one point of importance 1 less."""
+_COVERED, _PASSED = 60.0, 40.0
+"""Pixels that a name goes farther to cover one point of importance 1 less, or lead its line past one."""
+_STANDS_OUT, _NEVER = 0.5, 2.0
+"""Importance of points that are drawn large, which a line had better not pass, and of those never covered."""
+_CLOSE, _OWN = 8.0, 4.0
+"""Pixels around such a point that are its own, and within which a point is the named one."""
 
 
 def place_names(
@@ -36,7 +43,8 @@ def place_names(
     """Write names beside their points, the first ones nearest, and return how many found a place.
 
     A name stays inside the axes and off other names, and goes where it covers little of importance without
-    being far from its point.
+    being far from its point, to which a line leads where it is not next to it. Without a place it is left
+    out.
 
     Parameters
     ----------
@@ -58,15 +66,24 @@ def place_names(
     taken, lines = np.empty((0, 4)), np.empty((0, 2, 2))
     for point, xy, name in zip(pixels, zip(x, y, strict=True), names, strict=True):
         boxes, distances = _candidates(point, *_measured(ax, name, size))
-        leaders = np.stack([(boxes[:, :2] + boxes[:, 2:]) / 2, np.broadcast_to(point, (len(boxes), 2))], 1)
-        free = _inside(boxes, frame) & ~_overlapping(boxes, taken) & ~_tangled(boxes, leaders, taken, lines)
-        if not free.any():
+        reach = np.hstack([boxes[:, :2].min(0), boxes[:, 2:].max(0)])[None]
+        near = _holding(reach, marks, _CLOSE)[0]
+        bold = near & (importance >= _STANDS_OUT) & (np.hypot(*(marks - point).T) > _OWN)
+        barred = _holding(boxes, marks[bold & (importance >= _NEVER)], _CLOSE).any(axis=1)
+        ends = np.clip(point, boxes[:, :2], boxes[:, 2:]), np.broadcast_to(point, (len(boxes), 2))
+        leaders = np.stack(ends, axis=1)
+        free = _inside(boxes, frame) & ~barred & ~_overlapping(boxes, taken)
+        free = np.flatnonzero(free & ~_tangled(boxes, leaders, taken, lines))
+        if not free.size:
             continue
-        near = _holding(np.hstack([boxes[:, :2].min(0), boxes[:, 2:].max(0)])[None], marks)[0]
-        cost = distances + _COVERED * (_holding(boxes, marks[near]) @ importance[near])
-        chosen = int(np.argmin(np.where(free, cost, np.inf)))
-        taken, lines = np.vstack([taken, boxes[chosen]]), np.vstack([lines, leaders[chosen][None]])
-        _write(ax, xy, leaders[chosen], name, size, led=distances[chosen] >= _LEADER)
+        faint = near & (importance < _STANDS_OUT)
+        boxes, leaders, distances = boxes[free], leaders[free], distances[free]
+        cost = distances + _COVERED * (_holding(boxes, marks[faint]) @ importance[faint])
+        cost += _COVERED * (_holding(boxes, marks[bold], _CLOSE) @ importance[bold])
+        cost += _PASSED * ((_distance(leaders, marks[bold]) < _CLOSE) @ importance[bold])
+        best = int(np.argmin(cost))
+        taken, lines = np.vstack([taken, boxes[best]]), np.vstack([lines, leaders[best][None]])
+        _write(ax, xy, boxes[best], leaders[best], name, size, led=distances[best] >= _LEADER)
     return len(taken)
 
 
@@ -100,9 +117,9 @@ def _overlapping(boxes: np.ndarray, taken: np.ndarray) -> np.ndarray:
     return ~np.all(apart, axis=1)
 
 
-def _holding(boxes: np.ndarray, marks: np.ndarray) -> np.ndarray:
-    """Which boxes cover which marks, shape (n_boxes, n_marks)."""
-    inside: np.ndarray = (marks >= boxes[:, None, :2] - _ROOM) & (marks <= boxes[:, None, 2:] + _ROOM)
+def _holding(boxes: np.ndarray, marks: np.ndarray, room: float = _ROOM) -> np.ndarray:
+    """Which boxes, with some room around, cover which marks, shape (n_boxes, n_marks)."""
+    inside: np.ndarray = (marks >= boxes[:, None, :2] - room) & (marks <= boxes[:, None, 2:] + room)
     return np.all(inside, axis=2)
 
 
@@ -111,6 +128,15 @@ def _tangled(boxes: np.ndarray, leaders: np.ndarray, taken: np.ndarray, lines: n
     on_line = np.any(_holding(boxes, _along(lines).reshape(-1, 2)), axis=1)
     touched = np.any(_holding(taken, _along(leaders).reshape(-1, 2)), axis=0).reshape(len(leaders), -1)
     return on_line | np.any(touched, axis=1) | np.any(_crossing(leaders, lines), axis=1)
+
+
+def _distance(segments: np.ndarray, marks: np.ndarray) -> np.ndarray:
+    """Pixels from each segment to each mark, shape (n_segments, n_marks)."""
+    start, along = segments[:, :1], segments[:, 1:] - segments[:, :1]
+    away = marks[None] - start
+    share = (away * along).sum(2) / np.maximum((along * along).sum(2), 1e-9)
+    rest = away - np.clip(share, 0.0, 1.0)[..., None] * along
+    return np.hypot(rest[..., 0], rest[..., 1])
 
 
 def _along(segments: np.ndarray) -> np.ndarray:
@@ -133,13 +159,22 @@ def _crossing(some: np.ndarray, others: np.ndarray) -> np.ndarray:
 
 
 def _write(
-    ax: Axes, xy: tuple[float, float], leader: np.ndarray, name: str, size: float, *, led: bool
+    ax: Axes,
+    xy: tuple[float, float],
+    box: np.ndarray,
+    leader: np.ndarray,
+    name: str,
+    size: float,
+    *,
+    led: bool,
 ) -> None:
-    """Write a name where its leader starts, with the line to its point where that is not next to it."""
+    """Write a name in its box, with the line to its point where that is not next to it."""
     from matplotlib.patheffects import withStroke
 
-    offset = (leader[0] - leader[1]) * 72.0 / ax.figure.dpi
-    line = {"arrowstyle": "-", "color": "#444444", "lw": 0.6, "shrinkA": 0, "shrinkB": 3}
+    middle, extent = (box[:2] + box[2:]) / 2, box[2:] - box[:2]
+    offset = (middle - leader[1]) * 72.0 / ax.figure.dpi
+    edge = tuple((leader[0] - box[:2]) / extent)
+    line = {"arrowstyle": "-", "color": "#444444", "lw": 0.7, "shrinkA": 0, "shrinkB": 3, "relpos": edge}
     ax.annotate(
         name, xy, xytext=tuple(offset), textcoords="offset points", ha="center", va="center", fontsize=size,
         parse_math=False, zorder=8, gid=NAME, arrowprops=line if led else None,

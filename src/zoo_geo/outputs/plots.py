@@ -325,11 +325,12 @@ def _finish(ax: Axes, picture: Picture, x: np.ndarray, y: np.ndarray, words: str
 
 
 def _obstacles(ax: Axes, picture: Picture, x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """What names had better not cover, and how much each matters: areas that stand out, others, lines."""
-    calm = (picture.rows["label"] == "as_expected").to_numpy() & ~picture.rows["flagged"].to_numpy()
+    """What names had better not cover, and how much each matters: flagged areas most, then those outside."""
+    flagged, calm = picture.rows["flagged"].to_numpy(), (picture.rows["label"] == "as_expected").to_numpy()
     lines = [np.column_stack(line.get_data()) for line in ax.get_lines() if line.get_gid() != "floor"]
     points = np.vstack([np.column_stack([x, y]), *lines])
-    return points, np.concatenate([np.where(calm, 0.05, 1.0), np.full(len(points) - x.size, 0.1)])
+    areas = np.select([flagged, calm], [3.0, 0.05], 1.0)
+    return points, np.concatenate([areas, np.full(len(points) - x.size, 0.1)])
 
 
 def _letters(ax: Axes) -> int:

@@ -393,13 +393,19 @@ def _bullets(lines: Iterable[str]) -> str:
     return "\n".join(f"- {_escaped(line)}" for line in lines)
 
 
+_WORDS_OF_OURS = ("period", "kind")
+"""Columns in which a value can be one of our words, as in "all" for a table without periods."""
+
+
 def _table(rows: Sequence[Mapping[str, Any]], language: Language) -> str:
     """Return a table with the keys of all rows as columns."""
     names = list(dict.fromkeys(name for row in rows for name in row))
     headings = [COLUMNS[language].get(name, name) for name in names]
     if not rows:
         return HEADINGS[language]["none"]
-    lines = [headings, ["---"] * len(names), *([str(row.get(name, 0)) for name in names] for row in rows)]
+    words = {name: COLUMNS[language] if name in _WORDS_OF_OURS else {} for name in names}
+    cells = ([str(words[name].get(str(row.get(name)), row.get(name, 0))) for name in names] for row in rows)
+    lines = [headings, ["---"] * len(names), *cells]
     return "\n".join(f"| {' | '.join(map(_escaped, line))} |" for line in lines)
 
 

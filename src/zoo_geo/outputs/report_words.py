@@ -203,6 +203,7 @@ COLUMNS: dict[str, dict[str, str]] = {
         "period": "periode",
         "high": "hoog",
         "low": "laag",
+        "all": "alle",
         "flags": "vlaggen",
         "kind": "soort",
         "planted": "ingebouwd",
