@@ -19,9 +19,9 @@ from zoo_geo.detectors.base import Alternative, Detector, Scores, options, sprea
 from zoo_geo.detectors.inputs import ISOLATED, NOT_TESTED, OK, TOO_FEW, Inputs, blocks, column_status, matrix
 from zoo_geo.errors import InputError
 from zoo_geo.moments import BY_MOMENTS
-from zoo_geo.notices import Notice, count
+from zoo_geo.notices import Notice, compared, count
 from zoo_geo.notices import share as percent
-from zoo_geo.panel import Indicator
+from zoo_geo.panel import ALL, Indicator
 from zoo_geo.predictive import FAMILIES, Binomial, Poisson
 from zoo_geo.response import Hidden
 from zoo_geo.schema import SMALL_EXPOSURE
@@ -359,8 +359,8 @@ def _told(told: dict[int, tuple[Notice, ...]], inputs: Inputs, reference: str) -
             periods.setdefault((indicator.id, words), []).append(period)
     return [
         Notice(
-            f"{id} ({', '.join(when)}) against {reference}: {words}.",
-            f"{id} ({', '.join(when)}) tegenover {reference}: {words.nl}.",
+            f"{_of(id, when)} against {reference}: {words}.",
+            f"{_of(id, when)} tegenover {compared(reference)}: {words.nl}.",
         )
         for (id, words), when in periods.items()
     ]
@@ -405,16 +405,21 @@ def _bursts(inputs: Inputs, spread: np.ndarray, expected: np.ndarray, reference:
     return [_burst(id, each, reference) for id, each in found.items()]
 
 
+def _of(indicator: str, periods: list[str]) -> str:
+    """Name an indicator and its periods, if its table has any."""
+    return indicator if periods == [ALL] else f"{indicator} ({', '.join(periods)})"
+
+
 def _burst(id: str, found: list[tuple[str, float]], reference: str) -> Notice:
     """Say in words in which periods an indicator's counts vary much, and how much."""
-    periods, over = ", ".join(period for period, _ in found), max(over for _, over in found)
+    what, over = _of(id, [period for period, _ in found]), max(over for _, over in found)
     return Notice(
-        f"{id} ({periods}) against {reference}: the variance of counts is about {over:,.0f} times their "
+        f"{what} against {reference}: the variance of counts is about {over:,.0f} times their "
         "mean. If one case file can hold many events, give observed_units=, the distinct subjects behind "
         "them.",
-        f"{id} ({periods}) tegenover {reference}: de variantie van de aantallen is ongeveer {count(over)} "
-        "keer hun gemiddelde. Als een dossier veel gebeurtenissen kan bevatten, geef dan observed_units=, de "
-        "verschillende personen of zaken erachter.",
+        f"{what} tegenover {compared(reference)}: de variantie van de aantallen is ongeveer "
+        f"{count(over)} keer hun gemiddelde. Als een dossier veel gebeurtenissen kan bevatten, geef dan "
+        "observed_units=, de verschillende personen of zaken erachter.",
     )
 
 
@@ -432,13 +437,14 @@ def _doubt(
     small = (inputs.exposure[:, columns][extreme[:, columns]] < least).mean()
     where = f", {small:.0%} of them with an exposure below {least:g}"
     where = "" if indicator.family == "gaussian" else where
-    periods = ", ".join(inputs.columns[c][1] for c in columns)
+    what = _of(indicator.id, [inputs.columns[c][1] for c in columns])
     waar = f", {small:.0%} daarvan met een noemer onder {least:g}" if where else ""
     return Notice(
-        f"{indicator.id} ({periods}) against {reference}: {share:.1%} of areas have p <= 0.001, where chance "
+        f"{what} against {reference}: {share:.1%} of areas have p <= 0.001, where chance "
         f"gives 0.1 %{where}. The exposure may not be what the figure depends on (visitors, passers-by), or "
         "the spread differs between areas: read these flags with care.",
-        f"{indicator.id} ({periods}) tegenover {reference}: {percent(share, 1)} van de gebieden heeft "
-        f"p <= 0,001, waar toeval 0,1 % geeft{waar}. Misschien hangt het cijfer niet van deze noemer af "
-        "(bezoekers, voorbijgangers), of verschilt de spreiding tussen gebieden: lees deze vlaggen met zorg.",
+        f"{what} tegenover {compared(reference)}: {percent(share, 1)} van de gebieden "
+        f"heeft p <= 0,001, waar toeval 0,1 % geeft{waar}. Misschien hangt het cijfer niet van deze noemer "
+        "af (bezoekers, voorbijgangers), of verschilt de spreiding tussen gebieden: lees deze vlaggen met "
+        "zorg.",
     )
