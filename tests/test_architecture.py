@@ -52,6 +52,7 @@ STOREYS = [
         "predictive",
         "moments",
         "quantiles",
+        "coverage",
         "references",
         "response",
         "expectation",

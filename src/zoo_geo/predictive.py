@@ -12,9 +12,9 @@ from collections.abc import Callable, Iterator
 import numpy as np
 from scipy import special
 
+from zoo_geo.coverage import SMALLEST_SPREAD, matched
 from zoo_geo.quantiles import ratio_quantiles
 
-SMALLEST_SPREAD, LARGEST_SPREAD = 1e-5, 50.0
 STEEPEST, FIRST_PACE, ROUNDS = 0.25, 0.3, 3
 """Part of the areas that decide how fast errors grow, where the search begins, and its rounds."""
 OUTER, CENTRAL = 0.05, 0.25
@@ -251,7 +251,9 @@ class Binomial(_ByArrays, Poisson):
 
         weight = ((size - 1.0) / (1.0 + (size - 1.0) * start)) ** 2 + 1e-9
         mean = rate * size
-        found = _match(lambda rho: bb_coverage(observed, mean, size, rho, error, weight, 0.25), start[0], 0.9)
+        found = matched(
+            lambda rho: bb_coverage(observed, mean, size, rho, error, weight, 0.25), start[0], 0.9
+        )
         if found > 0.5 or 2.0 * weight[mean < RARE].sum() > weight.sum():
             found = self.likeliest(observed, size, rate, error * rate / (1.0 - rate), 0.5)
         return found / start[0], np.inf
@@ -277,7 +279,7 @@ class Binomial(_ByArrays, Poisson):
         def coverage(pace: float) -> float:
             return bb_coverage(observed, mean, size, phi[0], error + pace * slope, weight, tail)
 
-        return _match(coverage, start, wanted=1.0 - 2.0 * tail)
+        return matched(coverage, start, wanted=1.0 - 2.0 * tail)
 
     def log_likelihood(
         self, observed: np.ndarray, size: np.ndarray, rate: np.ndarray, phi: np.ndarray
@@ -424,7 +426,7 @@ class Gaussian(_ByArrays):
             reach = outer * np.sqrt(phi) * self._scale(size, error + pace * slope)
             return float(np.mean(np.abs(observed - rate) <= reach))
 
-        return _match(coverage, start, wanted=1.0 - 2.0 * tail)
+        return matched(coverage, start, wanted=1.0 - 2.0 * tail)
 
     def log_likelihood(
         self, observed: np.ndarray, size: np.ndarray, rate: np.ndarray, phi: np.ndarray
@@ -488,24 +490,3 @@ _FEWEST_FOR_TAIL, _USUAL_FREEDOM = 50, 5.0
 RARE = 0.7
 """Expected count below which more than half of all counts are 0, so the central half says nothing."""
 _DOUBTFUL_SPREAD = 5.0
-
-
-def _match(
-    coverage: Callable[[float], float], start: float, largest: float = LARGEST_SPREAD, wanted: float = 0.5
-) -> float:
-    """Find the spread whose coverage is the wanted one.
-
-    The search walks outward from the start: a spread far too large makes the distribution so skewed
-    that the coverage falls again.
-    """
-    from scipy.optimize import brentq
-
-    step = 4.0 if coverage(start) < wanted else 0.25
-    here = start
-    while SMALLEST_SPREAD < here < largest:
-        there = min(max(here * step, SMALLEST_SPREAD), largest)
-        if (coverage(there) < wanted) != (step > 1.0):
-            ends = sorted((np.log(here), np.log(there)))
-            return float(np.exp(brentq(lambda s: coverage(np.exp(s)) - wanted, *ends, xtol=0.01)))
-        here = there
-    return here
