@@ -137,7 +137,8 @@ def pooled(column: Column) -> Pooled:
         from zoo_geo.kernels.rounds import pool
 
         there = np.empty((len(around.near), 4, column.size.size))
-        counts = column.observed, column.people, column.valid, column.keep, column.rate
+        rate = column.rate if column.ratio is None else column.rate / column.ratio
+        counts = column.observed, column.people, column.valid, column.keep, rate
         phi, cap = column.phi if options.precision else _NONE, (pooling.CAP, pooling.CAPPED_MEAN)
         given: tuple[Any, ...] = *counts, phi, *around.given, *cap, there
         rates, strengths, parts = pool(*given)
