@@ -27,8 +27,7 @@ if TYPE_CHECKING:
 OK, MISSING, SECRET, NO_EXPOSURE, ISOLATED, CONSTANT, TOO_FEW, NOT_TESTED = range(len(STATUSES))
 FEWEST_AREAS = 10
 """Fewer areas with a figure than this say nothing about each other."""
-_BLOCK, _COUNTS = 8, 2
-"""Columns of a block that threads take in turn; counts go one by one anyway, and some take much longer."""
+_BLOCK = 8
 
 
 @dataclass(frozen=True, eq=False)
@@ -303,7 +302,7 @@ def blocks(inputs: Inputs, n_jobs: int) -> list[tuple[str, np.ndarray]]:
     """Cut each family's columns into blocks that are worked on together, one for each thread at least."""
     cut = []
     for family, columns in inputs.families().items():
-        step = min(_COUNTS if family == "poisson" else _BLOCK, -(-columns.size // n_jobs))
+        step = min(_BLOCK, -(-columns.size // n_jobs))
         cut += [(family, columns[start : start + step]) for start in range(0, columns.size, step)]
     return cut
 
