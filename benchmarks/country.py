@@ -252,7 +252,7 @@ def _values(country: Country, rng: np.random.Generator, level: float, phi: float
 
 def panel(country: Country, draws: list[Draw], family: str = "poisson") -> zg.Panel:
     """Put draws into one panel, an indicator each."""
-    table = pd.DataFrame({"area": country.codes, "residents": country.residents})
-    table = table.assign(**{f"i{k}": each.observed for k, each in enumerate(draws)})
+    counts = {f"i{k}": each.observed for k, each in enumerate(draws)}
+    table = pd.DataFrame({"area": country.codes, "residents": country.residents} | counts)
     names = [f"i{k}" for k in range(len(draws))]
     return zg.Panel.from_frame(table, area="area", observed=names, exposure="residents", family=family)
