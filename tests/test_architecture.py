@@ -61,6 +61,7 @@ STOREYS = [
         "arrangements",
         "autoregression",
         "conditionals",
+        "measured",
         "rates",
         "covariates",
         "courses",

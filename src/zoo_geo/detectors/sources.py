@@ -10,10 +10,10 @@ import pandas as pd
 from scipy import sparse
 
 from zoo_geo import expectation as ex
-from zoo_geo import references
+from zoo_geo import measured, references
 from zoo_geo.autoregression import Kind
 from zoo_geo.blocks import spatial_blocks
-from zoo_geo.conditionals import leave_one_out
+from zoo_geo.conditionals import Conditional, leave_one_out
 from zoo_geo.covariates import Method, Modelled, TooFewAreasError, cross_fitted
 from zoo_geo.detectors.inputs import OK, Inputs, matrix, parents, places
 from zoo_geo.detectors.inputs import rings as rings_of
@@ -150,14 +150,7 @@ def autoregression(
         for c in range(block.size.shape[1]):
             values = np.where(block.valid[:, c], block.observed[:, c], np.nan)
             weight = np.where(block.valid[:, c], block.size[:, c], np.nan)
-            found = leave_one_out(
-                values,
-                weights,
-                design,
-                _KINDS[kind],
-                weight=weight,
-                outlier=_OUTLIER if options.clean else None,
-            )
+            found = led_to(values, weights, design, _KINDS[kind], weight, _OUTLIER if options.clean else None)
             rate[:, c], size[:, c] = found.mean, found.precision
         valid = block.valid & np.isfinite(rate) & (size > 0)
         sure = np.full(rate.shape, 1e12)
@@ -165,6 +158,20 @@ def autoregression(
         return Fitted(led, replace(block, size=size))
 
     return Source(fit, [weights])
+
+
+def led_to(
+    values: np.ndarray,
+    weights: sparse.csr_array,
+    design: np.ndarray | None,
+    kind: Kind,
+    weight: np.ndarray,
+    outlier: float | None,
+) -> Conditional:
+    """Conditionals of values; where their weights differ, of values that measure a field with an error."""
+    if np.ptp(weight[np.isfinite(weight)]) > 0:
+        return measured.leave_one_out(values, weights, design, kind, weight=weight, outlier=outlier)
+    return leave_one_out(values, weights, design, kind, weight=weight, outlier=outlier)
 
 
 @dataclass(frozen=True, eq=False)
