@@ -35,6 +35,10 @@ _BOUNDS = ((-6.0, 6.0), (-9.0, 12.0), (0.0, 1.0))
 """Of atanh rho, the logarithm of an error in variances of the field's disturbance, and the part of between."""
 _STEP = 1e-5
 _COLUMNS = 512
+_FEWEST_TRUSTED = 30
+_MOST_TRUST = 20.0
+_ERROR_OF_MEDIANS = 2.33
+"""Standard error of the difference of the medians of two halves of |z|, over the median of all; times root n."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -117,13 +121,46 @@ def leave_one_out(
     out = np.zeros(cells.values.size, bool)
     at = field.likeliest(np.array([np.arctanh(start.rho), 0.0, 0.5]), ~out)
     if outlier is not None:
-        out = odd_ones(cells, *field.conditional(at, ~out), outlier)
+        out = _odd(cells, field.conditional(at, ~out), outlier)
         at = field.likeliest(at, ~out)
-        out = odd_ones(cells, *field.conditional(at, ~out), outlier)
-    mean[known], precision[known] = field.conditional(at, ~out)
-    aside[known] = out
+        out = _odd(cells, field.conditional(at, ~out), outlier)
+    mean[known], led_to, error = field.conditional(at, ~out)
+    away, heavy = np.abs(cells.values - mean[known]), precise[known] > np.median(precise[known])
+    linked = cells.linked
+    trust = _trust(away[linked], led_to[linked], error[linked], heavy[linked])
+    precision[known], aside[known] = 1.0 / (trust * led_to + error), out
     told = tuple(remarks(cells, out, values, known))
     return Conditional(mean, precision, aside, field.parameters(at, ~out), told)
+
+
+def _odd(cells: Cells, found: tuple[np.ndarray, np.ndarray, np.ndarray], outlier: float) -> np.ndarray:
+    """Areas that are further off than so many robust standard deviations, shape (n,)."""
+    mean, led_to, error = found
+    return odd_ones(cells, mean, 1.0 / (led_to + error), outlier)
+
+
+def _trust(away: np.ndarray, led_to: np.ndarray, error: np.ndarray, heavy: np.ndarray) -> float:
+    """Factor on the variance of the field that leaves values of much and of little weight equally far off.
+
+    A field that is rougher than the surface it stands for, as a CAR may be, is less sure than it could be; that
+    falls on values of much weight. The factor is the one nearest to 1 at which halves of the areas differ no
+    more than the standard error of their medians; 1 where none brings them there.
+    """
+    from scipy.optimize import brentq
+
+    if away.size < _FEWEST_TRUSTED or not heavy.any() or np.median(away) == 0.0:
+        return 1.0
+
+    def surplus(log_trust: float) -> float:
+        scaled = away / np.sqrt(np.exp(log_trust) * led_to + error)
+        return float((np.median(scaled[heavy]) - np.median(scaled[~heavy])) / np.median(scaled))
+
+    allowed = _ERROR_OF_MEDIANS / np.sqrt(away.size)
+    now = surplus(0.0)
+    end, goal = np.copysign(np.log(_MOST_TRUST), now), np.copysign(allowed, now)
+    if not np.abs(now) > allowed or surplus(end) / goal >= 1.0:  # it is not for the field that they differ
+        return 1.0
+    return float(np.exp(brentq(lambda trust: surplus(trust) - goal, 0.0, end, xtol=0.01)))
 
 
 @dataclass(frozen=True, eq=False)
@@ -206,31 +243,32 @@ class _Field:
         begin = np.clip(start, *np.transpose(_BOUNDS))
         options = {"eps": _STEP, "ftol": 1e-8, "gtol": 1e-2, "maxiter": 60}
         found = minimize(
-            lambda at: self.state(at, keep).surprise, begin, method="L-BFGS-B", bounds=_BOUNDS, options=options
+            lambda at: self.state(at, keep).surprise,
+            begin,
+            method="L-BFGS-B",
+            bounds=_BOUNDS,
+            options=options,
         )
         return found.x
 
     def _kept(self, keep: np.ndarray) -> np.ndarray:
         return keep[self.order] & self.cells.linked
 
-    def conditional(self, at: np.ndarray, keep: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Mean and precision of each value given all others that are kept, shape (n,) each."""
+    def conditional(self, at: np.ndarray, keep: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Mean of each value given all others that are kept, variance of the field there, and of the error."""
         keep = self._kept(keep)
         state = self.state(at, keep)
         inverse = _diagonal(state.lu)
         own = state.sure - state.sure**2 * inverse
         led_to = self.cells.values - state.away + state.lu.solve(state.sure * state.away)
-        mean, error = np.empty((2, own.size))
-        mean = np.where(keep, self.cells.values - state.pull / np.where(keep, own, 1.0), led_to)
-        error = np.where(keep, 1.0 / np.where(keep, own, 1.0), inverse + state.error)
-        linked = self.cells.linked
-        mean[~linked] = (self.cells.values - state.away)[~linked]
-        if self.cells.kind == "sar_lag":
-            pass
-        field = np.mean((state.away[keep] ** 2) / state.variance - state.error[keep])
-        error[~linked] = np.maximum(field, 0.0) + state.error[~linked]
-        back = np.argsort(self.order)
-        return mean[back] * self.size, 1.0 / (error[back] * state.variance * self.size**2)
+        safe = np.where(keep, own, 1.0)
+        mean = np.where(keep, self.cells.values - state.pull / safe, led_to)
+        field = np.where(keep, 1.0 / safe - state.error, inverse)
+        alone = ~self.cells.linked
+        mean[alone] = (self.cells.values - state.away)[alone]
+        field[alone] = np.mean(state.away[keep] ** 2 / state.variance - state.error[keep])
+        back, unit = np.argsort(self.order), state.variance * self.size**2
+        return mean[back] * self.size, np.maximum(field, 0.0)[back] * unit, state.error[back] * unit
 
     def parameters(self, at: np.ndarray, keep: np.ndarray) -> Measured:
         """Return them in the units of values and weights."""

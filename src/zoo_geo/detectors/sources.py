@@ -14,7 +14,7 @@ from zoo_geo import measured, references
 from zoo_geo.autoregression import Kind
 from zoo_geo.blocks import spatial_blocks
 from zoo_geo.conditionals import Conditional, leave_one_out
-from zoo_geo.covariates import Method, Modelled, TooFewAreasError, cross_fitted
+from zoo_geo.covariates import Method, Modelled, TooFewAreasError, cross_fitted, steadied
 from zoo_geo.detectors.inputs import OK, Inputs, matrix, parents, places
 from zoo_geo.detectors.inputs import rings as rings_of
 from zoo_geo.errors import InputError, examples
@@ -133,10 +133,22 @@ def modelled(covariates: Covariates, options: ex.Options) -> Source:
             np.column_stack([getattr(each, name) for each in found]) for name in ("rate", "strength")
         )
         valid = block.valid & np.isfinite(rate)
+        if isinstance(block.family, Gaussian):
+            block = replace(block, size=_weighed(block, found))
         led = ex.given(block.observed, block.size, valid, block.family, rate, strength, options)
         return Fitted(led, block, skill=[each.skill for each in found])
 
     return Source(fit, [])
+
+
+def _weighed(block: Block, found: Sequence[Modelled]) -> np.ndarray:
+    """Weights of values as the fits took them, steadied once more by how far off values are elsewhere."""
+    size = np.column_stack([each.size for each in found])
+    for c, each in enumerate(found):
+        rows = np.flatnonzero(block.valid[:, c] & np.isfinite(each.rate) & (size[:, c] > 0))
+        away = np.abs(block.observed[rows, c] - each.rate[rows])
+        size[:, c] = steadied(away, size[:, c], rows)
+    return size
 
 
 def autoregression(
@@ -189,7 +201,7 @@ class Covariates:
             return cross_fitted(*block.column(c), block.family, self.table, self.folds, method=self.method)
         except TooFewAreasError:
             unknown = np.full(block.size.shape[0], np.nan)
-            return Modelled(unknown, unknown, np.zeros(unknown.size, bool), np.nan, np.nan)
+            return Modelled(unknown, unknown, np.zeros(unknown.size, bool), np.nan, np.nan, unknown)
 
 
 _ESTIMATED = ("rings", "precision", "shrink", "steep")
