@@ -32,13 +32,13 @@ from zoo_geo.autoregression import (
 from zoo_geo.conditionals import Conditional, check, design_of, no_fit, odd_ones, remarks
 
 _BOUNDS = ((-6.0, 6.0), (-9.0, 12.0), (0.0, 1.0))
-"""Of atanh rho, the logarithm of an error in variances of the field's disturbance, and the part of between."""
+"""Of atanh rho, the log of the error in variances of the field's disturbance, and the part of between."""
 _STEP = 1e-5
 _COLUMNS = 512
 _FEWEST_TRUSTED = 30
 _MOST_TRUST = 20.0
 _ERROR_OF_MEDIANS = 2.33
-"""Standard error of the difference of the medians of two halves of |z|, over the median of all; times root n."""
+"""Standard error of the difference of medians of halves of |z|, over the median of all; times root n."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -70,8 +70,8 @@ def leave_one_out(
 ) -> Conditional:
     """Return the mean and precision of each value given all others, where values have errors of their own.
 
-    As `conditionals.leave_one_out`, but for what weights mean. Areas that are set aside stay part of the field;
-    nobody sees their values.
+    As `conditionals.leave_one_out`, but for what weights mean. Areas that are set aside stay part of the
+    field; nobody sees their values.
 
     Parameters
     ----------
@@ -142,9 +142,9 @@ def _odd(cells: Cells, found: tuple[np.ndarray, np.ndarray, np.ndarray], outlier
 def _trust(away: np.ndarray, led_to: np.ndarray, error: np.ndarray, heavy: np.ndarray) -> float:
     """Factor on the variance of the field that leaves values of much and of little weight equally far off.
 
-    A field that is rougher than the surface it stands for, as a CAR may be, is less sure than it could be; that
-    falls on values of much weight. The factor is the one nearest to 1 at which halves of the areas differ no
-    more than the standard error of their medians; 1 where none brings them there.
+    A field that is rougher than the surface it stands for, as a CAR may be, is less sure than it could be;
+    that falls on values of much weight. The factor is the one nearest to 1 at which halves of the areas
+    differ no more than the standard error of their medians; 1 where none brings them there.
     """
     from scipy.optimize import brentq
 
@@ -255,7 +255,7 @@ class _Field:
         return keep[self.order] & self.cells.linked
 
     def conditional(self, at: np.ndarray, keep: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Mean of each value given all others that are kept, variance of the field there, and of the error."""
+        """Mean of each value given all others that are kept; variances of the field and of its error."""
         keep = self._kept(keep)
         state = self.state(at, keep)
         inverse = _diagonal(state.lu)
