@@ -119,7 +119,8 @@ def leave_one_out(
         return Conditional(mean, precision, aside, None, (no_fit(cells),))
     field = _Field.of(cells, 1.0 / precise[known])
     out = np.zeros(cells.values.size, bool)
-    at = field.likeliest(np.array([np.arctanh(start.rho), 0.0, 0.5]), ~out)
+    begins = np.array([[np.clip(np.arctanh(start.rho), -1.0, 2.0), 0.0, 0.5], [1.0, 3.0, 0.5]])
+    at = min((field.likeliest(each, ~out) for each in begins), key=lambda at: field.surprise(at, ~out))
     if outlier is not None:
         out = _odd(cells, field.conditional(at, ~out), outlier)
         at = field.likeliest(at, ~out)
@@ -226,6 +227,10 @@ class _Field:
         surprise = 0.5 * float(n * np.log(variance) + spread)
         return _State(lu, error, sure, away, pull, beta, variance, surprise)
 
+    def surprise(self, at: np.ndarray, keep: np.ndarray) -> float:
+        """Minus the log likelihood of the values that are kept, up to a constant."""
+        return self.state(at, self._kept(keep)).surprise
+
     def _before(self, rho: float) -> tuple[sparse.csc_array, float]:
         """Precision matrix of the field and the logarithm of its determinant; the last one is kept."""
         if rho not in self.known:
@@ -239,7 +244,6 @@ class _Field:
         """Parameters of most likelihood of the values that are kept."""
         from scipy.optimize import minimize
 
-        keep = self._kept(keep)
         begin = np.clip(start, *np.transpose(_BOUNDS))
         options = {"eps": _STEP, "ftol": 1e-8, "gtol": 1e-2, "maxiter": 60}
         found = minimize(
@@ -265,7 +269,8 @@ class _Field:
         mean = np.where(keep, self.cells.values - state.pull / safe, led_to)
         field = np.where(keep, 1.0 / safe - state.error, inverse)
         alone = ~self.cells.linked
-        mean[alone] = (self.cells.values - state.away)[alone]
+        like = 1.0 - np.tanh(at[0]) if self.cells.kind == "sar_lag" else 1.0  # surroundings like themselves
+        mean[alone] = (self.cells.values - state.away)[alone] / like
         field[alone] = np.mean(state.away[keep] ** 2 / state.variance - state.error[keep])
         back, unit = np.argsort(self.order), state.variance * self.size**2
         return mean[back] * self.size, np.maximum(field, 0.0)[back] * unit, state.error[back] * unit
