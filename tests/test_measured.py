@@ -101,26 +101,26 @@ def surface(side, law, seed=0, planted=0, size=8.0):
 
 @pytest.mark.parametrize(("law", "parts"), [("weights", (1, 0)), ("equal", (0, 1)), ("both", (0.5, 0.5))])
 def test_errors_come_back(law, parts):
-    """Twenty gross outliers among them."""
-    world, values, weight, odd = surface(30, law, seed=1, planted=20, size=12.0)
+    """Twelve gross outliers among them."""
+    world, values, weight, odd = surface(24, law, seed=1, planted=12, size=12.0)
     found = leave_one_out(values, matrix(world), weight=weight)
     own = found.parameters
     assert (own.error / np.median(weight), own.between) == pytest.approx(parts, abs=0.15)
     assert found.set_aside[odd].all()
-    assert found.set_aside.sum() < 25
+    assert found.set_aside.sum() < 18
     assert own.rho > 0.98
 
 
-@pytest.mark.parametrize("reference", ["sar", "sar_lag", "car", "model"])
+@pytest.mark.parametrize("reference", ["sar", "car", "model"])
 def test_weights_that_do_not_fit_cost_no_power(reference):
     """None of these was found with residents as the weights of values that do not depend on them."""
     power, few, none = {}, [], []
     for law in ("weights", "equal", "both"):
-        world, values, weight, odd = surface(25, law, seed=5, planted=12, size=9.0)
+        world, values, weight, odd = surface(18, law, seed=5, planted=6, size=9.0)
         x = np.random.default_rng(1).normal(size=len(world))
         features = None
         if reference == "model":  # covariates tell the surface, and no more
-            calm = surface(25, law, seed=5)[1]
+            calm = surface(18, law, seed=5)[1]
             values, features = values - calm + 3 * x, pd.DataFrame({"x": x}, index=world.codes)
             noise = np.random.default_rng(2).normal(size=len(world))
             values += noise * np.sqrt(np.median(weight) / weight if law == "weights" else 1.0)
@@ -138,10 +138,10 @@ def test_weights_that_do_not_fit_cost_no_power(reference):
     assert np.max(none) <= 0.02
 
 
-@EVERY_KIND
+@pytest.mark.parametrize("kind", ["sar_error", "car"])
 def test_a_field_too_rough_is_trusted_more(kind):
     """A car knows no smooth surface; values of much weight would be judged too mildly by five times."""
-    world, values, weight, _ = surface(30, "weights", seed=3)
+    world, values, weight, _ = surface(24, "weights", seed=3)
     found = leave_one_out(values, matrix(world), kind=kind, weight=weight)
     away = np.abs(values - found.mean) * np.sqrt(found.precision)
     heavy = weight > np.median(weight)

@@ -120,10 +120,10 @@ def leave_one_out(
     field = _Field.of(cells, 1.0 / precise[known])
     out = np.zeros(cells.values.size, bool)
     begins = np.array([[np.clip(np.arctanh(start.rho), -1.0, 2.0), 0.0, 0.5], [1.0, 3.0, 0.5]])
-    at = min((field.likeliest(each, ~out) for each in begins), key=lambda at: field.surprise(at, ~out))
+    at = field.likeliest(begins, ~out)
     if outlier is not None:
         out = _odd(cells, field.conditional(at, ~out), outlier)
-        at = field.likeliest(at, ~out)
+        at = field.likeliest(np.vstack([begins[1], [*at[:2], 0.5]]), ~out)
         out = _odd(cells, field.conditional(at, ~out), outlier)
     mean[known], led_to, error = field.conditional(at, ~out)
     away, heavy = np.abs(cells.values - mean[known]), precise[known] > np.median(precise[known])
@@ -240,20 +240,15 @@ class _Field:
             self.known[rho] = _precision(self.cells, rho), float(log)
         return self.known[rho]
 
-    def likeliest(self, start: np.ndarray, keep: np.ndarray) -> np.ndarray:
-        """Parameters of most likelihood of the values that are kept."""
+    def likeliest(self, begins: np.ndarray, keep: np.ndarray) -> np.ndarray:
+        """Parameters of most likelihood of the values that are kept, by searches from several beginnings."""
         from scipy.optimize import minimize
 
-        begin = np.clip(start, *np.transpose(_BOUNDS))
-        options = {"eps": _STEP, "ftol": 1e-8, "gtol": 1e-2, "maxiter": 60}
-        found = minimize(
-            lambda at: self.state(at, keep).surprise,
-            begin,
-            method="L-BFGS-B",
-            bounds=_BOUNDS,
-            options=options,
-        )
-        return found.x
+        options = {"eps": _STEP, "ftol": 1e-9, "gtol": 1e-3, "maxiter": 60}
+        given = {"args": (keep,), "method": "L-BFGS-B", "bounds": _BOUNDS, "options": options}
+        low, high = np.transpose(_BOUNDS)
+        found = [minimize(self.surprise, np.clip(begin, low, high), **given) for begin in begins]
+        return min(found, key=lambda each: float(each.fun)).x
 
     def _kept(self, keep: np.ndarray) -> np.ndarray:
         return keep[self.order] & self.cells.linked
