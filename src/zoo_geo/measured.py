@@ -145,7 +145,8 @@ def _trust(away: np.ndarray, led_to: np.ndarray, error: np.ndarray, heavy: np.nd
 
     A field that is rougher than the surface it stands for, as a CAR may be, is less sure than it could be;
     that falls on values of much weight. The factor is the one nearest to 1 at which halves of the areas
-    differ no more than the standard error of their medians; 1 where none brings them there.
+    differ no more than the standard error of their medians; 1 where none brings them there. The level
+    is left to whoever scales by residuals, as `Deviation` does.
     """
     from scipy.optimize import brentq
 
