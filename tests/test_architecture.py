@@ -63,6 +63,7 @@ STOREYS = [
         "arrangements",
         "autoregression",
         "conditionals",
+        "measured",
         "rates",
         "covariates",
         "courses",

@@ -140,7 +140,7 @@ def fit(cells: Cells) -> Parameters | None:
     profile = _Profile.of(cells)
     if profile is None:
         return None
-    determinant = _Determinant(cells)
+    determinant = Determinant(cells)
     half = 0.5 if cells.kind == "car" else 1.0
 
     def surprise(rho: float) -> float:
@@ -154,25 +154,30 @@ def fit(cells: Cells) -> Parameters | None:
     )
 
 
-class _Determinant:
+class Determinant:
     """log |I - rho W|, by a sparse LU without pivots: the rows are dominated by their diagonal."""
 
     def __init__(self, cells: Cells) -> None:
-        first = self._lu(cells.step(0.5), "MMD_AT_PLUS_A")
-        order = np.argsort(first.perm_c)  # that fills the factors least, found once
+        order = filling_least(cells.step(0.5))
         self._near = sparse.csc_array(cells.near[order][:, order])
         self._one = sparse.csc_array(sparse.eye_array(order.size))
 
-    @staticmethod
-    def _lu(matrix: sparse.csc_array, order: str) -> Any:  # noqa: ANN401
-        from scipy.sparse.linalg import splu
-
-        return splu(matrix, permc_spec=order, diag_pivot_thresh=0.0, options={"SymmetricMode": True})
-
     def log(self, rho: float) -> float:
         """Return it at one rho."""
-        lu = self._lu(sparse.csc_array(self._one - rho * self._near), "NATURAL")
+        lu = factors(sparse.csc_array(self._one - rho * self._near))
         return float(np.log(np.abs(lu.U.diagonal())).sum())
+
+
+def factors(matrix: sparse.csc_array, order: str = "NATURAL") -> Any:  # noqa: ANN401
+    """Sparse LU without pivots."""
+    from scipy.sparse.linalg import splu
+
+    return splu(matrix, permc_spec=order, diag_pivot_thresh=0.0, options={"SymmetricMode": True})
+
+
+def filling_least(matrix: sparse.csc_array) -> np.ndarray:
+    """Order of rows that fills the factors of a matrix, or one of its pattern, least; shape (n,)."""
+    return np.argsort(factors(matrix, "MMD_AT_PLUS_A").perm_c)
 
 
 @dataclass(frozen=True, eq=False)
@@ -198,23 +203,23 @@ class _Profile:
     def of(cls, cells: Cells) -> _Profile | None:
         """Work the cross products out; None where the covariates say all there is about the values."""
         root = np.sqrt(cells.scale)
-        basis, back = _orthonormal(cells.design.T * root)
+        basis, back = orthonormal(cells.design.T * root)
         values = cells.values * root
-        level = np.stack([_cross(basis, values[None])[:, 0], np.zeros(len(basis))])
+        level = np.stack([cross(basis, values[None])[:, 0], np.zeros(len(basis))])
         rest = values - level[0] @ basis
         if (rest**2).sum() <= _ALIKE * (values**2).sum():
             return None
         data = np.vstack([basis, rest])
         if cells.kind == "sar_lag":
             lag = root * (cells.near @ cells.values)
-            level[1] = -_cross(basis, lag[None])[:, 0]
+            level[1] = -cross(basis, lag[None])[:, 0]
             lagged = np.vstack([np.zeros_like(basis), lag + level[1] @ basis])
         else:
             lagged = np.ascontiguousarray((cells.near @ (data / root).T).T * root)
-        mixed = _cross(data, lagged)
+        mixed = cross(data, lagged)
         if cells.kind == "car":
-            return cls((_cross(data, data), -0.5 * (mixed + mixed.T), np.zeros_like(mixed)), level, back)
-        return cls((_cross(data, data), -(mixed + mixed.T), _cross(lagged, lagged)), level, back)
+            return cls((cross(data, data), -0.5 * (mixed + mixed.T), np.zeros_like(mixed)), level, back)
+        return cls((cross(data, data), -(mixed + mixed.T), cross(lagged, lagged)), level, back)
 
     def _at(self, rho: float) -> tuple[np.ndarray, float]:
         """Coefficients of the orthonormal design, and the sum of squares left over."""
@@ -231,12 +236,12 @@ class _Profile:
         return self.back @ (self._at(rho)[0] + self.level[0] + rho * self.level[1])
 
 
-def _cross(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+def cross(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     """Products of all rows of a with all rows of b, summed in an order that no thread changes."""
     return np.stack([(a * row).sum(axis=1) for row in b], axis=1)
 
 
-def _orthonormal(rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def orthonormal(rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Orthonormal rows that span the given ones, and the way back: basis = back.T @ rows.
 
     By Gram and Schmidt, twice; a row that the ones before it make up is left out.

@@ -119,9 +119,9 @@ def leave_one_out(
     """
     chosen = kind if parameters is None else parameters.kind
     values = np.asarray(values, float)
-    design = _design(values, covariates)
+    design = design_of(values, covariates)
     precise = np.ones(len(values)) if weight is None else np.asarray(weight, float)
-    _check(values, weights, design, precise, chosen, parameters)
+    check(values, weights, design, precise, chosen, parameters)
     known = np.isfinite(values) & np.isfinite(design).all(axis=1)
     links = weights - sparse.diags_array(weights.diagonal())
     cells = Cells(chosen, values, design, precise, sparse.csr_array(links)).among(known)
@@ -129,11 +129,11 @@ def leave_one_out(
     aside = np.zeros(len(values), bool)
     fitted = parameters or fit(cells)
     if fitted is None or not cells.linked.any():
-        return Conditional(mean, precision, aside, None, (_no_fit(cells),))
+        return Conditional(mean, precision, aside, None, (no_fit(cells),))
     if outlier is not None:
         fitted, aside[known] = _cleaned(cells, fitted, outlier, refit=parameters is None)
     mean[known], precision[known] = _conditional(cells, fitted, aside[known])
-    return Conditional(mean, precision, aside, fitted, tuple(_notices(cells, aside[known], values, known)))
+    return Conditional(mean, precision, aside, fitted, tuple(remarks(cells, aside[known], values, known)))
 
 
 def _cleaned(
@@ -141,21 +141,21 @@ def _cleaned(
 ) -> tuple[Parameters, np.ndarray]:
     """Set outliers aside, fit once more without them, and look again who is one."""
     aside = np.zeros(cells.values.size, bool)
-    aside = _odd(cells, *_conditional(cells, fitted, aside), outlier)
+    aside = odd_ones(cells, *_conditional(cells, fitted, aside), outlier)
     if not aside.any():
         return fitted, aside
     if refit:
         fitted = fit(cells.among(~aside)) or fitted
-    return fitted, _odd(cells, *_conditional(cells, fitted, aside), outlier)
+    return fitted, odd_ones(cells, *_conditional(cells, fitted, aside), outlier)
 
 
-def _design(values: np.ndarray, covariates: np.ndarray | None) -> np.ndarray:
+def design_of(values: np.ndarray, covariates: np.ndarray | None) -> np.ndarray:
     """Put the intercept before the covariates, shape (n, 1 + n_covariates)."""
     intercept = np.ones((len(values), 1))
     return intercept if covariates is None else np.column_stack([intercept, np.asarray(covariates, float)])
 
 
-def _check(
+def check(
     values: np.ndarray,
     weights: sparse.csr_array,
     design: np.ndarray,
@@ -263,7 +263,7 @@ class _Hidden:
         return out
 
 
-def _odd(cells: Cells, mean: np.ndarray, precision: np.ndarray, outlier: float) -> np.ndarray:
+def odd_ones(cells: Cells, mean: np.ndarray, precision: np.ndarray, outlier: float) -> np.ndarray:
     """Areas with neighbours that are further off than so many robust standard deviations, shape (n,)."""
     linked = cells.linked
     distance = np.where(linked, np.abs(cells.values - mean) * np.sqrt(precision), 0.0)
@@ -272,7 +272,7 @@ def _odd(cells: Cells, mean: np.ndarray, precision: np.ndarray, outlier: float) 
     return distance > max(outlier * typical, most)
 
 
-def _no_fit(cells: Cells) -> Notice:
+def no_fit(cells: Cells) -> Notice:
     """Say why there are no conditionals."""
     linked, need = int(cells.linked.sum()), FEWEST + cells.design.shape[1]
     if linked < need:
@@ -287,7 +287,7 @@ def _no_fit(cells: Cells) -> Notice:
     )
 
 
-def _notices(cells: Cells, aside: np.ndarray, values: np.ndarray, known: np.ndarray) -> Iterator[Notice]:
+def remarks(cells: Cells, aside: np.ndarray, values: np.ndarray, known: np.ndarray) -> Iterator[Notice]:
     """Say what is worth knowing of the areas."""
     some, far = known.sum(), aside.sum()
     lost = int((np.isfinite(values) & ~known).sum())

@@ -11,12 +11,13 @@ where they come in; here they are numbers.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal, TypeAlias, get_args
 
 import numpy as np
 
 from zoo_geo.errors import InputError, examples
+from zoo_geo.expectation import between_areas
 from zoo_geo.predictive import Binomial, Family, Gaussian, Poisson
 from zoo_geo.threads import one_thread
 
@@ -60,6 +61,9 @@ class Modelled:
     skill
         Share of the squared residuals about the overall rate that the covariates explain out of block, areas
         that are odd not counted; 0 or less where they explain nothing.
+    size
+        Exposures as given; weights of values as the fits took them, steadied where areas differ by more than
+        their weights explain, in units that leave the middle one as it is; shape (n_areas,).
     """
 
     rate: np.ndarray
@@ -67,6 +71,7 @@ class Modelled:
     odd: np.ndarray
     spread: float
     skill: float
+    size: np.ndarray
 
 
 @dataclass(frozen=True, eq=False)
@@ -168,21 +173,21 @@ def cross_fitted(
     seen, weight = np.where(known, observed, 0.0), np.where(known, size, 0.0)
     column = _Column(seen, weight, known, family, design, method)
     rate, base, error = (np.empty(known.size) for _ in range(3))
-    left_out, spreads = np.zeros(known.size), []
+    left_out, spreads, weighed = np.zeros(known.size), [], weight.copy()
     for block in range(int(blocks.max()) + 1):
         own, rows = blocks == block, np.flatnonzero(known & (blocks != block))
         with one_thread():
-            predict, kept, damping, spread = _cleaned(column, rows)
-            rate[own] = predict(design[own])
-            error[own] = _error(column, kept, damping, blocks[kept], design[own])
+            predict, kept, damping, spread, steady = _cleaned(column, rows)
+            rate[own], weighed[own] = predict(design[own]), steady.size[own]
+            error[own] = _error(steady, kept, damping, blocks[kept], design[own])
         if isinstance(family, Gaussian):
             error[own] /= spread
-        base[own] = _overall(column, kept, damping)
+        base[own] = _overall(steady, kept, damping)
         left_out[np.setdiff1d(rows, kept)] += 1.0
         spreads.append(spread)
     odd, spread = left_out > blocks.max() / 2.0, float(np.median(spreads))
-    skill = _skill(column, known & ~odd, rate, base, spread)
-    return Modelled(rate, 1.0 / np.maximum(error, 1e-12), odd, spread, skill)
+    skill = _skill(replace(column, size=weighed), known & ~odd, rate, base, spread)
+    return Modelled(rate, 1.0 / np.maximum(error, 1e-12), odd, spread, skill, weighed)
 
 
 def _check_method(method: str, family: Family, seen: np.ndarray) -> None:
@@ -260,20 +265,57 @@ def _scaled(known: np.ndarray, gap: np.ndarray) -> np.ndarray | None:
 # --- fits -----------------------------------------------------------------------------------------
 
 
-def _cleaned(column: _Column, rows: np.ndarray) -> tuple[Predict, np.ndarray, np.ndarray, float]:
-    """Fit, leave out who is odd, and fit again; also who was kept, how they were weighted, and the spread."""
+def _cleaned(column: _Column, rows: np.ndarray) -> tuple[Predict, np.ndarray, np.ndarray, float, _Column]:
+    """Fit, leave out who is odd, and fit again.
+
+    Also who was kept, how they were weighted, the spread, and the column with the weights of its values
+    steadied.
+    """
     family, kept = column.family, rows
     figures = column.observed[rows, None], column.size[rows, None]
     spread = float(family.first_spread(*figures, np.ones(figures[0].shape, bool))[0])
-    rate = np.full(column.size.size, _overall(column, rows, np.ones(rows.size)))
+    rate, given = np.full(column.size.size, _overall(column, rows, np.ones(rows.size))), column
     for step in range(_CLEAN + 1):
         damping = family.damping(rate[kept], column.size[kept], np.full(kept.size, spread))
         predict = _learn(column, kept, damping)
         rate[rows] = predict(column.design[rows])
+        column = _steadied(given, kept, rate)
         spread = _spread(column, kept, rate, spread)
         if step < _CLEAN:
             kept = rows[~_odd(column, rows, rate, spread)]
-    return predict, kept, damping, spread
+    return predict, kept, damping, spread, column
+
+
+def _steadied(column: _Column, rows: np.ndarray, rate: np.ndarray) -> _Column:
+    """Weights of values when those of some rows differ from a fit by more than their weights explain."""
+    if not isinstance(column.family, Gaussian):
+        return column
+    away = np.abs(column.observed[rows] - rate[rows])
+    return replace(column, size=steadied(away, column.size, rows))
+
+
+def steadied(away: np.ndarray, weight: np.ndarray, rows: np.ndarray) -> np.ndarray:
+    """Weights of values with a variance between areas beside the one that weights stand for.
+
+    Parameters
+    ----------
+    away
+        Distances of the values of some rows from what is expected of them, shape (n_rows,).
+    weight
+        Weights of all values, shape (n_areas,).
+    rows
+        Those rows, whose weights are above 0.
+
+    Returns
+    -------
+    np.ndarray
+        ``weight (1 + between middle) / (1 + between weight)``: a value of middling weight keeps it; shape
+        (n_areas,). `expectation.between_areas` says how the variance is found.
+    """
+    if rows.size < _FEWEST:
+        return weight
+    middle, between = float(np.median(weight[rows])), between_areas(away, weight[rows])
+    return weight * (1.0 + between * middle) / (1.0 + between * weight)
 
 
 def _spread(column: _Column, kept: np.ndarray, rate: np.ndarray, start: float) -> float:

@@ -267,7 +267,7 @@ def steadied(
     for c in range(size.shape[1]):
         rows = np.flatnonzero(known[:, c] & np.isfinite(away[:, c]))
         if rows.size >= _FEWEST_STEADIED:
-            between = _between(away[rows, c], size[rows, c])
+            between = between_areas(away[rows, c], size[rows, c])
             steady[:, c] = size[:, c] / (1.0 + between * size[:, c])
     return steady
 
@@ -275,7 +275,7 @@ def steadied(
 _FEWEST_STEADIED = 30
 
 
-def _between(away: np.ndarray, weight: np.ndarray) -> float:
+def between_areas(away: np.ndarray, weight: np.ndarray) -> float:
     """Variance between areas, in that of a value of weight one, by halves of heavy and of light areas."""
     from scipy.optimize import brentq
 

@@ -77,3 +77,20 @@ def refitted(kind, links, weight, design, values, i):
     rho, beta, variance = fit(kind, links[np.ix_(rest, rest)], weight[rest], design[rest], values[rest])
     mean = centre(kind, links, design, rho, beta)
     return given_others(values, mean, covariance(kind, links, weight, rho, variance))[:, i]
+
+
+def measured_covariance(kind, links, weight, rho, variance, error, between):
+    """Covariance matrix of values that measure a field with errors of their own."""
+    field = covariance(kind, links, np.ones(len(links)), rho, variance)
+    return field + np.diag([error / each + between for each in weight])
+
+
+def measured_likelihood(kind, links, weight, design, values, rho, variance, error, between):
+    """Log likelihood of values at given variances, with the coefficients that suit them best."""
+    cov = measured_covariance(kind, links, weight, rho, variance, error, between)
+    spread = design
+    if kind == "sar_lag":
+        spread = np.linalg.solve(np.eye(len(links)) - rho * standardised(links), design)
+    inverse = np.linalg.inv(cov)
+    beta = np.linalg.solve(spread.T @ inverse @ spread, spread.T @ inverse @ values)
+    return beta, stats.multivariate_normal.logpdf(values, spread @ beta, cov)

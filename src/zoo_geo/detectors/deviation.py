@@ -307,7 +307,7 @@ def _figures_next_door(inputs: Inputs) -> dict[str, np.ndarray]:
 def _words(fitted: sources.Fitted, given: sources.Block, k: int) -> tuple[Notice, ...]:
     """Say of one column what was found beside the expectation."""
     law = fitted.fit.laws[k]
-    found = []
+    found = list(fitted.told[k]) if fitted.told else []
     if isinstance(law, Hidden):
         found.append(
             Notice(

@@ -10,11 +10,11 @@ import pandas as pd
 from scipy import sparse
 
 from zoo_geo import expectation as ex
-from zoo_geo import references
+from zoo_geo import measured, references
 from zoo_geo.autoregression import Kind
 from zoo_geo.blocks import spatial_blocks
-from zoo_geo.conditionals import leave_one_out
-from zoo_geo.covariates import Method, Modelled, TooFewAreasError, cross_fitted
+from zoo_geo.conditionals import Conditional, leave_one_out
+from zoo_geo.covariates import Method, Modelled, TooFewAreasError, cross_fitted, steadied
 from zoo_geo.detectors.feature_checks import classed, idle, refuse_single
 from zoo_geo.detectors.inputs import OK, Inputs, matrix, parents, places
 from zoo_geo.detectors.inputs import rings as rings_of
@@ -39,13 +39,14 @@ class Fitted:
     """An expectation, and the figures and sizes that it is an expectation of.
 
     ``added`` is what was taken from values before they were compared; ``skill`` says how much covariates
-    explain.
+    explain; ``told`` is what is worth knowing of each column.
     """
 
     fit: ex.Expectation
     block: Block
     added: np.ndarray | None = None
     skill: list[float] = field(default_factory=list)
+    told: tuple[tuple[Notice, ...], ...] = ()
 
     def summed(self) -> Fitted:
         """Take the expectation for sure, and count its error as more spread of true rates (counts).
@@ -128,16 +129,30 @@ def adjusted(covariates: Covariates) -> Adjust:
 def modelled(covariates: Covariates, options: ex.Options) -> Source:
     """Rates that covariates lead to expect, fitted to other places."""
 
-    def fit(block: Block) -> Fitted:
+    def fit(given: Block) -> Fitted:
+        block = given
         found = [covariates.fitted(block, c) for c in range(block.size.shape[1])]
         rate, strength = (
             np.column_stack([getattr(each, name) for each in found]) for name in ("rate", "strength")
         )
         valid = block.valid & np.isfinite(rate)
+        if isinstance(block.family, Gaussian):
+            block = replace(block, size=_weighed(block, found))
         led = ex.given(block.observed, block.size, valid, block.family, rate, strength, options)
-        return Fitted(led, block, skill=[each.skill for each in found])
+        told = _uneven(led, block, given.size)
+        return Fitted(led, block, skill=[each.skill for each in found], told=told)
 
     return Source(fit, [])
+
+
+def _weighed(block: Block, found: Sequence[Modelled]) -> np.ndarray:
+    """Weights of values as the fits took them, steadied once more by how far off values are elsewhere."""
+    size = np.column_stack([each.size for each in found])
+    for c, each in enumerate(found):
+        rows = np.flatnonzero(block.valid[:, c] & np.isfinite(each.rate) & (size[:, c] > 0))
+        away = np.abs(block.observed[rows, c] - each.rate[rows])
+        size[:, c] = steadied(away, size[:, c], rows)
+    return size
 
 
 def autoregression(
@@ -151,21 +166,67 @@ def autoregression(
         for c in range(block.size.shape[1]):
             values = np.where(block.valid[:, c], block.observed[:, c], np.nan)
             weight = np.where(block.valid[:, c], block.size[:, c], np.nan)
-            found = leave_one_out(
-                values,
-                weights,
-                design,
-                _KINDS[kind],
-                weight=weight,
-                outlier=_OUTLIER if options.clean else None,
-            )
+            found = led_to(values, weights, design, _KINDS[kind], weight, _OUTLIER if options.clean else None)
             rate[:, c], size[:, c] = found.mean, found.precision
         valid = block.valid & np.isfinite(rate) & (size > 0)
         sure = np.full(rate.shape, 1e12)
         led = ex.given(block.observed, size, valid, block.family, rate, sure, options)
-        return Fitted(led, replace(block, size=size))
+        weighed = replace(block, size=size)
+        return Fitted(led, weighed, told=_uneven(led, weighed, block.size))
 
     return Source(fit, [weights])
+
+
+def _uneven(fit: ex.Expectation, block: Block, weight: np.ndarray) -> tuple[tuple[Notice, ...], ...]:
+    """Say of each column of values where those of much and of little weight are not equally far off."""
+    if not isinstance(block.family, Gaussian):
+        return ()
+    away = np.abs(ex.residuals(block.observed, block.size, block.valid, block.family, fit))
+    return tuple(_uneven_halves(away[:, c], weight[:, c]) for c in range(away.shape[1]))
+
+
+_UNEVEN, _DOUBTLESS = 1.25, 9.3
+"""Times that one half is further off than the other, and four standard errors of it, times root n."""
+
+
+def _uneven_halves(away: np.ndarray, weight: np.ndarray) -> tuple[Notice, ...]:
+    """Compare what is off by halves of much and of little weight, in standard deviations."""
+    rows = np.isfinite(away)
+    away, weight = away[rows], weight[rows]
+    heavy = weight > np.median(weight) if weight.size else np.zeros(0, bool)
+    if not heavy.any():
+        return ()
+    much, little = float(np.median(away[heavy])), float(np.median(away[~heavy]))
+    least, most = sorted((much, little))
+    if not (least > 0 and most / least > _UNEVEN + _DOUBTLESS / np.sqrt(away.size)):
+        return ()
+    en, nl = ("much", "little"), ("veel", "weinig")
+    (far, near), (ver, dichtbij) = (en, nl) if much > little else (en[::-1], nl[::-1])
+    return (
+        Notice(
+            f"values of {far} weight lie {most / least:.1f} times as far from what is expected, in units of "
+            f"their spread, as values of {near} weight: weights do not say how precise values are, so p is "
+            f"too small for the former and too large for the latter; give no weights, or others",
+            f"waarden met {ver} gewicht liggen, gemeten in hun spreiding, "
+            f"{f'{most / least:.1f}'.replace('.', ',')} keer zo ver van de verwachting als waarden met "
+            f"{dichtbij} gewicht: gewichten zeggen niet hoe precies waarden zijn, dus p is te klein voor de "
+            "eerste en te groot voor de laatste; geef geen gewichten, of andere",
+        ),
+    )
+
+
+def led_to(
+    values: np.ndarray,
+    weights: sparse.csr_array,
+    design: np.ndarray | None,
+    kind: Kind,
+    weight: np.ndarray,
+    outlier: float | None,
+) -> Conditional:
+    """Conditionals of values; where their weights differ, of values that measure a field with an error."""
+    if np.ptp(weight[np.isfinite(weight)]) > 0:
+        return measured.leave_one_out(values, weights, design, kind, weight=weight, outlier=outlier)
+    return leave_one_out(values, weights, design, kind, weight=weight, outlier=outlier)
 
 
 @dataclass(frozen=True, eq=False)
@@ -184,7 +245,7 @@ class Covariates:
             return cross_fitted(*block.column(c), block.family, self.table, self.folds, method=self.method)
         except TooFewAreasError:
             unknown = np.full(block.size.shape[0], np.nan)
-            return Modelled(unknown, unknown, np.zeros(unknown.size, bool), np.nan, np.nan)
+            return Modelled(unknown, unknown, np.zeros(unknown.size, bool), np.nan, np.nan, unknown)
 
 
 _ESTIMATED = ("rings", "precision", "shrink", "steep")
