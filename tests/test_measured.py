@@ -172,7 +172,7 @@ def test_values_of_much_weight_that_vary_more_are_told(reference):
     given = {"features": features} if reference == "model" else {}
     found = zg.Deviation(reference).detect(world.panel(values, weight, "gaussian"), world.graph(), **given)
     (notice,) = [each for each in found.notices if "weight lie" in each]
-    assert notice.startswith(f"y (all) against {reference}: values of much weight lie ")
+    assert notice.startswith(f"y against {reference}: values of much weight lie ")
     assert f"tegenover {reference}: waarden met veel gewicht liggen" in told(notice, "nl")
 
 

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from dataclasses import field as dataclass_field
+from typing import TYPE_CHECKING
 
 import numpy as np
 from scipy import sparse
@@ -39,6 +40,9 @@ _FEWEST_TRUSTED = 30
 _MOST_TRUST = 20.0
 _ERROR_OF_MEDIANS = 2.33
 """Standard error of the difference of medians of halves of |z|, over the median of all; times root n."""
+
+if TYPE_CHECKING:
+    from scipy.sparse.linalg import SuperLU
 
 
 @dataclass(frozen=True, eq=False)
@@ -169,7 +173,7 @@ def _trust(away: np.ndarray, led_to: np.ndarray, error: np.ndarray, heavy: np.nd
 class _State:
     """A field at one set of parameters, areas in the order that fills least."""
 
-    lu: object
+    lu: SuperLU
     error: np.ndarray
     sure: np.ndarray
     away: np.ndarray
@@ -301,7 +305,7 @@ def _precision(cells: Cells, rho: float) -> sparse.csc_array:
     return sparse.csc_array(step.T @ step)
 
 
-def _diagonal(lu: object) -> np.ndarray:
+def _diagonal(lu: SuperLU) -> np.ndarray:
     """Diagonal of the inverse of a symmetric matrix."""
     from zoo_geo.kernels.inverses import diagonal_of_inverse
 
