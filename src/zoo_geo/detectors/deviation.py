@@ -304,6 +304,16 @@ def _figures_next_door(inputs: Inputs) -> dict[str, np.ndarray]:
     return {"n_neighbors": number, "neighbors_value": value}
 
 
+def _about(number: float) -> str:
+    """Say in words how many people there are in a typical area."""
+    return f"about {number:,.0f}" if number >= 1.0 else "hardly any, and in a few many,"
+
+
+def _ongeveer(number: float) -> str:
+    """As `_about`, in Dutch."""
+    return f"ongeveer {count(number)}" if number >= 1.0 else "haast geen, en in enkele veel"
+
+
 def _words(fitted: sources.Fitted, given: sources.Block, k: int) -> tuple[Notice, ...]:
     """Say of one column what was found beside the expectation."""
     law = fitted.fit.laws[k]
@@ -311,9 +321,9 @@ def _words(fitted: sources.Fitted, given: sources.Block, k: int) -> tuple[Notice
     if isinstance(law, Hidden):
         found.append(
             Notice(
-                f"counts behave as if about {law.typical:,.0f} people nobody counted were in a typical area, "
+                f"counts behave as if {_about(law.typical)} people nobody counted were in a typical area, "
                 "beside its exposure; expectation and spread allow for them",
-                f"aantallen gedragen zich alsof er in een gewoon gebied ongeveer {count(law.typical)} mensen "
+                f"aantallen gedragen zich alsof er in een gewoon gebied {_ongeveer(law.typical)} mensen "
                 "waren die niemand telde, naast de noemer; verwachting en spreiding houden daar rekening mee",
             )
         )
