@@ -230,3 +230,15 @@ def test_where_nothing_can_be_fitted_there_are_no_conditionals(kind):
         assert found.notices
     with pytest.raises(InputError, match="weight needs to be above 0; got others"):
         leave_one_out(np.arange(25.0), links, kind=kind, weight=np.arange(25.0))
+
+
+@pytest.mark.parametrize("reference", ["sar", "car"])
+def test_a_column_without_a_single_value_has_no_expectation(reference):
+    world, values, weight, _ = surface(6, "equal")
+    table = pd.DataFrame({"area": world.codes, "y": values, "none": np.nan, "weight": weight})
+    panel = zg.Panel.from_frame(
+        table, area="area", observed=["y", "none"], exposure="weight", family="gaussian"
+    )
+    frame = zg.Deviation(reference).detect(panel, world.graph()).frame.set_index("indicator")
+    assert (frame.loc["y", "status"] == "ok").all()
+    assert frame.loc["none", "expected"].isna().all()

@@ -224,7 +224,7 @@ def led_to(
     outlier: float | None,
 ) -> Conditional:
     """Conditionals of values; where their weights differ, of values that measure a field with an error."""
-    if np.ptp(weight[np.isfinite(weight)]) > 0:
+    if np.unique(weight[np.isfinite(weight)]).size > 1:
         return measured.leave_one_out(values, weights, design, kind, weight=weight, outlier=outlier)
     return leave_one_out(values, weights, design, kind, weight=weight, outlier=outlier)
 
