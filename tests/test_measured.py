@@ -13,7 +13,7 @@ from zoo_geo import measured
 from zoo_geo.errors import InputError
 from zoo_geo.kernels.inverses import diagonal_of_inverse
 from zoo_geo.measured import leave_one_out
-from zoo_geo.notices import told
+from zoo_geo.notices import compared, told
 
 SMALL = [(0, 0, True), (3, 2, True)]
 
@@ -173,7 +173,7 @@ def test_values_of_much_weight_that_vary_more_are_told(reference):
     found = zg.Deviation(reference).detect(world.panel(values, weight, "gaussian"), world.graph(), **given)
     (notice,) = [each for each in found.notices if "weight lie" in each]
     assert notice.startswith(f"y against {reference}: values of much weight lie ")
-    assert f"tegenover {reference}: waarden met veel gewicht liggen" in told(notice, "nl")
+    assert f"tegenover {compared(reference)}: waarden met veel gewicht liggen" in told(notice, "nl")
 
 
 # --- odd input --------------------------------------------------------------------------------------

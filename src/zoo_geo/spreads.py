@@ -143,6 +143,8 @@ def holds(near: Sequence[Reference], width: int, touching: sparse.csr_array) -> 
     """Weight of each area in the surroundings of each of its neighbours."""
 
     def find() -> np.ndarray:
+        if touching.nnz == 0:
+            return np.empty(0)
         rows = np.repeat(np.arange(touching.shape[0]), np.diff(touching.indptr))
         there: Any = near[width]
         holds = np.asarray(there[touching.indices, rows], float).ravel()
