@@ -10,7 +10,7 @@ from scipy import sparse
 from naive import expectation as naive
 from naive import tails as exact
 from zoo_geo import expectation as ex
-from zoo_geo import references, spreads
+from zoo_geo import counts, references, spreads
 from zoo_geo.detectors import sources
 from zoo_geo.detectors.inputs import OK, matrix, parents, places, prepare
 from zoo_geo.predictive import FAMILIES
@@ -197,3 +197,22 @@ def test_fused_loops_find_what_matrices_do(seed, steep):
     assert (fused.width == plain.width).all()
     for name in ("rate", "strength", "spread"):
         np.testing.assert_allclose(getattr(fused, name), getattr(plain, name), rtol=1e-6)
+
+
+def test_fused_loops_find_the_slopes_that_matrices_do():
+    """Error, distance, off-centre distance and steps of the rate."""
+    land = country.build(900, seed=3)
+    draw = country.simulate(land, np.random.default_rng(0), 0.05, 0.1, country.World(scale=12.0))
+    inputs = prepare(country.panel(land, [draw]), land.graph, land.areas)
+    near = sources.find("neighbours", inputs, 3, ex.Options(), (), "poisson").near
+    block = sources.Block(inputs.observed, inputs.exposure, inputs.status == OK, FAMILIES["poisson"])
+    found = []
+    for candidates in (near, list(near)):
+        rest = [references.everybody(inputs.codes.size)], matrix(inputs), places(inputs)
+        one = counts.begin(block, counts.Around(candidates, *rest), ex.Options())
+        pooled = counts.pooled(one)
+        counts.choose(one, pooled)
+        found.append(counts.slopes(one, pooled))
+    assert found[0].shape == (4, inputs.codes.size)
+    assert (found[0].std(axis=1) > 0).all()
+    np.testing.assert_allclose(*found, rtol=1e-6, atol=1e-9)
