@@ -9,8 +9,8 @@ from scipy import sparse
 
 from naive import expectation as naive
 from naive import tails as exact
-from zoo_geo import expectation as ex
 from zoo_geo import counts, references, spreads
+from zoo_geo import expectation as ex
 from zoo_geo.detectors import sources
 from zoo_geo.detectors.inputs import OK, matrix, parents, places, prepare
 from zoo_geo.predictive import FAMILIES
