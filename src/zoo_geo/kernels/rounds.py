@@ -154,8 +154,6 @@ def steepen(
     Where the steepest rows, a part ``part_top``, lie between the edges already, nothing is to be gained.
     ``paces`` are where the searches begin, and then where they ended. Returns strengths and spreads.
     """
-    if slopes.shape[0] == 0:
-        return strength, phi
     few, each = compared(keep, size, rate.reshape(1, -1), most)
     score = each * nb_score(few, observed, size, rate, strength, phi, 1.0, _NONE, 0.0)
     inside = insides(rows, observed, size, rate, strength, phi, edge, z_edge)
