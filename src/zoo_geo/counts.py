@@ -1,7 +1,7 @@
-"""What should be expected of one column of counts: as `expectation`, through fused loops over areas.
+"""What should be expected of a few columns of counts: as `expectation`, through fused loops over areas.
 
-Where all areas of a surroundings count the same, sums over rings take counts, sizes and places along in one
-walk. Searches begin where they ended a round before, and nothing is sought where nothing can be found.
+Where all areas of a surroundings count the same, sums over rings take counts, sizes and places of all columns
+along in one walk. Searches begin where they ended a round before, and nothing is sought where nothing can be found.
 """
 
 from __future__ import annotations
@@ -63,16 +63,19 @@ class Pooled:
 
     Parameters
     ----------
-    parts, there
-        Damped counts, sizes and sizes times places of each area, shape (n, 4), and of the surroundings of
-        each, shape (n_candidates, 4, n); None where not all areas count the same.
+    table, first
+        Damped counts, sizes and sizes times places of each area, four columns of a table from the first on.
+    there
+        Sums of these over the surroundings of each, shape (n_candidates, 4, n); None where not all areas
+        count the same.
     damped
         Damped keeping, shape (n, 1), in that case.
     """
 
     rates: np.ndarray
     strengths: np.ndarray
-    parts: np.ndarray | None = None
+    table: np.ndarray | None = None
+    first: int = 0
     there: np.ndarray | None = None
     damped: np.ndarray | None = None
 
@@ -130,19 +133,49 @@ def begin(block: Block, around: Around, options: Options) -> Column:
     return Column(whole, around, options, observed, size, known, known, size, phi)
 
 
-def pooled(column: Column) -> Pooled:
-    """Rates and strengths of each candidate."""
-    around, options = column.around, column.options
-    if around.plain and (options.shrink or not around.wider):
-        from zoo_geo.kernels.rounds import pool
+def pooled(columns: Sequence[Column]) -> list[Pooled]:
+    """Rates and strengths of each candidate, of every column."""
+    around, options = columns[0].around, columns[0].options
+    if not around.plain or (around.wider and not options.shrink):
+        return [_pooled_by_weights(column) for column in columns]
+    from zoo_geo.kernels.rounds import pool
 
-        there = np.empty((len(around.near), 4, column.size.size))
-        rate = column.rate if column.ratio is None else column.rate / column.ratio
-        counts = column.observed, column.people, column.valid, column.keep, rate
-        phi, cap = column.phi if options.precision else _NONE, (pooling.CAP, pooling.CAPPED_MEAN)
-        given: tuple[Any, ...] = *counts, phi, *around.given, *cap, there
-        rates, strengths, parts = pool(*given)
-        return Pooled(rates, strengths, parts, there)
+    places, wider, near, _ = around.given
+    cap = pooling.CAP, pooling.CAPPED_MEAN
+    found = []
+    for column, (table, first, there) in zip(columns, _summed(columns), strict=True):
+        rates, strengths = pool(table, first, column.valid, wider, near, *cap, there)
+        found.append(Pooled(rates, strengths, table, first, there))
+    return found
+
+
+def _summed(columns: Sequence[Column]) -> list[tuple[np.ndarray, int, np.ndarray]]:
+    """Damped counts and sizes of each column, and sums over rings; of groups only room for them."""
+    from zoo_geo.kernels.lanes import COLUMNS, LANES, PARTS, ring_sums
+    from zoo_geo.kernels.pooling import weigh
+
+    around, n = columns[0].around, columns[0].size.size
+    places, _, near, rings = around.given
+    damped = []
+    for start in range(0, len(columns), COLUMNS):
+        few = columns[start : start + COLUMNS]
+        table = np.zeros((n, LANES)) if not near.size else np.empty((n, 2 * COLUMNS))
+        width = PARTS if not near.size else 2
+        there = np.empty((COLUMNS, len(around.near), width, n))
+        for k, column in enumerate(few):
+            rate = column.rate if column.ratio is None else column.rate / column.ratio
+            phi = column.phi if column.options.precision else _NONE
+            at = _NOWHERE if near.size else places
+            weigh(column.observed, column.people, column.keep, rate, phi, at, table, width * k)
+        if not near.size:
+            ring_sums(*rings, table, there)
+        damped += [(table, width * k, there[k]) for k in range(len(few))]
+    return damped
+
+
+def _pooled_by_weights(column: Column) -> Pooled:
+    """As `pooled`, through matrices."""
+    around, options = column.around, column.options
     block, spread, keep = column.as_block(), column.phi[:, None], column.keep[:, None]
     before = column.fit() if column.rate.size else None
     damped = keep * pooling.damping(block, keep, before, spread, options)
@@ -181,7 +214,7 @@ def slopes(column: Column, found: Pooled) -> np.ndarray:
     around, width = column.around, column.width
     assert around.touching is not None
     far = None if around.places is None else spreads.distances(around.near, around.places)[width]
-    if found.parts is None or found.there is None:
+    if found.table is None or found.there is None:
         return _slopes_of_weights(column, found, far)
     from zoo_geo.kernels import rounds
 
@@ -190,7 +223,8 @@ def slopes(column: Column, found: Pooled) -> np.ndarray:
     beside = spreads.holds(around.near, width, touching)
     at = touching.indptr, touching.indices, beside
     far = _NONE if far is None else far
-    rounds.slopes(found.parts, found.there[width], column.strength, column.phi, far, places, *at, steep)
+    given = found.table, found.first, found.there[width], column.strength, column.phi
+    rounds.slopes(*given, far, places, *at, steep)
     return steep
 
 

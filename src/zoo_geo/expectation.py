@@ -19,6 +19,8 @@ from scipy import sparse
 
 from zoo_geo.counts import (
     Around,
+    Column,
+    Pooled,
     answer,
     begin,
     choose,
@@ -39,6 +41,7 @@ from zoo_geo.spreads import best, distances, off_centre, steepened, steepness, w
 ODD = 2.6
 """Absolute z above which an area leaves the expectation of others (1 % of a calm map)."""
 ODD_GROUP = 3.0
+_TOGETHER = 4
 """The same for a group: an area with its neighbours."""
 
 
@@ -80,8 +83,9 @@ def expect(
     if family.name == "poisson":
         around, classes = Around(near, wider, touching, points), Classes() if classes is None else classes
         each = (slice(c, c + 1) for c in range(size.shape[1]))
-        columns = (Block(observed[:, c], size[:, c], valid[:, c], family) for c in each)
-        return joined([_expect_counts(column, around, options, classes) for column in columns])
+        columns = [Block(observed[:, c], size[:, c], valid[:, c], family) for c in each]
+        few = (columns[start : start + _TOGETHER] for start in range(0, len(columns), _TOGETHER))
+        return joined([fit for together in few for fit in _expect_counts(together, around, options, classes)])
     block = Block(np.where(valid, observed, 0.0), np.where(valid, size, 0.0), valid, family)
     keep = valid.astype(float)
     phi = np.broadcast_to(family.first_spread(observed, size, valid), keep.shape).copy()
@@ -114,26 +118,35 @@ def expect(
     return _without_error(chosen, options)
 
 
-def _expect_counts(block: Block, around: Around, options: Options, classes: Classes) -> Expectation:
-    """Estimate what to expect of one column of counts."""
-    column, touching = begin(block, around, options), around.touching
+def _expect_counts(
+    blocks: list[Block], around: Around, options: Options, classes: Classes
+) -> list[Expectation]:
+    """Estimate what to expect of a few columns of counts."""
+    columns = [begin(block, around, options) for block in blocks]
     for step in range(options.clean + 1):
-        column.people = column.size if column.ratio is None else column.size * column.ratio
-        found = pooled(column)
-        rows = choose(column, found)
-        if touching is not None and options.steep and (step > 0 or options.groups or options.clean == 0):
-            if options.groups:
-                steepen_groups(column, slopes(column, found))
-            else:
-                steepen(column, rows, slopes(column, found))
-        answer(column, classes, step == options.clean)
-        if step < options.clean:
-            tidy(column, ODD, _FEWEST_ODD)
-            if touching is not None and options.groups:
-                once = shared(column.fit(), block.valid, touching)
-                away = residuals(block.observed, block.size, block.valid, block.family, once)
-                column.keep = column.keep * ~odd_together(away, touching)[:, 0]
-    return _without_error(column.fit(), options)
+        for column in columns:
+            column.people = column.size if column.ratio is None else column.size * column.ratio
+        for column, found in zip(columns, pooled(columns), strict=True):
+            _take_a_round(column, found, step, classes)
+    return [_without_error(column.fit(), options) for column in columns]
+
+
+def _take_a_round(column: Column, found: Pooled, step: int, classes: Classes) -> None:
+    """Choose a width, let errors grow and rates answer to exposure, and keep what is not odd."""
+    options, block, touching = column.options, column.block, column.around.touching
+    rows = choose(column, found)
+    if touching is not None and options.steep and (step > 0 or options.groups or options.clean == 0):
+        if options.groups:
+            steepen_groups(column, slopes(column, found))
+        else:
+            steepen(column, rows, slopes(column, found))
+    answer(column, classes, step == options.clean)
+    if step < options.clean:
+        tidy(column, ODD, _FEWEST_ODD)
+        if touching is not None and options.groups:
+            once = shared(column.fit(), block.valid, touching)
+            away = residuals(block.observed, block.size, block.valid, block.family, once)
+            column.keep = column.keep * ~odd_together(away, touching)[:, 0]
 
 
 def _without_error(fit: Expectation, options: Options) -> Expectation:

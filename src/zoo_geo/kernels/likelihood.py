@@ -64,12 +64,14 @@ def nb_usual(observed, size, valid, rate, spread, strength, far, fewest, keep):
     mean, phi, away = np.empty(n), np.empty(n), np.empty(n)
     for i in range(n):
         mean[i] = rate[i] * size[i]
+    for i in range(n):
         phi[i] = spread[i] + 1.0 / strength[i]
     nb_residual(observed, mean, phi, away)
     for i in range(n):
-        known = valid[i] > 0.0 and 0.0 < rate[i] < np.inf and size[i] > 0.0
-        usual = abs(away[i]) < far or (away[i] > 0.0 and observed[i] < fewest)
-        keep[i] = 1.0 if known and usual else 0.0
+        keep[i] = 1.0 if (abs(away[i]) < far) | ((away[i] > 0.0) & (observed[i] < fewest)) else 0.0
+    for i in range(n):
+        known = (valid[i] > 0.0) & (rate[i] > 0.0) & (rate[i] < np.inf) & (size[i] > 0.0)
+        keep[i] = keep[i] if known else 0.0
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
@@ -79,13 +81,16 @@ def compared(keep, size, rates, most):
     Returns the rows, and how many each stands for.
     """
     n, number = size.size, 0
-    rows = np.empty(n, np.int64)
+    rows, known = np.empty(n, np.int64), np.empty(n)
     for i in range(n):
-        known = keep[i] > 0.0 and size[i] > 0.0
-        for k in range(rates.shape[0]):
-            known = known and 0.0 < rates[k, i] < np.inf
+        known[i] = 1.0 if (keep[i] > 0.0) & (size[i] > 0.0) else 0.0
+    for k in range(rates.shape[0]):
+        rate = rates[k]
+        for i in range(n):
+            known[i] = known[i] if (rate[i] > 0.0) & (rate[i] < np.inf) else 0.0
+    for i in range(n):
         rows[number] = i
-        number += known
+        number += known[i] > 0.0
     times = max(number // most, 1)
     return rows[:number:times].copy(), times
 

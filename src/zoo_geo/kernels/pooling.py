@@ -7,60 +7,37 @@ from zoo_geo.kernels.elementary import sum_of
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def weigh(observed, size, keep, rate, phi, points, parts):
+def weigh(observed, size, keep, rate, phi, points, table, first):
     """Counts and sizes times the precision of each rate, ``keep / (1 + phi rate size)``, side by side.
 
-    ``parts`` has shape (n, 4): counts, sizes, and sizes times ``points`` where there are any, shape (n, 2).
-    A rate that is not known, or an empty ``rate``, is that of all together; with an empty ``phi`` all that is
+    Into four columns of ``table`` from ``first`` on: counts, sizes, and sizes times ``points`` where there are
+    any, shape (n, 2). A rate that is not known, or an empty ``rate``, is that of all together; with an empty ``phi`` all that is
     kept counts the same.
     """
-    n, events, people = observed.size, 0.0, 0.0
+    n, precision, people = observed.size, keep.copy(), np.empty(observed.size)
+    overall = sum_of(keep * observed) / max(sum_of(keep * size), 1e-300)
+    if phi.size > 0:
+        own = rate if rate.size > 0 else np.full(n, overall)
+        for i in range(n):
+            here = own[i] if abs(own[i]) < np.inf else overall
+            precision[i] = keep[i] / (1.0 + phi[i] * here * size[i])
     for i in range(n):
-        events += keep[i] * observed[i]
-        people += keep[i] * size[i]
-    overall = events / max(people, 1e-300)
-    for i in range(n):
-        own = rate[i] if rate.size > 0 and abs(rate[i]) < np.inf else overall
-        precision = keep[i] / (1.0 + phi[i] * own * size[i]) if phi.size > 0 else keep[i]
-        parts[i, 0] = precision * observed[i]
-        parts[i, 1] = precision * size[i]
+        people[i] = precision[i] * size[i]
+        table[i, first], table[i, first + 1] = precision[i] * observed[i], people[i]
     for i in range(points.shape[0]):
-        parts[i, 2] = parts[i, 1] * points[i, 0]
-        parts[i, 3] = parts[i, 1] * points[i, 1]
+        table[i, first + 2], table[i, first + 3] = people[i] * points[i, 0], people[i] * points[i, 1]
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def ring_sums(indptr, indices, ends, parts, there):
-    """Sums over one, two ... rings of neighbours, each with those before it; shape (n_rings, 4, n).
-
-    ``ends`` says where each ring of an area ends in ``indices``, shape (n, n_rings); all three without a
-    sign.
-    """
-    start = indptr[0]
-    for i in range(parts.shape[0]):
-        a = b = c = d = 0.0
-        for ring in range(ends.shape[1]):
-            for at in range(start, ends[i, ring]):
-                j = indices[at]
-                a += parts[j, 0]
-                b += parts[j, 1]
-                c += parts[j, 2]
-                d += parts[j, 3]
-            start = ends[i, ring]
-            there[ring, 0, i], there[ring, 1, i], there[ring, 2, i], there[ring, 3, i] = a, b, c, d
-
-
-@njit(cache=True, nogil=True, error_model="numpy")
-def group_sums(labels, parts, there):
-    """Sums of counts and sizes over all other areas with the same label; none for a negative one."""
-    sums = np.zeros((labels.max() + 1, 2))
+def group_sums(labels, table, first, there):
+    """Sums of two columns of ``table`` over all other areas with the same label; none for a negative one."""
+    sums = np.zeros((labels.max() + 2, 2))
     for i in range(labels.size):
-        if labels[i] >= 0:
-            sums[labels[i], 0] += parts[i, 0]
-            sums[labels[i], 1] += parts[i, 1]
-    for i in range(labels.size):
-        for k in range(2):
-            there[k, i] = sums[labels[i], k] - parts[i, k] if labels[i] >= 0 else 0.0
+        sums[labels[i] + 1, 0] += table[i, first]
+        sums[labels[i] + 1, 1] += table[i, first + 1]
+    for k in range(2):
+        for i in range(labels.size):
+            there[k, i] = sums[labels[i] + 1, k] - table[i, first + k] if labels[i] >= 0 else 0.0
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
@@ -88,14 +65,13 @@ _ROUNDS, _ENOUGH = 8, 3_000
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def shrink(sums, centre, loose, valid, cap, capped_mean, rate, strength):
+def shrink(events, weight, centre, loose, valid, cap, capped_mean, rate, strength):
     """Rate of surroundings, shrunk to a centre with empirical-Bayes strength, and the events behind it.
 
-    ``sums`` are counts and sizes, shape (2 or more, n); ``loose`` is the relative variance of the centre's
+    ``events`` and ``weight`` are sums of counts and sizes, shape (n,); ``loose`` is the relative variance of the centre's
     error, ``valid`` 1 where an area has a figure. How much surroundings differ is estimated from some three
     thousand of them, evenly spaced.
     """
-    events, weight = sums[0], sums[1]
     n = events.size
     step = max(n // _ENOUGH, 1)
     some = (n + step - 1) // step
@@ -112,16 +88,16 @@ def shrink(sums, centre, loose, valid, cap, capped_mean, rate, strength):
     for i in range(n):
         unsure = between + loose[i]
         rate[i] = centre[i] * (events[i] * unsure + 1.0) / (centre[i] * weight[i] * unsure + 1.0)
-        strength[i] = weight[i] * rate[i] + 1.0 / unsure
+    for i in range(n):
+        strength[i] = weight[i] * rate[i] + 1.0 / (between + loose[i])
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def plain_rate(sums, rate, strength):
+def plain_rate(events, weight, rate, strength):
     """Counts per size, and the events behind it; where there are none, as if there were half a one."""
     for i in range(rate.size):
-        events = sums[0, i] if sums[0, i] > 0.0 else 0.5
-        rate[i] = events / sums[1, i] if sums[1, i] > 0.0 else np.nan
-        strength[i] = sums[1, i] * rate[i]
+        rate[i] = (events[i] if events[i] > 0.0 else 0.5) / weight[i] if weight[i] > 0.0 else np.nan
+        strength[i] = weight[i] * rate[i]
 
 
 @njit(cache=True, nogil=True, error_model="numpy")

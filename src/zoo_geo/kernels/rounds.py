@@ -5,64 +5,62 @@ import math
 import numpy as np
 from numba import njit
 
-from zoo_geo.kernels.likelihood import compared, nb_score
-from zoo_geo.kernels.pooling import group_sums, plain_rate, ring_sums, shrink, steepness, weigh
+from zoo_geo.kernels.likelihood import compared, nb_log_likelihood
+from zoo_geo.kernels.elementary import sum_of
+from zoo_geo.kernels.pooling import group_sums, plain_rate, shrink, steepness
+from zoo_geo.kernels.ranks import quantile_of
 from zoo_geo.kernels.settling import (
     by_count,
+    fitting,
     insides,
-    settle_pace,
-    settle_spread,
+    led,
+    pace_of,
     spread_by_moments,
+    spread_of,
     steepest_inside,
+    taken,
     telling,
 )
 
-_NONE = np.empty(0)
-
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def pool_wider(labels, parts, valid, cap, capped_mean, sums, centre, loose):
+def pool_wider(labels, table, first, valid, cap, capped_mean, centre, loose):
     """Rate of groups, widest first, each shrunk to the one before it, and the variance of its error.
 
-    ``labels`` has shape (n_groups, n); ``sums`` (4, n) is what is worked in.
+    ``labels`` has shape (n_groups, n); columns of ``table`` from ``first`` on are those of `weigh`.
     """
     n = loose.size
-    rate, strength = np.empty(n), np.empty(n)
+    rate, strength, sums = np.empty(n), np.empty(n), np.empty((2, n))
     for k in range(labels.shape[0]):
-        group_sums(labels[k], parts, sums)
+        group_sums(labels[k], table, first, sums)
         if k == 0:
-            plain_rate(sums, rate, strength)
+            plain_rate(sums[0], sums[1], rate, strength)
         else:
-            shrink(sums, centre, loose, valid, cap, capped_mean, rate, strength)
+            shrink(sums[0], sums[1], centre, loose, valid, cap, capped_mean, rate, strength)
         for i in range(n):
             centre[i], loose[i] = rate[i], 1.0 / max(strength[i], 1e-9)
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def pool(observed, size, valid, keep, rate, phi, points, wider, near, rings, cap, capped_mean, there):
-    """Rates and strengths of each candidate, shape (n_candidates, n), and the damped parts of `weigh`.
+def pool(table, first, valid, wider, near, cap, capped_mean, there):
+    """Rates and strengths of each candidate, shape (n_candidates, n).
 
-    ``wider`` and ``near`` are labels of groups, shape (n_groups, n); ``rings`` are row pointers, neighbours
-    and where rings end (`ring_sums`), in the place of ``near`` where that is empty. Sums of the candidates go
-    into ``there``, shape (n_candidates, 4, n).
+    ``wider`` and ``near`` are labels of groups, shape (n_groups, n). Sums of the candidates go into ``there``,
+    shape (n_candidates, 2 or more, n); where ``near`` is empty they are there already.
     """
-    n, candidates = observed.size, there.shape[0]
-    parts = np.zeros((n, 4))
-    weigh(observed, size, keep, rate, phi, points, parts)
+    n, candidates = valid.size, there.shape[0]
     centre, loose = np.empty(n), np.zeros(n)
-    pool_wider(wider, parts, valid, cap, capped_mean, there[0], centre, loose)
-    if near.shape[0] > 0:
-        for k in range(candidates):
-            group_sums(near[k], parts, there[k])
-    else:
-        ring_sums(rings[0], rings[1], rings[2], parts, there)
+    pool_wider(wider, table, first, valid, cap, capped_mean, centre, loose)
+    for k in range(near.shape[0]):
+        group_sums(near[k], table, first, there[k])
     rates, strengths = np.empty((candidates, n)), np.empty((candidates, n))
     for k in range(candidates):
         if wider.shape[0] == 0:
-            plain_rate(there[k], rates[k], strengths[k])
+            plain_rate(there[k, 0], there[k, 1], rates[k], strengths[k])
         else:
-            shrink(there[k], centre, loose, valid, cap, capped_mean, rates[k], strengths[k])
-    return rates, strengths, parts
+            rest = centre, loose, valid, cap, capped_mean
+            shrink(there[k, 0], there[k, 1], *rest, rates[k], strengths[k])
+    return rates, strengths
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
@@ -74,13 +72,15 @@ def spread_each(observed, size, keep, rates, strengths, phi, begins, most, few, 
     """
     rows = by_count(telling(keep, rates[-1], size, most), observed)
     times, rare, common = np.ones(begins.size), np.zeros(begins.size), np.zeros(begins.size)
+    seen, people, own, ends = taken(rows, observed, size, phi)
     for k in range(begins.size):
         if moments:
             times[k] = spread_by_moments(rows, observed, size, rates[k], strengths[k], phi)
         else:
+            mean, error, fine = led(rows, people, rates[k], strengths[k])
             begin = min(max(begins[k], 0.01), 100.0)
-            column = observed, size, rates[k], strengths[k], phi
-            times[k], rare[k], least, largest = settle_spread(rows, *column, begin, few)
+            sample = fitting(seen, mean, error, own, ends, fine)
+            times[k], rare[k], least, largest = spread_of(*sample, begin, few)
             common[k] = largest if least == largest else 0.0
     return rows, times, rare, common
 
@@ -91,8 +91,14 @@ def best_of(observed, size, keep, rates, strengths, phi, times, most):
     best, highest = 0, -np.inf
     if times.size > 1:
         rows, each = compared(keep, size, rates, most)
+        seen, people, own, _ = taken(rows, observed, size, phi)
+        spread, at = np.empty(rows.size), np.empty(rows.size)
         for k in range(times.size):
-            score = each * nb_score(rows, observed, size, rates[k], strengths[k], phi, times[k], _NONE, 0.0)
+            mean, error, _ = led(rows, people, rates[k], strengths[k])
+            for i in range(rows.size):
+                spread[i] = times[k] * own[i] + error[i]
+            nb_log_likelihood(seen, mean, spread, at)
+            score = each * sum_of(at)
             if score > highest:
                 best, highest = k, score
     return best
@@ -105,17 +111,18 @@ def in_medians(square):
     for i in range(square.size):
         known[number] = square[i]
         number += abs(square[i]) < np.inf
-    unit = np.median(known[:number]) if number > 0 else 0.0
+    unit = quantile_of(known[:number], 0.5) if number > 0 else 0.0
     unit = unit if unit > 0.0 else 1.0
     for i in range(square.size):
         square[i] = min(max(square[i] / unit, 0.0), 30.0) if abs(square[i]) < np.inf else 0.0
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def slopes(parts, there, strength, phi, far, points, indptr, indices, holds, found):
+def slopes(table, first, there, strength, phi, far, points, indptr, indices, holds, found):
     """What the error of a rate may grow with: itself, distance, off-centre distance, steps of the rate.
 
-    Into ``found``, shape (2 or 4, n); the middle two where there are places.
+    Into ``found``, shape (2 or 4, n); the middle two where there are places. Columns of ``table`` from
+    ``first`` on are those of `weigh`, and ``there``, shape (4, n), their sums.
     """
     n = strength.size
     for i in range(n):
@@ -124,9 +131,9 @@ def slopes(parts, there, strength, phi, far, points, indptr, indices, holds, fou
         for i in range(n):
             east, north = there[2, i] / there[1, i] - points[i, 0], there[3, i] / there[1, i] - points[i, 1]
             found[2, i] = east * east + north * north
-            found[1, i] = far[i]
+        found[1] = far
         in_medians(found[2])
-    events, size = parts[:, 0].copy(), parts[:, 1].copy()
+    events, size = table[:, first].copy(), table[:, first + 1].copy()
     found[-1] = steepness(indptr, indices, holds, events, size, there[0], there[1], phi, True)
 
 
@@ -151,26 +158,42 @@ def steepen(
 ):
     """Let the error grow with each slope in turn where that predicts better by more than ``margin``.
 
-    Where the steepest rows, a part ``part_top``, lie between the edges already, nothing is to be gained.
-    ``paces`` are where the searches begin, and then where they ended. Returns strengths and spreads.
+    ``rows`` are those of `spread_each`. Where the steepest of them, a part ``part_top``, lie between the edges
+    already, nothing is to be gained. ``paces`` are where the searches begin, and then where they ended.
+    Returns strengths and spreads.
     """
     few, each = compared(keep, size, rate.reshape(1, -1), most)
-    score = each * nb_score(few, observed, size, rate, strength, phi, 1.0, _NONE, 0.0)
-    inside = insides(rows, observed, size, rate, strength, phi, edge, z_edge)
+    told, people, own, _ = taken(few, observed, size, phi)
+    means, wrong, _ = led(few, people, rate, strength)
+    spread, at = own + wrong, np.empty(few.size)
+    nb_log_likelihood(told, means, spread, at)
+    score = each * sum_of(at)
+    expected = rate[rows] * size[rows]
+    rows = rows[(expected > 0.0) & (expected < np.inf)]
+    seen, people, mine, ends = taken(rows, observed, size, phi)
+    mean, error, _ = led(rows, people, rate, strength)
+    inside, weight = insides(seen, mean, error, mine, ends, edge, z_edge)
     for kind in range(slopes.shape[0]):
         slope = slopes[kind]
-        if steepest_inside(slope, part_top, *inside) >= 1.0 - 2.0 * edge:
+        steep = slope[rows]
+        least = quantile_of(steep, 1.0 - part_top)
+        if steepest_inside(steep, least, inside, weight) >= 1.0 - 2.0 * edge:
             continue
-        rest = slope, part_top, edge, z_edge, paces[kind], rounds
-        pace, times = settle_pace(rows, observed, size, rate, strength, phi, *rest)
+        rest = steep, least, edge, z_edge, paces[kind], rounds
+        pace, times = pace_of(seen, mean, error, mine, ends, *rest)
         paces[kind] = pace
-        grown = 1.0 / (1.0 / strength + pace * slope)
         if moments:
+            grown = 1.0 / (1.0 / strength + pace * slope)
             times = spread_by_moments(rows, observed, size, rate, grown, phi)
-        gained = each * nb_score(few, observed, size, rate, grown, phi, times, _NONE, 0.0)
+        more = slope[few]
+        for i in range(few.size):
+            spread[i] = times * own[i] + wrong[i] + pace * more[i]
+        nb_log_likelihood(told, means, spread, at)
+        gained = each * sum_of(at)
         if gained > score + margin:
-            strength, phi, score = grown, phi * times, gained
-            inside = insides(rows, observed, size, rate, strength, phi, edge, z_edge)
+            strength, phi, score = 1.0 / (1.0 / strength + pace * slope), phi * times, gained
+            wrong, own, error, mine = wrong + pace * more, own * times, error + pace * steep, mine * times
+            inside, weight = insides(seen, mean, error, mine, ends, edge, z_edge)
     return strength, phi
 
 

@@ -11,14 +11,16 @@ import numpy as np
 from numba import njit
 
 from zoo_geo.kernels.elementary import bits, sum_of
+from zoo_geo.kernels.ranks import quantile_of
 from zoo_geo.kernels.positions import SHORT, ends_of, quantile, sort_counts, sorted_counts, steps
 
 CENTRAL, Z_CENTRAL = 0.25, 0.6744897501960817
-LOG_LEAST, LOG_MOST = math.log(1e-5), math.log(50.0)
+_LEAST, _MOST = 1e-5, 50.0
+LOG_LEAST, LOG_MOST = math.log(_LEAST), math.log(_MOST)
 _PASSES = 20
 _LOWEST, _BINS = 0x3E70, 1024
 """Bits of the smallest expected count that is told from smaller ones, and how many sixteenths of octaves."""
-_LOG_SLOWEST = math.log(0.003)
+_SLOWEST = 0.003
 _STILL, _FAR_OFF = 0.002, 0.3
 """A step too small to take another; a middle too far off to tell a spread."""
 
@@ -102,6 +104,38 @@ def _root(start, rise, weight, wanted, log, here, step, low, high, part):
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
+def _where(start, rise, weight, wanted, here, low, high, part, grow):
+    """Where between two ends, both above 0, the weighted share of ``clip(start + rise * here)`` is the wanted one.
+
+    The share is made of straight lines and grows: Newton's steps, inside what is known to hold the root.
+    """
+    n, total = start.size, sum_of(weight)
+    goal, close = wanted * total, 2e-5 * total
+    least, most = low, high
+    here = min(max(here, low), high)
+    for _ in range(60):
+        for i in range(n):
+            at = start[i] + rise[i] * here
+            part[i] = weight[i] * min(max(at, 0.0), 1.0)
+            grow[i] = weight[i] * rise[i] if (at > 0.0) & (at < 1.0) else 0.0
+        miss, slope = sum_of(part) - goal, sum_of(grow)
+        if abs(miss) <= close or (miss < 0.0 and here >= high) or (miss > 0.0 and here <= low):
+            break
+        if miss < 0.0:
+            least = here
+        else:
+            most = here
+        there = here - miss / slope if slope > 0.0 else (4.0 * here if miss < 0.0 else 0.25 * here)
+        if not least < there < most:  # an end itself, where nothing is known of it yet
+            end = high if there >= most and most == high else (low if there <= least and least == low else 0.0)
+            there = end if end > 0.0 else math.sqrt(least * most)
+        last, here = here, there
+        if abs(here - last) < 1e-4 * last:
+            break
+    return here
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
 def _same(n):
     """Change of variances over which `ramps` can be trusted: small beside what ``n`` counts tell of them."""
     return max(min(n / 20_000.0, 0.1), 0.002)
@@ -114,27 +148,27 @@ def telling(keep, rate, size, most):
     Counts within a sixteenth of an octave are taken together, so the order of rows does not matter.
     """
     n = keep.size
-    bins, number = np.full(n, -1, np.int64), np.zeros(_BINS, np.int64)
-    total = 0
+    bins, number, total = np.empty(n, np.int64), np.zeros(_BINS + 1, np.int64), 0
     for i in range(n):
         expected = rate[i] * size[i]
-        if keep[i] > 0.0 and 0.0 < expected < np.inf:
-            bins[i] = min(max((bits(expected) >> 48) - _LOWEST, 0), _BINS - 1)
-            number[bins[i]] += 1
-            total += 1
+        at = (bits(expected) >> 48) - _LOWEST
+        at = min(max(at, 0), _BINS - 1)
+        bins[i] = at if (keep[i] > 0.0) & (expected > 0.0) & (expected < np.inf) else -1
+    for i in range(n):
+        number[bins[i] + 1] += 1
+    total = n - number[0]
     least = 0
     if total > most:
         least, sofar = _BINS, 0
         while sofar < most:
-            least -= 1
             sofar += number[least]
+            least -= 1
         total = sofar
-    rows, at = np.empty(total, np.int64), 0
+    rows, at = np.empty(n, np.int64), 0
     for i in range(n):
-        if bins[i] >= least:
-            rows[at] = i
-            at += 1
-    return rows
+        rows[at] = i
+        at += bins[i] >= least
+    return rows[:total].copy()
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
@@ -146,109 +180,138 @@ def by_count(rows, observed):
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def _gathered(rows, observed, size, rate, strength, phi):
-    """Counts, means, errors and spreads of some rows, sorted; the rows in this order and where counts end."""
+def taken(rows, observed, size, phi):
+    """Counts, sizes and spreads of the rows of `by_count`, and how many have a count of k or less."""
     n = rows.size
-    seen, mean, ends = np.empty(n), np.empty(n), np.zeros(SHORT + 1, np.int64)
-    sorted_, expected, last = True, True, 0
+    seen, people, own, ends = np.empty(n), np.empty(n), np.empty(n), np.zeros(SHORT + 1, np.int64)
     for k in range(n):
         i = rows[k]
-        seen[k], mean[k] = observed[i], rate[i] * size[i]
-        here = int(min(seen[k], SHORT + 1.0))
-        sorted_ = sorted_ and here >= last
-        expected = expected and 0.0 < mean[k] < np.inf
-        last = here
-        if here <= SHORT:
-            ends[here] += 1
-    if not (sorted_ and expected):
-        rows = by_count(rows[(mean > 0.0) & (mean < np.inf)], observed)
-        seen, mean = observed[rows], rate[rows] * size[rows]
-        for here in range(SHORT + 1):
-            ends[here] = np.count_nonzero(seen == here)
-    for here in range(SHORT):
-        ends[here + 1] += ends[here]
-    error, own = np.empty(rows.size), np.empty(rows.size)
-    for k in range(rows.size):
-        error[k], own[k] = 1.0 / strength[rows[k]], phi[rows[k]]
-    return seen, mean, error, own, rows, ends
+        seen[k], people[k], own[k] = observed[i], size[i], phi[i]
+    _count_short(seen, ends)
+    return seen, people, own, ends
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def insides(rows, observed, size, rate, strength, phi, edge, z_edge):
-    """How much of the step of each row lies between ``edge`` and ``1 - edge``, and the row's weight.
+def _count_short(seen, ends):
+    """Say of each short count how many are as large or smaller, where counts are sorted."""
+    ends[:] = 0
+    for k in range(seen.size):
+        if seen[k] > SHORT:
+            break
+        ends[int(seen[k])] += 1
+    for here in range(SHORT):
+        ends[here + 1] += ends[here]
 
-    Columns as in `settle_spread`. Returns the rows in another order, with both.
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def led(rows, people, rate, strength):
+    """Means and the relative variances of their errors, of some rows; and whether all means can be."""
+    mean, error, fine = np.empty(rows.size), np.empty(rows.size), True
+    for k in range(rows.size):
+        i = rows[k]
+        mean[k], error[k] = rate[i] * people[k], strength[i]
+    for k in range(rows.size):
+        error[k] = 1.0 / error[k]
+        fine &= (mean[k] > 0.0) & (mean[k] < np.inf)
+    return mean, error, fine
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def sampled(rows, observed, size, rate, strength, phi):
+    """Counts, means, errors and spreads of the rows of `by_count` that have a mean, and where counts end."""
+    seen, people, own, ends = taken(rows, observed, size, phi)
+    mean, error, fine = led(rows, people, rate, strength)
+    return fitting(seen, mean, error, own, ends, fine)
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def fitting(seen, mean, error, own, ends, fine):
+    """Only those with a mean, which may be all: narrow surroundings may hold no event."""
+    if not fine:
+        usable = (mean > 0.0) & (mean < np.inf)
+        seen, mean, error, own, ends = seen[usable], mean[usable], error[usable], own[usable], ends.copy()
+        _count_short(seen, ends)
+    return seen, mean, error, own, ends
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def insides(seen, mean, error, phi, ends, edge, z_edge):
+    """How much of the step of each count lies between ``edge`` and ``1 - edge``, and its weight.
+
+    Columns as of `sampled`.
     """
-    observed, mean, error, phi, rows, ends = _gathered(rows, observed, size, rate, strength, phi)
     n, short = mean.size, ends[SHORT]
     low, high, spread, weight = np.empty(n), np.empty(n), np.empty(n), np.empty(n)
     for i in range(n):
         spread[i] = max(phi[i] + error[i], 1e-5)
         variance = spread[i] + 1.0 / mean[i]
         weight[i] = 1.0 / (variance * variance)
-    steps(observed, mean, spread, ends, low, high)
+    steps(seen, mean, spread, ends, low, high)
     for i in range(n):
         outer = 1.0 - edge if i < short else z_edge
         low[i] = _inside(low[i], high[i], edge if i < short else -z_edge, outer)
-    return rows, low, weight
+    return low, weight
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def steepest_inside(slope, part_top, rows, inside, weight):
-    """Weighted share of what is inside, of the rows with the steepest slopes; the last three of `insides`."""
-    own = slope[rows]
-    least = np.quantile(own, 1.0 - part_top)
-    there = total = 0.0
-    for i in range(rows.size):
-        steep = weight[i] if own[i] >= least else 0.0
-        there += steep * inside[i]
-        total += steep
-    return there / max(total, 1e-300)
+def steepest_inside(slope, least, inside, weight):
+    """Weighted share of what is inside, of those with slopes of ``least`` or more; the others as of `insides`."""
+    n = slope.size
+    part, whole = np.empty(n), np.empty(n)
+    for i in range(n):
+        steep = weight[i] if slope[i] >= least else 0.0
+        part[i] = steep * inside[i]
+        whole[i] = steep
+    return sum_of(part) / max(sum_of(whole), 1e-300)
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def settle_spread(rows, observed, size, rate, strength, phi, begin, few):
-    """Factor on ``phi`` with which half of the counts of some rows lie in their central halves.
+    """As `spread_of`, of some rows of columns of shape (n_areas,); ``strength`` is the events behind rates."""
+    return spread_of(*sampled(by_count(rows, observed), observed, size, rate, strength, phi), begin, few)
 
-    ``strength`` is how many events are behind each rate; weights are those of ``phi``, and the search begins
-    at ``begin`` times it. Columns of shape (n_areas,). Returns the factor, the part of the weight that is on
-    counts with a mean below ``few``, and the smallest and the largest spread.
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def spread_of(seen, mean, error, phi, ends, begin, few):
+    """Factor on ``phi`` with which half of the counts lie in their central halves.
+
+    Weights are those of ``phi``, and the search begins at ``begin`` times it. Columns as of `sampled`. Returns
+    the factor, the part of the weight that is on counts with a mean below ``few``, and the smallest and the
+    largest spread.
     """
-    observed, mean, error, phi, _, ends = _gathered(rows, observed, size, rate, strength, phi)
     n, short = mean.size, ends[SHORT]
     if n == 0:
         return 1.0, 0.0, 0.0, 1.0
     low, high, part, weight = np.empty(n), np.empty(n), np.empty(n), np.empty(n)
     chance, spread, variance = np.empty(n), np.empty(n), np.empty(n)
     offset, rise = np.empty(n), np.empty(n)
-    least_phi, most = np.inf, 0.0
     for i in range(n):
         chance[i] = 1.0 / mean[i]
-        variance[i] = chance[i] + error[i] + phi[i]
-        weight[i] = 1.0 / (variance[i] * variance[i])
-        least_phi, most = min(least_phi, phi[i]), max(most, phi[i])
-    total, rare = sum_of(weight), 0.0
-    log_times = min(math.log(begin), max(-math.log(most), 0.0))  # from far out the way back may not be found
+        total = chance[i] + error[i] + phi[i]
+        weight[i] = 1.0 / (total * total)
     for i in range(n):
-        rare += weight[i] if mean[i] < few else 0.0
-    least, largest = LOG_LEAST - math.log(most), LOG_MOST - math.log(most)
+        part[i] = weight[i] if mean[i] < few else 0.0
+    least_phi, most = phi.min(), phi.max()
+    total, rare = sum_of(weight), sum_of(part)
+    times = math.exp(min(math.log(begin), max(-math.log(most), 0.0)))  # from far out no way back may be found
+    least, largest = _LEAST / most, _MOST / most
     for _ in range(_PASSES):
-        times = math.exp(log_times)
         for i in range(n):
             spread[i] = max(times * phi[i] + error[i], 1e-5)
             variance[i] = chance[i] + spread[i]
-        steps(observed, mean, spread, ends, low, high)
+        steps(seen, mean, spread, ends, low, high)
         ramps(low, high, short, variance, CENTRAL, Z_CENTRAL, offset, rise)
         for i in range(n):
             offset[i] += rise[i] * (chance[i] + error[i])
-            rise[i] *= phi[i]
-        new = _root(offset, rise, weight, 0.5, True, log_times, 0.3, least, largest, part)
-        change, log_times = abs(math.exp(new) - times), new
-        for i in range(n):
             part[i] = weight[i] * phi[i] / variance[i]
-        if change * sum_of(part) < _same(n) * total:
+        for i in range(n):
+            rise[i] *= phi[i]
+        bend = sum_of(part)
+        new = _where(offset, rise, weight, 0.5, times, least, largest, low, high)
+        change, times = abs(new - times), new
+        if change * bend < _same(n) * total:
             break
-    return math.exp(log_times), rare / total, least_phi, most
+    return times, rare / total, least_phi, most
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
@@ -270,58 +333,79 @@ def spread_by_moments(rows, observed, size, rate, strength, phi):
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def _solved(offset, rise, rest, unit, more, wanted, log_times, low, high, work):
-    """Log of the factor on ``unit`` with which the wanted share lies inside, see `ramps`.
+def _solved(offset, rise, rest, unit, more, wanted, times, low, high, work):
+    """Return the factor on ``unit`` with which the wanted share lies inside, see `ramps`.
 
-    Variances are ``rest`` and that factor times ``unit``; weights are those of ``rest`` and ``more``.
+    Variances are ``rest`` and that factor times ``unit``; weights are those of ``rest`` and ``more``, shape
+    (5, n) of ``work``.
     """
     n = rest.size
-    begin, grow, weight, part = work[0, :n], work[1, :n], work[2, :n], work[3, :n]
+    begin, grow, weight = work[0, :n], work[1, :n], work[2, :n]
     for i in range(n):
         begin[i] = offset[i] + rise[i] * rest[i]
         grow[i] = rise[i] * unit[i]
+    for i in range(n):
         variance = rest[i] + more[i]
         weight[i] = 1.0 / (variance * variance)
-    return _root(begin, grow, weight, wanted, True, log_times, 0.3, low, high, part)
+    return _where(begin, grow, weight, wanted, times, low, high, work[3, :n], work[4, :n])
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def settle_pace(rows, observed, size, rate, strength, phi, slope, part_top, edge, z_edge, pace, rounds):
+    """As `pace_of`, of some rows of columns of shape (n_areas,), the steepest ones a part ``part_top``."""
+    rows = by_count(rows, observed)
+    expected = rate[rows] * size[rows]
+    rows = rows[(expected > 0.0) & (expected < np.inf)]
+    own, given = slope[rows], sampled(rows, observed, size, rate, strength, phi)
+    return pace_of(*given, own, quantile_of(own, 1.0 - part_top), edge, z_edge, pace, rounds)
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def pace_of(seen, mean, error, phi, ends, slope, least, edge, z_edge, pace, rounds):
     """Pace at which errors grow with ``slope``, and the factor on ``phi`` that goes with it.
 
-    The steepest rows, a part ``part_top``, are to have the share between ``edge`` and ``1 - edge`` inside;
-    all rows half in the central half. The two are sought in turns, ``rounds`` times. Columns as in
-    `settle_spread`.
+    Those with slopes of ``least`` or more are to have the share between ``edge`` and ``1 - edge`` inside; all
+    half in the central half. The two are sought in turns, ``rounds`` times. Columns as of `sampled`.
     """
-    observed, mean, error, phi, rows, ends = _gathered(rows, observed, size, rate, strength, phi)
-    slope, n = slope[rows], mean.size
-    top = np.flatnonzero(slope >= np.quantile(slope, 1.0 - part_top))
-    steep, spread_there, fixed = slope[top], phi[top], 1.0 / mean + error
-    few, none = np.searchsorted(top, ends[SHORT]), np.zeros(top.size)
-    low, high, work, offset, rise = np.empty(n), np.empty(n), np.empty((4, n)), np.empty(n), np.empty(n)
-    outer_offset, outer_rise = np.empty(top.size), np.empty(top.size)
-    log_times, log_pace, log_most = 0.0, math.log(pace), math.log(phi.max())
+    n = mean.size
+    top = np.flatnonzero(slope >= least)
+    steep, spread_there, few, none = slope[top], phi[top], np.searchsorted(top, ends[SHORT]), np.zeros(top.size)
+    low, high, work, offset, rise = np.empty(n), np.empty(n), np.empty((5, n)), np.empty(n), np.empty(n)
+    outer_offset, outer_rise, chance, fixed = np.empty(top.size), np.empty(top.size), np.empty(n), np.empty(n)
+    spread, variance, rest, own = np.empty(n), np.empty(n), np.empty(n), np.empty(n)
+    for i in range(n):
+        chance[i] = 1.0 / mean[i]
+        fixed[i] = chance[i] + error[i]
+    fixed_there, times, most = fixed[top], 1.0, phi.max()
     for _ in range(_PASSES):
-        spread = np.maximum(math.exp(log_times) * phi + error + math.exp(log_pace) * slope, 1e-5)
-        variance = spread + 1.0 / mean
-        steps(observed, mean, spread, ends, low, high)
+        for i in range(n):
+            spread[i] = max(times * phi[i] + error[i] + pace * slope[i], 1e-5)
+            variance[i] = spread[i] + chance[i]
+        steps(seen, mean, spread, ends, low, high)
         ramps(low, high, ends[SHORT], variance, CENTRAL, Z_CENTRAL, offset, rise)
         ramps(low[top], high[top], few, variance[top], edge, z_edge, outer_offset, outer_rise)
         for _ in range(rounds):
-            rest = fixed[top] + math.exp(log_times) * spread_there
-            begin, wanted = max(log_pace, _LOG_SLOWEST), 1.0 - 2.0 * edge
-            outer = outer_offset, outer_rise, rest, steep, none, wanted
-            log_pace = _solved(*outer, begin, LOG_LEAST, LOG_MOST, work)
-            inner = offset, rise, fixed + math.exp(log_pace) * slope, phi, math.exp(log_times) * phi, 0.5
-            before = log_times
-            log_times = _solved(*inner, log_times, LOG_LEAST - log_most, LOG_MOST - log_most, work)
-            if abs(log_times - before) < _STILL:
+            there = rest[: top.size]
+            for i in range(top.size):
+                there[i] = fixed_there[i] + times * spread_there[i]
+            outer = outer_offset, outer_rise, there, steep, none, 1.0 - 2.0 * edge
+            pace = _solved(*outer, max(pace, _SLOWEST), _LEAST, _MOST, work)
+            for i in range(n):
+                rest[i] = fixed[i] + pace * slope[i]
+                own[i] = times * phi[i]
+            inner = offset, rise, rest, phi, own, 0.5
+            before = times
+            times = _solved(*inner, times, _LEAST / most, _MOST / most, work)
+            if abs(times - before) < _STILL * before:
                 break
-        new = np.maximum(math.exp(log_times) * phi + error + math.exp(log_pace) * slope, 1e-5) + 1.0 / mean
-        weight = 1.0 / (variance * variance)
-        if (weight * np.abs(new / variance - 1.0)).sum() < _same(n) * weight.sum():
+        weight, changed = work[0], work[1]
+        for i in range(n):
+            new = max(times * phi[i] + error[i] + pace * slope[i], 1e-5) + chance[i]
+            weight[i] = 1.0 / (variance[i] * variance[i])
+            changed[i] = weight[i] * abs(new / variance[i] - 1.0)
+        if sum_of(changed) < _same(n) * sum_of(weight):
             break
-    return math.exp(log_pace), math.exp(log_times)
+    return pace, times
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
