@@ -34,7 +34,7 @@ from zoo_geo.counts import (
 from zoo_geo.estimates import EVERYTHING, SURE, Block, Expectation, Options, joined, total_spread, usable
 from zoo_geo.pooling import damping, surroundings, wider_rate
 from zoo_geo.predictive import Binomial, Family, Gaussian, Poisson
-from zoo_geo.references import Reference, totals
+from zoo_geo.references import Reference, Rings, beside_each_other, totals
 from zoo_geo.response import Classes, Counts, Hidden, Law
 from zoo_geo.spreads import best, distances, off_centre, steepened, steepness, with_spread
 
@@ -81,11 +81,15 @@ def expect(
         again.
     """
     if family.name == "poisson":
-        around, classes = Around(near, wider, touching, points), Classes() if classes is None else classes
-        each = (slice(c, c + 1) for c in range(size.shape[1]))
-        columns = [Block(observed[:, c], size[:, c], valid[:, c], family) for c in each]
-        few = (columns[start : start + _TOGETHER] for start in range(0, len(columns), _TOGETHER))
-        return joined([fit for together in few for fit in _expect_counts(together, around, options, classes)])
+        classes = Classes() if classes is None else classes
+        if not isinstance(near, Rings) or not near.plain:
+            around = Around(near, wider, touching, points)
+            return joined(_each(observed, size, valid, family, around, options, classes))
+        order, around = near.order(), Around(*beside_each_other(near, wider, touching, points))
+        columns = (each[order] for each in (observed, size, valid))
+        fit, back = joined(_each(*columns, family, around, options, classes)), np.argsort(order)
+        rate, strength, spread, ratio = (each[back] for each in (fit.rate, fit.strength, fit.spread, fit.ratio))
+        return replace(fit, rate=rate, strength=strength, spread=spread, ratio=ratio)
     block = Block(np.where(valid, observed, 0.0), np.where(valid, size, 0.0), valid, family)
     keep = valid.astype(float)
     phi = np.broadcast_to(family.first_spread(observed, size, valid), keep.shape).copy()
@@ -116,6 +120,22 @@ def expect(
             keep = (valid & ~odd).astype(float)
     assert chosen is not None
     return _without_error(chosen, options)
+
+
+def _each(
+    observed: np.ndarray,
+    size: np.ndarray,
+    valid: np.ndarray,
+    family: Poisson,
+    around: Around,
+    options: Options,
+    classes: Classes,
+) -> list[Expectation]:
+    """Estimate what to expect of columns of counts."""
+    each = (slice(c, c + 1) for c in range(size.shape[1]))
+    columns = [Block(observed[:, c], size[:, c], valid[:, c], family) for c in each]
+    few = (columns[start : start + _TOGETHER] for start in range(0, len(columns), _TOGETHER))
+    return [fit for together in few for fit in _expect_counts(together, around, options, classes)]
 
 
 def _expect_counts(
