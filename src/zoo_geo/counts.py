@@ -20,7 +20,7 @@ from zoo_geo.predictive import FIRST_PACE, OUTER, RARE, ROUNDS, STEEPEST, Poisso
 from zoo_geo.references import Group, Reference, Rings
 from zoo_geo.response import Classes, Counts, Law, respond
 
-_NONE, _NOWHERE = np.empty(0), np.empty((0, 2))
+_NONE, _NOWHERE = np.empty(0), np.empty((0, 0))
 _FEWEST_RESPONSIVE = 200
 
 
@@ -42,7 +42,7 @@ class Around:
     @cached_property
     def given(self) -> tuple[Any, ...]:
         """Places, labels of the wider groups and of the near ones, and the rings, as kernels take them."""
-        places = _NOWHERE if self.places is None else np.ascontiguousarray(self.places, float)
+        places = _NOWHERE if self.places is None else np.ascontiguousarray(self.places.T, float)
         if isinstance(self.near, Rings):
             n = self.near[0].shape[0]
             return places, _labels(self.wider, n), np.empty((0, n), np.int64), self.near.nested()
@@ -63,19 +63,16 @@ class Pooled:
 
     Parameters
     ----------
-    table, first
-        Damped counts, sizes and sizes times places of each area, four columns of a table from the first on.
-    there
-        Sums of these over the surroundings of each, shape (n_candidates, 4, n); None where not all areas
-        count the same.
+    parts, there
+        Damped counts, sizes and sizes times places of each area, shape (4, n), and of the surroundings of
+        each, shape (4, n_candidates, n); None where not all areas count the same.
     damped
         Damped keeping, shape (n, 1), in that case.
     """
 
     rates: np.ndarray
     strengths: np.ndarray
-    table: np.ndarray | None = None
-    first: int = 0
+    parts: np.ndarray | None = None
     there: np.ndarray | None = None
     damped: np.ndarray | None = None
 
@@ -143,34 +140,34 @@ def pooled(columns: Sequence[Column]) -> list[Pooled]:
     places, wider, near, _ = around.given
     cap = pooling.CAP, pooling.CAPPED_MEAN
     found = []
-    for column, (table, first, there) in zip(columns, _summed(columns), strict=True):
-        rates, strengths = pool(table, first, column.valid, wider, near, *cap, there)
-        found.append(Pooled(rates, strengths, table, first, there))
+    for column, (parts, there) in zip(columns, _summed(columns), strict=True):
+        rates, strengths = pool(parts, column.valid, wider, near, *cap, there)
+        found.append(Pooled(rates, strengths, parts, there))
     return found
 
 
-def _summed(columns: Sequence[Column]) -> list[tuple[np.ndarray, int, np.ndarray]]:
+def _summed(columns: Sequence[Column]) -> list[tuple[np.ndarray, np.ndarray]]:
     """Damped counts and sizes of each column, and sums over rings; of groups only room for them."""
     from zoo_geo.kernels.lanes import COLUMNS, LANES, PARTS, ring_sums
     from zoo_geo.kernels.pooling import weigh
 
     around, n = columns[0].around, columns[0].size.size
     places, _, near, rings = around.given
-    damped = []
+    grouped, found = near.size > 0, []
     for start in range(0, len(columns), COLUMNS):
         few = columns[start : start + COLUMNS]
-        table = np.zeros((n, LANES)) if not near.size else np.empty((n, 2 * COLUMNS))
-        width = PARTS if not near.size else 2
-        there = np.empty((COLUMNS, len(around.near), width, n))
-        for k, column in enumerate(few):
+        parts = np.zeros((LANES, n))
+        there = np.empty((LANES, len(around.near), n))
+        each = [(parts[at : at + PARTS], there[at : at + PARTS]) for at in range(0, LANES, PARTS)]
+        for column, (own, _) in zip(few, each, strict=False):
             rate = column.rate if column.ratio is None else column.rate / column.ratio
             phi = column.phi if column.options.precision else _NONE
-            at = _NOWHERE if near.size else places
-            weigh(column.observed, column.people, column.keep, rate, phi, at, table, width * k)
-        if not near.size:
-            ring_sums(*rings, table, there)
-        damped += [(table, width * k, there[k]) for k in range(len(few))]
-    return damped
+            counts = column.observed, column.people, column.keep, rate, phi
+            weigh(*counts, _NOWHERE if grouped else places, own)
+        if not grouped:
+            ring_sums(*rings, parts, there)
+        found += each[: len(few)]
+    return found
 
 
 def _pooled_by_weights(column: Column) -> Pooled:
@@ -214,7 +211,7 @@ def slopes(column: Column, found: Pooled) -> np.ndarray:
     around, width = column.around, column.width
     assert around.touching is not None
     far = None if around.places is None else spreads.distances(around.near, around.places)[width]
-    if found.table is None or found.there is None:
+    if found.parts is None or found.there is None:
         return _slopes_of_weights(column, found, far)
     from zoo_geo.kernels import rounds
 
@@ -223,7 +220,7 @@ def slopes(column: Column, found: Pooled) -> np.ndarray:
     beside = spreads.holds(around.near, width, touching)
     at = touching.indptr, touching.indices, beside
     far = _NONE if far is None else far
-    given = found.table, found.first, found.there[width], column.strength, column.phi
+    given = found.parts, found.there, width, column.strength, column.phi
     rounds.slopes(*given, far, places, *at, steep)
     return steep
 

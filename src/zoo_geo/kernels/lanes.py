@@ -45,14 +45,20 @@ def add_rows(typingctx, table, indices, start, end, total):
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def ring_sums(indptr, indices, ends, table, there):
-    """Sums over one, two ... rings of neighbours, each with those before it; shape (COLUMNS, n_rings, PARTS, n).
+def ring_sums(indptr, indices, ends, parts, there):
+    """Sums over one, two ... rings of neighbours, each with those before it; shape (LANES, n_rings, n).
 
     ``ends`` says where each ring of an area ends in ``indices``, shape (n, n_rings); all three are uint32.
-    ``table`` has shape (n, LANES).
+    ``parts`` has shape (LANES, n).
     """
     n, rings = ends.shape
-    total, batch = np.empty(LANES), np.empty((_BATCH, rings, LANES))
+    table, total, batch = np.empty((n, LANES)), np.empty(LANES), np.empty((_BATCH, rings, LANES))
+    for first in range(0, n, _BATCH):
+        beside = table[first : first + _BATCH]
+        for lane in range(LANES):
+            given = parts[lane, first : first + _BATCH]
+            for k in range(given.size):
+                beside[k, lane] = given[k]
     for first in range(0, n, _BATCH):
         size = min(_BATCH, n - first)
         for k in range(size):
@@ -65,6 +71,6 @@ def ring_sums(indptr, indices, ends, table, there):
                 batch[k, ring] = total
         for lane in range(LANES):
             for ring in range(rings):
-                at = there[lane // PARTS, ring, lane % PARTS, first : first + size]
+                at = there[lane, ring, first : first + size]
                 for k in range(size):
                     at[k] = batch[k, ring, lane]

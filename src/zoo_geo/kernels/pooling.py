@@ -7,37 +7,44 @@ from zoo_geo.kernels.elementary import sum_of
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def weigh(observed, size, keep, rate, phi, points, table, first):
-    """Counts and sizes times the precision of each rate, ``keep / (1 + phi rate size)``, side by side.
+def weigh(observed, size, keep, rate, phi, points, parts):
+    """Counts and sizes times the precision of each rate, ``keep / (1 + phi rate size)``.
 
-    Into four columns of ``table`` from ``first`` on: counts, sizes, and sizes times ``points`` where there are
-    any, shape (n, 2). A rate that is not known, or an empty ``rate``, is that of all together; with an empty ``phi`` all that is
+    Into ``parts``, shape (4, n): counts, sizes, and sizes times ``points`` where there are any, shape (2, n). A rate that is not known, or an empty ``rate``, is that of all together; with an empty ``phi`` all that is
     kept counts the same.
     """
-    n, precision, people = observed.size, keep.copy(), np.empty(observed.size)
+    n, precision = observed.size, keep.copy()
     overall = sum_of(keep * observed) / max(sum_of(keep * size), 1e-300)
     if phi.size > 0:
         own = rate if rate.size > 0 else np.full(n, overall)
         for i in range(n):
             here = own[i] if abs(own[i]) < np.inf else overall
             precision[i] = keep[i] / (1.0 + phi[i] * here * size[i])
-    for i in range(n):
-        people[i] = precision[i] * size[i]
-        table[i, first], table[i, first + 1] = precision[i] * observed[i], people[i]
-    for i in range(points.shape[0]):
-        table[i, first + 2], table[i, first + 3] = people[i] * points[i, 0], people[i] * points[i, 1]
+    _times(precision, observed, parts[0])
+    _times(precision, size, parts[1])
+    for k in range(points.shape[0]):
+        _times(parts[1], points[k], parts[2 + k])
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def group_sums(labels, table, first, there):
-    """Sums of two columns of ``table`` over all other areas with the same label; none for a negative one."""
-    sums = np.zeros((labels.max() + 2, 2))
-    for i in range(labels.size):
-        sums[labels[i] + 1, 0] += table[i, first]
-        sums[labels[i] + 1, 1] += table[i, first + 1]
+def _times(one, other, found):
+    """Return the product of each two."""
+    for i in range(one.size):
+        found[i] = one[i] * other[i]
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def group_sums(labels, parts, there):
+    """Sums of counts and sizes over all other areas with the same label; none for a negative one.
+
+    ``parts`` and ``there`` have shape (2 or more, n).
+    """
     for k in range(2):
+        sums, part, found = np.zeros(labels.max() + 2), parts[k], there[k]
         for i in range(labels.size):
-            there[k, i] = sums[labels[i] + 1, k] - table[i, first + k] if labels[i] >= 0 else 0.0
+            sums[labels[i] + 1] += part[i]
+        for i in range(labels.size):
+            found[i] = sums[labels[i] + 1] - part[i] if labels[i] >= 0 else 0.0
 
 
 @njit(cache=True, nogil=True, error_model="numpy")

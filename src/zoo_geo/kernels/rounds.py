@@ -24,15 +24,15 @@ from zoo_geo.kernels.settling import (
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def pool_wider(labels, table, first, valid, cap, capped_mean, centre, loose):
+def pool_wider(labels, parts, valid, cap, capped_mean, centre, loose):
     """Rate of groups, widest first, each shrunk to the one before it, and the variance of its error.
 
-    ``labels`` has shape (n_groups, n); columns of ``table`` from ``first`` on are those of `weigh`.
+    ``labels`` has shape (n_groups, n); ``parts`` are those of `weigh`.
     """
     n = loose.size
     rate, strength, sums = np.empty(n), np.empty(n), np.empty((2, n))
     for k in range(labels.shape[0]):
-        group_sums(labels[k], table, first, sums)
+        group_sums(labels[k], parts, sums)
         if k == 0:
             plain_rate(sums[0], sums[1], rate, strength)
         else:
@@ -42,24 +42,24 @@ def pool_wider(labels, table, first, valid, cap, capped_mean, centre, loose):
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def pool(table, first, valid, wider, near, cap, capped_mean, there):
+def pool(parts, valid, wider, near, cap, capped_mean, there):
     """Rates and strengths of each candidate, shape (n_candidates, n).
 
     ``wider`` and ``near`` are labels of groups, shape (n_groups, n). Sums of the candidates go into ``there``,
-    shape (n_candidates, 2 or more, n); where ``near`` is empty they are there already.
+    shape (2 or more, n_candidates, n); where ``near`` is empty they are there already.
     """
-    n, candidates = valid.size, there.shape[0]
+    n, candidates = valid.size, there.shape[1]
     centre, loose = np.empty(n), np.zeros(n)
-    pool_wider(wider, table, first, valid, cap, capped_mean, centre, loose)
+    pool_wider(wider, parts, valid, cap, capped_mean, centre, loose)
     for k in range(near.shape[0]):
-        group_sums(near[k], table, first, there[k])
+        group_sums(near[k], parts, there[:, k])
     rates, strengths = np.empty((candidates, n)), np.empty((candidates, n))
     for k in range(candidates):
         if wider.shape[0] == 0:
-            plain_rate(there[k, 0], there[k, 1], rates[k], strengths[k])
+            plain_rate(there[0, k], there[1, k], rates[k], strengths[k])
         else:
             rest = centre, loose, valid, cap, capped_mean
-            shrink(there[k, 0], there[k, 1], *rest, rates[k], strengths[k])
+            shrink(there[0, k], there[1, k], *rest, rates[k], strengths[k])
     return rates, strengths
 
 
@@ -118,23 +118,32 @@ def in_medians(square):
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def slopes(table, first, there, strength, phi, far, points, indptr, indices, holds, found):
+def slopes(parts, there, width, strength, phi, far, points, indptr, indices, holds, found):
     """What the error of a rate may grow with: itself, distance, off-centre distance, steps of the rate.
 
-    Into ``found``, shape (2 or 4, n); the middle two where there are places. Columns of ``table`` from
-    ``first`` on are those of `weigh`, and ``there``, shape (4, n), their sums.
+    Into ``found``, shape (2 or 4, n); the middle two where there are places. ``parts`` are those of `weigh`, and
+    ``there``, shape (4, n_candidates, n), their sums, of which those of candidate ``width`` count.
     """
     n = strength.size
     for i in range(n):
         found[0, i] = 1.0 / max(strength[i], 1e-9)
+    events, size = there[0, width], there[1, width]
     if points.shape[0] > 0:
-        for i in range(n):
-            east, north = there[2, i] / there[1, i] - points[i, 0], there[3, i] / there[1, i] - points[i, 1]
-            found[2, i] = east * east + north * north
         found[1] = far
+        _off_centre(there[2, width], there[3, width], size, points, found[2])
         in_medians(found[2])
-    events, size = table[:, first].copy(), table[:, first + 1].copy()
-    found[-1] = steepness(indptr, indices, holds, events, size, there[0], there[1], phi, True)
+    found[-1] = steepness(indptr, indices, holds, parts[0], parts[1], events, size, phi, True)
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _off_centre(east, north, size, points, square):
+    """Squared distances from ``points``, shape (2, n), to the centres of their surroundings."""
+    for i in range(size.size):
+        away = east[i] / size[i] - points[0, i]
+        square[i] = away * away
+    for i in range(size.size):
+        away = north[i] / size[i] - points[1, i]
+        square[i] += away * away
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
