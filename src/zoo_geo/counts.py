@@ -148,7 +148,7 @@ def pooled(columns: Sequence[Column]) -> list[Pooled]:
 
 def _summed(columns: Sequence[Column]) -> list[tuple[np.ndarray, np.ndarray]]:
     """Damped counts and sizes of each column, and sums over rings; of groups only room for them."""
-    from zoo_geo.kernels.lanes import COLUMNS, LANES, PARTS, ring_sums
+    from zoo_geo.kernels.rings import COLUMNS, LANES, PARTS, ring_sums
     from zoo_geo.kernels.pooling import weigh
 
     around, n = columns[0].around, columns[0].size.size

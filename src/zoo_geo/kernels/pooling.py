@@ -39,12 +39,21 @@ def group_sums(labels, parts, there):
 
     ``parts`` and ``there`` have shape (2 or more, n).
     """
+    n, groups = labels.size, labels.max() + 1
+    if groups == 1 and labels.min() == 0:  # everybody
+        for k in range(2):
+            part, found, total = parts[k], there[k], sum_of(parts[k])
+            for i in range(n):
+                found[i] = total - part[i]
+        return
+    sums = np.zeros((groups + 1, 2))
+    for i in range(n):
+        sums[labels[i] + 1, 0] += parts[0, i]
+        sums[labels[i] + 1, 1] += parts[1, i]
     for k in range(2):
-        sums, part, found = np.zeros(labels.max() + 2), parts[k], there[k]
-        for i in range(labels.size):
-            sums[labels[i] + 1] += part[i]
-        for i in range(labels.size):
-            found[i] = sums[labels[i] + 1] - part[i] if labels[i] >= 0 else 0.0
+        part, found = parts[k], there[k]
+        for i in range(n):
+            found[i] = sums[labels[i] + 1, k] - part[i] if labels[i] >= 0 else 0.0
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
@@ -82,15 +91,16 @@ def shrink(events, weight, centre, loose, valid, cap, capped_mean, rate, strengt
     n = events.size
     step = max(n // _ENOUGH, 1)
     some = (n + step - 1) // step
-    square, error, known = np.empty(some), np.empty(some), np.empty(some)
+    square, error, known, expected = np.empty(some), np.empty(some), np.empty(some), np.empty(some)
     for k in range(some):
         i = k * step
-        expected = weight[i] * centre[i]
-        away = events[i] / expected - 1.0
-        counts = valid[i] > 0.0 and expected > 1e-9 and away * away < np.inf
-        error[k] = 1.0 / expected if counts else 1.0
-        known[k] = 1.0 if counts else 0.0
+        square[k], known[k], expected[k] = events[i], valid[i], weight[i] * centre[i]
+    for k in range(some):
+        away = square[k] / expected[k] - 1.0
+        counts = (known[k] > 0.0) & (expected[k] > 1e-9) & (away * away < np.inf)
+        error[k] = 1.0 / expected[k] if counts else 1.0
         square[k] = away * away if counts else 0.0
+        known[k] = 1.0 if counts else 0.0
     between = scatter(square, error, known, 1.0, cap, capped_mean)
     for i in range(n):
         unsure = between + loose[i]

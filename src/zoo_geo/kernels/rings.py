@@ -9,7 +9,7 @@ from numba.extending import intrinsic
 PARTS, COLUMNS = 4, 4
 """Numbers of an area that are summed for each column, and columns that go side by side."""
 LANES = PARTS * COLUMNS
-_BATCH = 64
+_BATCH = 128
 
 
 @intrinsic
@@ -71,6 +71,15 @@ def ring_sums(indptr, indices, ends, parts, there):
                 batch[k, ring] = total
         for lane in range(LANES):
             for ring in range(rings):
-                at = there[lane, ring, first : first + size]
-                for k in range(size):
-                    at[k] = batch[k, ring, lane]
+                _lay(batch[:size, ring, lane], there[lane, ring, first : first + size])
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _lay(lane, at):
+    """Copy a lane of a batch; of a whole one in a loop whose length is known."""
+    if lane.size == _BATCH:
+        for k in range(_BATCH):
+            at[k] = lane[k]
+    else:
+        for k in range(lane.size):
+            at[k] = lane[k]
