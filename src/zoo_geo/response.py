@@ -327,15 +327,16 @@ def hide(counts: Counts, classes: Layers, start: Hidden, most: int = 12) -> tupl
     """
     from scipy.optimize import least_squares
 
-    from zoo_geo.kernels.responses import hidden_departures, in_classes
+    from zoo_geo.kernels.responses import by_count, hidden_departures
 
-    rows, label = in_classes(*classes.few, counts.observed)
+    rows, ends = classes.few
     column = [each[rows] for each in (counts.observed, counts.size, counts.mean, counts.error)]
+    order = by_count(column[0])
     last = [np.empty(0)] * 2
 
     def misses(x: np.ndarray) -> np.ndarray:
         each = np.empty((len(classes.each), _CELLS.size + 1))
-        hidden_departures(*column, label, *np.exp(x).tolist(), _CELLS, each)
+        hidden_departures(*column, order, ends, *np.exp(x).tolist(), _CELLS, each)
         last[:] = x.copy(), np.append(each, x[1] / _USUAL_WIDTH)
         return last[1]
 

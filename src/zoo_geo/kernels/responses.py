@@ -57,15 +57,11 @@ def _weigh(mean, spread, weight):
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def _clipped(low, unit, weight, edge, part):
-    """Weight of each step below an edge, into ``part``."""
-    for i in range(low.size):
-        part[i] = min(max((edge - low[i]) * unit[i], 0.0), weight[i])
-
-
-@njit(cache=True, nogil=True, error_model="numpy")
 def _below(low, high, short, weight, edges, z_edges, at):
-    """Weighted shares of steps below edges, into ``at``; returns how many equal weights they are worth."""
+    """Weighted shares of steps below edges, into ``at``; returns how many equal weights they are worth.
+
+    Steps are probabilities where ``short`` says so, and normal quantiles elsewhere.
+    """
     n = low.size
     unit, part, whole = np.empty(n), np.empty(n), sum_of(weight)
     for i in range(n):
@@ -73,8 +69,10 @@ def _below(low, high, short, weight, edges, z_edges, at):
         part[i] = weight[i] * weight[i]
     square = sum_of(part)
     for k in range(edges.size):
-        _clipped(low[:short], unit[:short], weight[:short], edges[k], part[:short])
-        _clipped(low[short:], unit[short:], weight[short:], z_edges[k], part[short:])
+        edge, z_edge = edges[k], z_edges[k]
+        for i in range(n):
+            here = edge if short[i] else z_edge
+            part[i] = min(max((here - low[i]) * unit[i], 0.0), weight[i])
         at[k] = sum_of(part) / max(whole, 1e-300)
     return whole * whole / max(square, 1e-300)
 
@@ -96,6 +94,23 @@ def ends_of(observed, mean, phi, heavy, error, ends, low, high):
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
+def _in_classes(low, high, order, short, weight, ends, edges, z_edges):
+    """Shares of each class below edges, shape (n_classes, n_edges), and what it is worth; see `_below`.
+
+    Steps are in an order that is not that of the classes, one after the other, whose rows end at ``ends``.
+    """
+    lower, upper = np.empty(order.size), np.empty(order.size)
+    for k in range(order.size):
+        lower[order[k]], upper[order[k]] = low[k], high[k]
+    at, worth, start = np.empty((ends.size, edges.size)), np.empty(ends.size), 0
+    for k in range(ends.size):
+        own = slice(start, ends[k])
+        worth[k] = _below(lower[own], upper[own], short[own], weight[own], edges, z_edges, at[k])
+        start = ends[k]
+    return at, worth
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
 def shares(observed, mean, error, ends, phi, heavy, edges, z_edges, at):
     """Weighted shares of sorted counts below edges of their distribution functions, into ``at``.
 
@@ -110,7 +125,7 @@ def shares(observed, mean, error, ends, phi, heavy, edges, z_edges, at):
         spread[i] = phi + error[i]
     _weigh(mean, spread, weight)
     short = ends_of(observed, mean, phi, heavy, error, ends, low, high)
-    return _below(low, high, short, weight, edges, z_edges, at)
+    return _below(low, high, np.arange(n) < short, weight, edges, z_edges, at)
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
@@ -252,6 +267,16 @@ def _fit(observed, mean, error, ends, phi, heavy, shift, few, largest):
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
+def _usual_of(rows, usual):
+    """Rows that are not odd."""
+    kept, number = np.empty(rows.size, np.int64), 0
+    for k in range(rows.size):
+        kept[number] = rows[k]
+        number += usual[rows[k]]
+    return kept[:number]
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
 def fit_classes(observed, mean, error, usual, rows, ends, phi, few, largest):
     """Log of the ratio, spread and gained log likelihood of the usual rows of each class.
 
@@ -260,9 +285,9 @@ def fit_classes(observed, mean, error, usual, rows, ends, phi, few, largest):
     """
     found, start = np.empty((3, ends.size)), 0
     for k in range(ends.size):
-        own = rows[start : ends[k]]
+        own = _usual_of(rows[start : ends[k]], usual)
         start = ends[k]
-        seen, given, unsure, short = sorted_counts(observed, mean, error, own[usual[own]])
+        seen, given, unsure, short = sorted_counts(observed, mean, error, own)
         shift, log_phi = _fit(seen, given, unsure, short, phi[k], 0.0, 0.0, few, largest)
         spread, work = math.exp(log_phi), np.empty((2, seen.size))
         before = _log_likelihood(seen, given, unsure, phi[k], work)
@@ -314,51 +339,42 @@ def tail(observed, mean, error, rows, most, shift, phi, places, z_places, few, l
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
+def ends_of_counts(observed):
+    """How many of sorted counts are 0, at most 1 and so on, as `sort_counts` says."""
+    ends = np.zeros(SHORT + 1, np.int64)
+    for i in range(observed.size):
+        if observed[i] > SHORT:
+            break
+        ends[int(observed[i])] += 1
+    for k in range(SHORT):
+        ends[k + 1] += ends[k]
+    return ends
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
 def off_middle(observed, mean, error, usual, rows, ends, phi):
     """How far the usual counts of each class lie off the middle and the central half, a chi-square of two.
 
     Rows, ends and spreads as in `fit_classes`. The steps of all classes are taken together.
     """
-    label, kept, start, number = np.empty(rows.size, np.int64), np.empty(rows.size, np.int64), 0, 0
-    seen = np.empty(rows.size)
+    n, number, start = rows.size, 0, 0
+    seen, given, spread, weight = np.empty(n), np.empty(n), np.empty(n), np.empty(n)
+    last = np.empty_like(ends)
     for k in range(ends.size):
         for j in range(start, ends[k]):
-            kept[number], label[number], seen[number] = rows[j], k, observed[rows[j]]
-            number += usual[rows[j]]
-        start = ends[k]
+            i = rows[j]
+            seen[number], given[number], spread[number] = observed[i], mean[i], error[i] + phi[k]
+            number += usual[i]
+        start, last[k] = ends[k], number
+    seen, given, spread, weight = seen[:number], given[:number], spread[:number], weight[:number]
     order, short = np.empty(number, np.int64), np.empty(SHORT + 1, np.int64)
-    sort_counts(seen[:number], order, short)
-    seen, expected, spread, own = np.empty(number), np.empty(number), np.empty(number), label[order]
-    for k in range(number):
-        i = kept[order[k]]
-        seen[k], expected[k], spread[k] = observed[i], mean[i], error[i] + phi[own[k]]
-    low, high, weight = np.empty(number), np.empty(number), np.empty(number)
-    steps(seen, expected, spread, short, low, high)
-    _weigh(expected, spread, weight)
-    sums, found = np.zeros((ends.size, 2 + _QUARTERS.size)), np.empty(ends.size)
-    _sums_below(low, high, short[SHORT], weight, own, _QUARTERS, _Z_QUARTERS, sums)
-    for k in range(ends.size):
-        whole, square, first, half, last = sums[k]
-        middle, central = half / max(whole, 1e-300) - 0.5, (last - first) / max(whole, 1e-300) - 0.5
-        worth = whole * whole / max(square, 1e-300)
-        found[k] = worth * (middle * middle + central * central) / 0.25
-    return found
-
-
-@njit(cache=True, nogil=True, error_model="numpy")
-def _sums_below(low, high, short, weight, label, edges, z_edges, sums):
-    """Add the weights of each class, their squares and what of them lies below edges to its row of ``sums``."""
-    n = low.size
-    unit, parts = np.empty(n), np.empty((2 + edges.size, n))
-    for i in range(n):
-        unit[i] = weight[i] / max(high[i] - low[i], 1e-12)
-        parts[0, i], parts[1, i] = weight[i], weight[i] * weight[i]
-    for k in range(edges.size):
-        _clipped(low[:short], unit[:short], weight[:short], edges[k], parts[2 + k, :short])
-        _clipped(low[short:], unit[short:], weight[short:], z_edges[k], parts[2 + k, short:])
-    for k in range(2 + edges.size):
-        for i in range(n):
-            sums[label[i], k] += parts[k, i]
+    sort_counts(seen, order, short)
+    low, high = np.empty(number), np.empty(number)
+    steps(seen[order], given[order], spread[order], short, low, high)
+    _weigh(given, spread, weight)
+    shares, worth = _in_classes(low, high, order, seen <= SHORT, weight, last, _QUARTERS, _Z_QUARTERS)
+    middle, central = shares[:, 1] - 0.5, shares[:, 2] - shares[:, 0] - 0.5
+    return worth * (middle * middle + central * central) / 0.25
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
@@ -400,43 +416,33 @@ def lacks(observed, mean, error, rows, ends, shift, phi, places, z_places):
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def in_classes(rows, ends, observed):
-    """Rows in the order of `sort_counts`, and the class of each, whose rows end at ``ends``."""
-    label, start = np.empty(rows.size, np.int64), 0
-    for k in range(ends.size):
-        label[start : ends[k]] = k
-        start = ends[k]
-    order, short = np.empty(rows.size, np.int64), np.empty(SHORT + 1, np.int64)
-    sort_counts(observed[rows], order, short)
-    return rows[order], label[order]
+def by_count(observed):
+    """Order of counts as of `sort_counts`."""
+    order, ends = np.empty(observed.size, np.int64), np.empty(SHORT + 1, np.int64)
+    sort_counts(observed, order, ends)
+    return order
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def _hidden_sums(rows, observed, mean, share, sigma, spread, weight, label, nodes, weights, edges, sums):
-    """As `_sums_below`, of some sorted rows with a hidden exposure; steps are at least `_BROAD` wide."""
-    n = rows.size
-    seen, own, ends = observed[rows], weight[rows], np.zeros(SHORT + 1, np.int64)
-    for i in range(n):
-        if seen[i] <= SHORT:
-            ends[int(seen[i])] += 1
-    for k in range(SHORT):
-        ends[k + 1] += ends[k]
-    low, high = np.empty(n), np.empty(n)
-    hidden_steps(seen, mean[rows], share[rows], sigma, spread[rows], ends, nodes, weights, low, high)
-    for i in range(n):
+def _broad_steps(rows, observed, mean, share, sigma, spread, nodes, weights, low, high):
+    """As `hidden_steps`, of some sorted rows; steps are at least `_BROAD` wide."""
+    seen = observed[rows]
+    given = mean[rows], share[rows], sigma, spread[rows], ends_of_counts(seen), nodes, weights
+    hidden_steps(seen, *given, low, high)
+    for i in range(rows.size):
         lacks = max(0.5 * (_BROAD - high[i] + low[i]), 0.0)
         low[i] -= lacks
         high[i] += lacks
-    _sums_below(low, high, n, own, label[rows], edges, edges, sums)
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def hidden_departures(observed, size, mean, error, label, unseen, sigma, level, phi, places, at):
+def hidden_departures(observed, size, mean, error, order, ends, unseen, sigma, level, phi, places, at):
     """Departures of the shares of each class between places, where part of the exposure is unseen.
 
-    ``unseen`` is its lognormal mean, with log-scale ``sigma``. Counts are sorted; ``label`` is the class of
-    each. Few nodes will do where that makes little of a variance; steps are wide enough for shares to change
-    smoothly with the law. Into ``at``, shape (n_classes, n_places + 1).
+    Rows are those of one class after the other, which end at ``ends``; ``order`` is that of `by_count`.
+    ``unseen`` is the lognormal mean of what is not seen, with log-scale ``sigma``. Few nodes will do where
+    that makes little of a variance; steps are wide enough for shares to change smoothly with the law. Into
+    ``at``, shape (n_classes, n_places + 1).
     """
     n = observed.size
     share, given, spread, weight = np.empty(n), np.empty(n), np.empty(n), np.empty(n)
@@ -448,11 +454,13 @@ def hidden_departures(observed, size, mean, error, label, unseen, sigma, level, 
         own = given[i] * (spread[i] + share[i] * share[i] * sigma * sigma)
         weight[i] = own / (1.0 + own) + 1e-6
         much[i] = share[i] * share[i] * wide > _SLIGHT * (spread[i] + 1.0 / given[i])
-    sums = np.zeros((at.shape[0], 2 + places.size))
-    column = observed, given, share, sigma, spread, weight, label
-    _hidden_sums(np.flatnonzero(much), *column, _FINE, _FINE_WEIGHTS, places, sums)
-    _hidden_sums(np.flatnonzero(~much), *column, _NODES, _WEIGHTS, places, sums)
-    for k in range(at.shape[0]):
-        whole = max(sums[k, 0], 1e-300)
-        worth = sums[k, 0] * sums[k, 0] / max(sums[k, 1], 1e-300)
-        _departures(sums[k, 2:] / whole, worth, places, at[k])
+    there = much[order]
+    first, rest, low, high = order[there], order[~there], np.empty(n), np.empty(n)
+    k, column = first.size, (observed, given, share, sigma, spread)
+    _broad_steps(first, *column, _FINE, _FINE_WEIGHTS, low[:k], high[:k])
+    _broad_steps(rest, *column, _NODES, _WEIGHTS, low[k:], high[k:])
+    much[:] = True  # all steps are probabilities
+    order = np.concatenate((first, rest))
+    shares, worth = _in_classes(low, high, order, much, weight, ends, places, places)
+    for k in range(ends.size):
+        _departures(shares[k], worth[k], places, at[k])
