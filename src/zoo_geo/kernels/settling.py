@@ -11,7 +11,7 @@ import numpy as np
 from numba import njit
 
 from zoo_geo.kernels.elementary import bits, sum_of
-from zoo_geo.kernels.positions import SHORT, ends_of, quantile, sort_counts, sorted_counts, steps
+from zoo_geo.kernels.positions import SHORT, quantile, sort_counts, steps
 
 CENTRAL, Z_CENTRAL = 0.25, 0.6744897501960817
 LOG_LEAST, LOG_MOST = math.log(1e-5), math.log(50.0)
@@ -19,8 +19,8 @@ _PASSES = 20
 _LOWEST, _BINS = 0x3E70, 1024
 """Bits of the smallest expected count that is told from smaller ones, and how many sixteenths of octaves."""
 _LOG_SLOWEST = math.log(0.003)
-_STILL, _FAR_OFF = 0.002, 0.3
-"""A step too small to take another; a middle too far off to tell a spread."""
+_STILL = 0.002
+"""A step too small to take another."""
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
@@ -322,66 +322,3 @@ def settle_pace(rows, observed, size, rate, strength, phi, slope, part_top, edge
         if (weight * np.abs(new / variance - 1.0)).sum() < _same(n) * weight.sum():
             break
     return math.exp(log_pace), math.exp(log_times)
-
-
-@njit(cache=True, nogil=True, error_model="numpy")
-def _middles(low, high, short, deviation, offset, rise):
-    """How steps come to lie below the middle when the mean grows: ``clip(offset + rise * shift)``."""
-    for i in range(short):
-        below = min(max((0.5 - low[i]) / max(high[i] - low[i], 1e-12), 0.0), 1.0)
-        start, end = quantile(low[i]), quantile(high[i])
-        rise[i] = 1.0 / (deviation[i] * max(end - start, 1e-9))
-        offset[i] = below if 0.0 < below < 1.0 else -start * deviation[i] * rise[i]
-    _long_middles(low[short:], high[short:], deviation[short:], offset[short:], rise[short:])
-
-
-@njit(cache=True, nogil=True, error_model="numpy")
-def _long_middles(low, high, deviation, offset, rise):
-    """`_middles` of counts whose steps are normal quantiles."""
-    for i in range(low.size):
-        rise[i] = 1.0 / (deviation[i] * max(high[i] - low[i], 1e-9))
-        offset[i] = -low[i] * deviation[i] * rise[i]
-
-
-@njit(cache=True, nogil=True, error_model="numpy")
-def settle_middle(observed, mean, error, phi, heavy, shift):
-    """Log of the factor on the mean, and log of the spread, with which middle and central half are right.
-
-    Half of the counts are to lie below the middle of their distributions and half in the central half, each
-    with the weight of what is not chance in its variance. Shapes (n,), in any order; ``heavy`` as in
-    `shares`.
-    """
-    observed, given, error, _, ends = sorted_counts(observed, mean, error)
-    n = observed.size
-    low, high, part, weight = np.empty(n), np.empty(n), np.empty(n), np.empty(n)
-    mean, spread, variance = np.empty(n), np.empty(n), np.empty(n)
-    offset, rise, deviation = np.empty(n), np.empty(n), np.empty(n)
-    log_phi = math.log(phi)
-    for _ in range(_PASSES):
-        phi, times = math.exp(log_phi), math.exp(shift)
-        total = 0.0
-        for i in range(n):
-            mean[i] = given[i] * times
-            spread[i] = phi + error[i]
-            variance[i] = spread[i] + 1.0 / mean[i]
-            deviation[i] = math.sqrt(variance[i])
-            own = given[i] * spread[i]
-            weight[i] = own / (1.0 + own) + 1e-6
-            total += weight[i]
-        short = ends_of(observed, mean, phi, heavy, error, ends, low, high)
-        _middles(low, high, short, deviation, offset, rise)
-        step = _root(offset, rise, weight, 0.5, False, 0.0, 0.03, -2.0, 2.0, part)
-        ramps(low, high, short, variance, CENTRAL, Z_CENTRAL, offset, rise)
-        bend = 0.0
-        for i in range(n):
-            offset[i] += rise[i] * (variance[i] - phi)
-            rise[i] *= phi
-            bend += weight[i] * phi / variance[i]
-        least, largest = LOG_LEAST - log_phi, LOG_MOST - log_phi
-        grown = _root(offset, rise, weight, 0.5, True, 0.0, 0.3, least, largest, part)
-        shift = min(max(shift + step, -4.0), 4.0)
-        if abs(step) < _FAR_OFF:  # nothing can be said of a spread about another middle
-            log_phi += grown
-        if abs(step) < _STILL and abs(math.exp(grown) - 1.0) * bend < 2.0 * _STILL * total:
-            break
-    return shift, log_phi

@@ -392,13 +392,16 @@ def _hidden_by_slopes(o, mean, share, sigma, r, fixed, side, places, work):
     """Mid tail of one count averaged over what is unseen, without logs: from one tail and many slopes.
 
     By parts, E T(Z) = T(low) + the integral above it of T'(z) P(Z > z), see `_nb_nearly_sure` for T'; the
-    lower tail goes the other way. The slopes are those of one probability each.
+    lower tail goes the other way. The slopes are those of one probability each. Returns -1 where they are too
+    narrow for the closest places.
     """
     width = _hidden_width(o, mean, share, sigma, r)
     width /= 1.0 + 2.0 * sigma * width  # where many are unseen they matter more
     step, j = 0.9 * width / math.sqrt(1.0 + width * width), 0
-    while _STEPS[j] > step and j < _STEPS.size - 1:
+    while j < _STEPS.size and _STEPS[j] > step:
         j += 1
+    if j == _STEPS.size:
+        return -1.0
     n = int((_HIGHEST - _LOWEST) / _STEPS[j]) + 1
     base, lift, inverse = mean * (1.0 - share), mean * share, 1.0 / r
     log_r, n_r = math.log(r), o + r
@@ -420,7 +423,7 @@ def _hidden_by_tails(o, mean, share, sigma, r, fixed, side):
     """As `_hidden_by_slopes`, the log of it, however far out, from many tails."""
     step = max(min(0.4, 0.7 * _hidden_width(o, mean, share, sigma, r)), 0.05)
     top, total = -math.inf, 0.0
-    for j in range(int(math.ceil(15.0 / step)) + 1):
+    for j in range(math.ceil(15.0 / step) + 1):
         at = -7.0 + j * step
         factor = 1.0 - share + share * math.exp(sigma * (at - 0.5 * sigma))
         log_tail = _nb_log_mid(o, mean * factor, r, fixed, side)
