@@ -189,8 +189,13 @@ class Layers:
 
     @cached_property
     def middle(self) -> np.ndarray:
-        """Middle exposure of each class, or of all areas where there are none."""
-        return np.array([np.median(self.size[rows]) for rows in self.each or [self.known]])
+        """Middle exposure of each class."""
+        return np.array([np.median(self.size[rows]) for rows in self.each])
+
+    @cached_property
+    def typical(self) -> np.ndarray:
+        """Middle exposure of all areas, shape (1,)."""
+        return np.array([np.median(self.size[self.known])])
 
 
 def _joined(each: list[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
@@ -240,8 +245,7 @@ def respond(
     _, *found = _tail(counts, classes.many, 0.0, float(np.median(phi[classes.known])))
     if found[1] == 0.0:
         return None
-    middle = classes.none().middle
-    return Response(middle, np.ones(1), *(np.array([value]) for value in found))
+    return Response(classes.typical, np.ones(1), *(np.array([value]) for value in found))
 
 
 def _spreads(phi: np.ndarray, classes: Layers) -> np.ndarray:
