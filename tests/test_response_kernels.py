@@ -84,7 +84,7 @@ def test_shares_with_a_heavy_part_are_averaged_over_an_inverse_gamma(heavy, phi)
 
 
 def settle(seen, mean, error, phi, heavy, shift=0.0):
-    return responses.settle_middle(*in_order(seen, mean, error), phi, heavy, shift)
+    return responses.settle_middle(*in_order(seen, mean, error), phi, heavy, shift, 0.0, LARGEST)
 
 
 def where(seen, given, error, shift, phi, heavy):

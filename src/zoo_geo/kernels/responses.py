@@ -156,14 +156,76 @@ def _long_lines(low, high, deviation, variance, middle, rising, offset, rise):
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def settle_middle(observed, given, error, ends, phi, heavy, shift):
+def _log_likelihood(observed, mean, error, phi, work):
+    """Log likelihood of a spread that the errors of the means join."""
+    n = mean.size
+    spread, at = work[0, :n], work[1, :n]
+    for i in range(n):
+        spread[i] = phi + error[i]
+    nb_log_likelihood(observed, mean, spread, at)
+    return sum_of(at)
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def likeliest(observed, mean, error, least, most):
+    """Log of the spread of the highest likelihood, between the logs of two.
+
+    By golden sections and parabolas (Brent 1973, Algorithms for Minimization without Derivatives, chapter 5).
+    """
+    work = np.empty((2, mean.size))
+    best = second = third = at = least + _GOLDEN * (most - least)
+    lack = second_lack = third_lack = math.inf
+    step = last = 0.0
+    for turn in range(100):
+        here = -_log_likelihood(observed, mean, error, math.exp(at), work)
+        if turn == 0:
+            lack = second_lack = third_lack = here
+        elif here <= lack:
+            least, most = (best, most) if at >= best else (least, best)
+            third, third_lack, second, second_lack, best, lack = second, second_lack, best, lack, at, here
+        else:
+            least, most = (at, most) if at < best else (least, at)
+            if here <= second_lack or second == best:
+                third, third_lack, second, second_lack = second, second_lack, at, here
+            elif here <= third_lack or third in (best, second):
+                third, third_lack = at, here
+        middle = 0.5 * (least + most)
+        close = 1.4901161193847656e-08 * abs(best) + _CLOSE / 3.0
+        if abs(best - middle) <= 2.0 * close - 0.5 * (most - least):
+            break
+        golden = True
+        if abs(last) > close:  # a parabola through the three best
+            r, q = (best - second) * (lack - third_lack), (best - third) * (lack - second_lack)
+            p, q = (best - third) * q - (best - second) * r, 2.0 * (q - r)
+            p, q = (-p if q > 0.0 else p), abs(q)
+            r, last = last, step
+            golden = not (abs(p) < abs(0.5 * q * r) and q * (least - best) < p < q * (most - best))
+            if not golden:
+                step = p / q
+                near = best + step - least < 2.0 * close or most - best - step < 2.0 * close
+                step = math.copysign(close, middle - best) if near else step
+        if golden:
+            last = least - best if best >= middle else most - best
+            step = _GOLDEN * last
+        at = best + math.copysign(max(abs(step), close), step)
+    return best
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def settle_middle(observed, given, error, ends, phi, heavy, shift, few, largest):
     """Log of the factor on the mean, and log of the spread, with which middle and central half are right.
 
     Half of the counts are to lie below the middle of their distributions and half in the central half, each
-    with the weight of what is not chance in its variance. Sorted counts as in `shares`, whose ``heavy`` is
-    the same.
+    with the weight of what is not chance in its variance. Where most means are below ``few``, most counts are
+    0 and the central half says nothing: there it is the sum of counts and the likelihood, of a spread of
+    ``largest`` at most. Sorted counts as in `shares`, whose ``heavy`` is the same.
     """
     n = observed.size
+    if 2 * np.count_nonzero(given < few) > n:
+        shift = math.log(max(sum_of(observed), 0.5) / sum_of(given))
+        return shift, likeliest(
+            observed, given * math.exp(shift), error, math.log(_SMALLEST), math.log(largest)
+        )
     low, high, part, weight = np.empty(n), np.empty(n), np.empty(n), np.empty(n)
     mean, spread, variance, deviation = np.empty(n), np.empty(n), np.empty(n), np.empty(n)
     middle, rising, offset, rise = np.empty(n), np.empty(n), np.empty(n), np.empty(n)
@@ -198,75 +260,6 @@ def settle_middle(observed, given, error, ends, phi, heavy, shift):
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def _log_likelihood(observed, mean, error, phi, work):
-    """Log likelihood of a spread that the errors of the means join."""
-    n = mean.size
-    spread, at = work[0, :n], work[1, :n]
-    for i in range(n):
-        spread[i] = phi + error[i]
-    nb_log_likelihood(observed, mean, spread, at)
-    return sum_of(at)
-
-
-@njit(cache=True, nogil=True, error_model="numpy")
-def likeliest(observed, mean, error, least, most):
-    """Log of the spread of the highest likelihood, between the logs of two.
-
-    By golden sections and parabolas (Brent 1973, Algorithms for Minimization without Derivatives, chapter 5).
-    """
-    work = np.empty((2, mean.size))
-    best = least + _GOLDEN * (most - least)
-    second = third = best
-    lack = -_log_likelihood(observed, mean, error, math.exp(best), work)
-    second_lack = third_lack = lack
-    step = last = 0.0
-    for _ in range(100):
-        middle = 0.5 * (least + most)
-        close = 1.4901161193847656e-08 * abs(best) + _CLOSE / 3.0
-        if abs(best - middle) <= 2.0 * close - 0.5 * (most - least):
-            break
-        golden = True
-        if abs(last) > close:  # a parabola through the three best
-            r, q = (best - second) * (lack - third_lack), (best - third) * (lack - second_lack)
-            p, q = (best - third) * q - (best - second) * r, 2.0 * (q - r)
-            p, q = (-p if q > 0.0 else p), abs(q)
-            r, last = last, step
-            golden = not (abs(p) < abs(0.5 * q * r) and q * (least - best) < p < q * (most - best))
-            if not golden:
-                step = p / q
-                near = best + step - least < 2.0 * close or most - best - step < 2.0 * close
-                step = math.copysign(close, middle - best) if near else step
-        if golden:
-            last = least - best if best >= middle else most - best
-            step = _GOLDEN * last
-        at = best + math.copysign(max(abs(step), close), step)
-        here = -_log_likelihood(observed, mean, error, math.exp(at), work)
-        if here <= lack:
-            least, most = (best, most) if at >= best else (least, best)
-            third, third_lack, second, second_lack, best, lack = second, second_lack, best, lack, at, here
-            continue
-        least, most = (at, most) if at < best else (least, at)
-        if here <= second_lack or second == best:
-            third, third_lack, second, second_lack = second, second_lack, at, here
-        elif here <= third_lack or third in (best, second):
-            third, third_lack = at, here
-    return best
-
-
-@njit(cache=True, nogil=True, error_model="numpy")
-def _fit(observed, mean, error, ends, phi, heavy, shift, few, largest):
-    """Log of the ratio and of the spread of sorted counts, by middle and central half or by likelihood.
-
-    Where most means are below ``few``, most counts are 0 and the central half says nothing; ``largest`` is
-    the largest spread then.
-    """
-    if 2 * np.count_nonzero(mean < few) <= mean.size:
-        return settle_middle(observed, mean, error, ends, phi, heavy, shift)
-    shift = math.log(max(sum_of(observed), 0.5) / sum_of(mean))
-    return shift, likeliest(observed, mean * math.exp(shift), error, math.log(_SMALLEST), math.log(largest))
-
-
-@njit(cache=True, nogil=True, error_model="numpy")
 def _usual_of(rows, usual):
     """Rows that are not odd."""
     kept, number = np.empty(rows.size, np.int64), 0
@@ -281,26 +274,24 @@ def fit_classes(observed, mean, error, usual, rows, ends, phi, few, largest):
     """Log of the ratio, spread and gained log likelihood of the usual rows of each class.
 
     ``rows`` are those of all classes one after the other and ``ends`` where each one ends; ``phi`` their
-    common spreads; ``few`` and ``largest`` as in `_fit`. Returns an array of shape (3, n_classes).
+    common spreads; ``few`` and ``largest`` as in `settle_middle`. Returns an array of shape (3, n_classes).
     """
     found, start = np.empty((3, ends.size)), 0
     for k in range(ends.size):
         own = _usual_of(rows[start : ends[k]], usual)
         start = ends[k]
         seen, given, unsure, short = sorted_counts(observed, mean, error, own)
-        shift, log_phi = _fit(seen, given, unsure, short, phi[k], 0.0, 0.0, few, largest)
-        spread, work = math.exp(log_phi), np.empty((2, seen.size))
-        before = _log_likelihood(seen, given, unsure, phi[k], work)
-        after = _log_likelihood(seen, given * math.exp(shift), unsure, spread, work)
-        found[0, k], found[1, k], found[2, k] = shift, spread, after - before
+        shift, log_phi = settle_middle(seen, given, unsure, short, phi[k], 0.0, 0.0, few, largest)
+        found[0, k], found[1, k], found[2, k] = shift, math.exp(log_phi), 0.0
+        work = np.empty((2, seen.size))
+        for way, times, spread in ((-1.0, 1.0, phi[k]), (1.0, math.exp(shift), math.exp(log_phi))):
+            found[2, k] += way * _log_likelihood(seen, given * times, unsure, spread, work)
     return found
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def _likeness(observed, mean, error, ends, shift, phi, heavy, places, z_places):
-    """Log likelihood of the shape below the last place."""
-    at = np.empty(places.size)
-    worth = shares(observed, mean * math.exp(shift), error, ends, phi, heavy, places, z_places, at)
+def _likeness(at, worth, places):
+    """Log likelihood of the shape below the last place, of the shares ``at`` below places."""
     top, before, usual_before, total = max(at[-1], 1e-9), 0.0, 0.0, 0.0
     for k in range(places.size):
         seen, usual = (at[k] - before) / top, (places[k] - usual_before) / places[-1]
@@ -317,20 +308,22 @@ def tail(observed, mean, error, rows, most, shift, phi, places, z_places, few, l
     likelihood, or none where that is below ``least``; only the shape below the last place counts, and the
     gamma law has the benefit of a ``doubt`` in log likelihood. The laws are fitted to ``most`` rows.
     """
-    whole = sorted_counts(observed, mean, error, rows)
-    edges = places, z_places
-    if _likeness(*whole, shift, phi, 0.0, *edges) > -doubt:
-        return shift, phi, 0.0
-    part = whole
+    seen, given, unsure, ends = part = sorted_counts(observed, mean, error, rows)
+    at, lack, log_phi = np.empty(places.size), 0.0, math.log(phi)
     if rows.size > most:
         part = sorted_counts(observed, mean, error, rows[np.arange(most) * rows.size // most])
-    shift, log_phi = _fit(*part, phi, 0.0, shift, few, largest)
-    phi = math.exp(log_phi)
-    lack = _likeness(*whole, shift, phi, 0.0, *edges)
-    if lack > -doubt:
-        return shift, phi, 0.0
-    other, log_other = _fit(*part, phi, heavy, shift, few, largest)
-    odds = _likeness(*whole, other, math.exp(log_other), heavy, *edges) - lack - doubt
+    for fitted in (False, True):
+        if fitted:
+            shift, log_phi = settle_middle(*part, phi, 0.0, shift, few, largest)
+            phi = math.exp(log_phi)
+        worth = shares(seen, given * math.exp(shift), unsure, ends, phi, 0.0, places, z_places, at)
+        lack = _likeness(at, worth, places)
+        if lack > -doubt:
+            return shift, phi, 0.0
+    other, log_other = settle_middle(*part, phi, heavy, shift, few, largest)
+    mean, wide = given * math.exp(other), math.exp(log_other)
+    worth = shares(seen, mean, unsure, ends, wide, heavy, places, z_places, at)
+    odds = _likeness(at, worth, places) - lack - doubt
     chance = 1.0 / (1.0 + math.exp(-odds))
     if chance * heavy < least:
         return shift, phi, 0.0
