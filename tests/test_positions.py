@@ -9,8 +9,6 @@ from scipy import special
 from naive import estimation as naive
 from zoo_geo.kernels import likelihood, positions, settling
 
-EDGES = np.array([0.1, 0.25, 0.5, 0.75, 0.9])
-
 
 def drawn(phi, n=40, seed=0, middle=2.5):
     """Counts of many sizes, their means, errors and weights."""
@@ -81,76 +79,6 @@ def test_order_of_counts_changes_nothing():
     np.testing.assert_array_equal(np.array(one)[:, mixed], other)
 
 
-def shares(seen, mean, phi, heavy, error, weight):
-    found = np.empty(5)
-    worth = positions.shares(seen, mean, phi, heavy, error, weight, EDGES, special.ndtri(EDGES), found)
-    assert worth == pytest.approx(weight.sum() ** 2 / (weight**2).sum())
-    return found
-
-
-@pytest.mark.parametrize("phi", [0.01, 0.3, 3.0])
-def test_shares_below_places(phi):
-    seen, mean, error, weight = drawn(phi)
-    steps = [naive.step(o, m, phi + e) for o, m, e in zip(seen, mean, error, strict=True)]
-    found = shares(seen, mean, phi, 0.0, error, weight)
-    np.testing.assert_allclose(found, naive.shares(steps, weight, EDGES), atol=2e-3 if phi < 1 else 4e-3)
-
-
-@pytest.mark.parametrize(("heavy", "phi"), [(0.3, 0.1), (0.6, 0.1), (0.6, 0.4)])
-def test_shares_with_a_heavy_part_are_averaged_over_an_inverse_gamma(heavy, phi):
-    seen, mean, error, weight = drawn(phi, 20)
-    steps = [
-        naive.smeared(o, m, (1 - heavy) * phi, *naive.inverse_gamma(heavy * phi + e))
-        for o, m, e in zip(seen, mean, error, strict=True)
-    ]
-    found = shares(seen, mean, phi, heavy, error, weight)
-    np.testing.assert_allclose(found, naive.shares(steps, weight, EDGES), atol=0.01)
-    assert np.abs(shares(seen, mean, phi, 0.0, error, weight) - found).max() > 0.01
-
-
-def test_classes_off_the_middle_are_told_from_others():
-    """By a chi-square of two, from shares below the quarters of counts that are not odd."""
-    seen, mean, error, _ = drawn(0.2, 400, seed=2)
-    high = np.where(np.arange(400) < 200, seen, np.round(1.6 * seen))
-    usual = np.arange(400) % 10 > 0
-    rows, ends = np.arange(400), np.array([200, 400])
-    found = positions.off_middle(high, mean, error, usual, rows, ends, each(0.2, 2))
-    for k, few in enumerate((slice(0, 200), slice(200, 400))):
-        own = usual[few]
-        o, m, e = high[few][own], mean[few][own], error[few][own]
-        weight = m * (0.2 + e) / (1 + m * (0.2 + e)) + 1e-6
-        steps = [naive.step(*cell) for cell in zip(o, m, 0.2 + e, strict=True)]
-        low, middle, top = naive.shares(steps, weight, np.array([0.25, 0.5, 0.75]))
-        worth = weight.sum() ** 2 / (weight**2).sum()
-        true = worth * ((middle - 0.5) ** 2 + (top - low - 0.5) ** 2) / 0.25
-        assert found[k] == pytest.approx(true, rel=0.05, abs=0.05)
-    assert found[0] < 14 < found[1]
-
-
-@pytest.mark.parametrize("sigma", [0.4, 1.0, 1.8])
-def test_shares_with_a_hidden_exposure_are_averaged_over_a_lognormal(sigma):
-    seen, mean, error, weight = drawn(0.5, 20)
-    share = np.linspace(0.01, 0.9, 20)
-    steps = [
-        naive.smeared(o, m, 0.1 + e, *naive.lognormal(s, sigma))
-        for o, m, e, s in zip(seen, mean, error, share, strict=True)
-    ]
-    steps = [broad(*step) for step in steps]
-    found, plain = np.empty(5), np.empty(5)
-    positions.hidden_shares(seen, mean, share, sigma, 0.1, error, weight, EDGES, found)
-    np.testing.assert_allclose(found, naive.shares(steps, weight, EDGES), atol=0.01)
-    worth = positions.hidden_shares(seen, mean, 1e-9 * share, sigma, 0.1, error, weight, EDGES, plain)
-    assert worth == pytest.approx(weight.sum() ** 2 / (weight**2).sum())
-    usual = [broad(*naive.step(o, m, 0.1 + e)) for o, m, e in zip(seen, mean, error, strict=True)]
-    np.testing.assert_allclose(plain, naive.shares(usual, weight, EDGES), atol=2e-3)
-
-
-def broad(low, high):
-    """A step that is at least .06 wide."""
-    lacks = max(0.06 - (high - low), 0.0) / 2
-    return low - lacks, high + lacks
-
-
 def settled(seen, mean, error, phi, begin=1.0):
     """Spread by `settle_spread`, and what part of the weight is on rare counts."""
     n = len(seen)
@@ -186,40 +114,6 @@ def test_a_large_spread_is_no_reason_to_go_on_for_ever():
 def test_counts_closer_than_chance_ask_for_no_spread():
     mean = np.full(60, 500.0)
     assert settled(mean.copy(), mean, each(1e-9, 60), 0.1)[0] == pytest.approx(1e-5)
-
-
-@pytest.mark.parametrize("heavy", [0.0, 0.5])
-@pytest.mark.parametrize("times", [0.4, 1.0, 3.0])
-def test_middle_that_is_settled_puts_half_below(times, heavy):
-    seen, mean, error, _ = drawn(0.2, 150, seed=4)
-    shift, log_phi = settling.settle_middle(seen, mean * times, error, 0.1, heavy, 0.0)
-    phi, given = math.exp(log_phi), mean * times
-    weight = given * (phi + error) / (1 + given * (phi + error)) + 1e-6
-    where = shares(seen, given * math.exp(shift), phi, heavy, error, weight)
-    assert where[2] == pytest.approx(0.5, abs=0.01)
-    assert where[3] - where[1] == pytest.approx(0.5, abs=0.02)
-    assert shift == pytest.approx(-math.log(times), abs=0.3)
-
-
-@pytest.mark.parametrize("heavy", [0.0, 0.5])
-@pytest.mark.parametrize("times", [0.1, 1.0, 10.0])
-def test_middle_and_spread_are_settled_together_whatever_the_counts(times, heavy):
-    """Rates rise with the mean and errors are wide: no law fits, and both shares are half."""
-    rng = np.random.default_rng(4)
-    mean = np.exp(rng.normal(2.5, 1.2, 600))
-    true = mean * rng.gamma(1 / 0.4, 0.4, 600) * np.exp(0.3 * (np.log(mean) - 2.5))
-    seen, error, given = rng.poisson(true).astype(float), rng.uniform(0.0, 0.3, 600), mean * times
-    shift, log_phi = settling.settle_middle(seen, given, error, 0.1, heavy, 0.0)
-    phi = math.exp(log_phi)
-    weight = given * (phi + error) / (1 + given * (phi + error)) + 1e-6
-    where = shares(seen, given * math.exp(shift), phi, heavy, error, weight)
-    assert where[2] == pytest.approx(0.5, abs=1.5e-3)
-    assert where[3] - where[1] == pytest.approx(0.5, abs=2.5e-3)
-
-
-def test_middle_without_events_stays_finite():
-    mean = np.full(60, 500.0)
-    assert np.isfinite(settling.settle_middle(np.zeros(60), mean, each(1e-3, 60), 0.1, 0.0, 0.0)).all()
 
 
 @pytest.mark.parametrize("begin", [0.02, 0.3, 3.0])

@@ -8,7 +8,8 @@ outliers hardly move, and taken only where it predicts better than a rate in pro
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from scipy import special
@@ -40,18 +41,6 @@ class Counts:
     mean: np.ndarray
     error: np.ndarray
     usual: np.ndarray
-
-    def at(self, rows: np.ndarray) -> Counts:
-        """Return some of the rows."""
-        return Counts(*(getattr(self, field.name)[rows] for field in fields(self)))
-
-    def calm(self) -> Counts:
-        """Return the rows that are not odd."""
-        return self.at(np.flatnonzero(self.usual))
-
-    def moved(self, shift: float) -> Counts:
-        """Return the same with other means."""
-        return replace(self, mean=self.mean * np.exp(shift))
 
 
 @dataclass(frozen=True, eq=False)
@@ -171,24 +160,53 @@ def _same(one: np.ndarray | None, other: np.ndarray | None) -> bool:
 class Layers:
     """Rows by exposure.
 
-    ``known`` are those with a figure and an expectation, ``each`` as many of every class as are looked at,
-    ``joined`` these one after the other.
+    ``size`` is the exposure of all areas, ``known`` are those with a figure and an expectation, ``each`` as
+    many of every class as are looked at.
     """
 
+    size: np.ndarray
     known: np.ndarray
     each: list[np.ndarray]
-    joined: np.ndarray
 
     def none(self) -> Layers:
         """Return the same without classes: nothing depends on exposure."""
-        return Layers(self.known, [], self.joined[:0])
+        return Layers(self.size, self.known, [])
+
+    @cached_property
+    def joined(self) -> tuple[np.ndarray, np.ndarray]:
+        """Rows of all classes, one class after the other, and where each ends."""
+        return _joined(self.each)
+
+    @cached_property
+    def few(self) -> tuple[np.ndarray, np.ndarray]:
+        """As ``joined``, as many of each class as a hidden exposure is fitted to."""
+        return _joined([_some(rows, _FEW) for rows in self.each])
+
+    @cached_property
+    def many(self) -> np.ndarray:
+        """Rows that a tail without classes is judged by."""
+        return _some(self.known, 10 * _MOST)
+
+    @cached_property
+    def middle(self) -> np.ndarray:
+        """Middle exposure of each class."""
+        return np.array([np.median(self.size[rows]) for rows in self.each])
+
+    @cached_property
+    def typical(self) -> np.ndarray:
+        """Middle exposure of all areas, shape (1,)."""
+        return np.array([np.median(self.size[self.known])])
+
+
+def _joined(each: list[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
+    """Rows of some classes one after the other, and where each class ends."""
+    return np.concatenate(each), np.cumsum([rows.size for rows in each])
 
 
 def layers(size: np.ndarray, known: np.ndarray | None = None) -> Layers:
     """Cut rows into classes of exposure."""
     rows = np.arange(size.size) if known is None else np.flatnonzero(known)
-    each = [_some(rows[few]) for few in _classes(size[rows])] if rows.size else []
-    return Layers(rows, each, np.concatenate(each) if each else rows)
+    return Layers(size, rows, [_some(rows[few]) for few in _classes(size[rows])] if rows.size else [])
 
 
 def respond(
@@ -216,61 +234,69 @@ def respond(
     """
     classes = layers(counts.size) if classes is None else classes
     settled = before is not None and (isinstance(before, Hidden) or before.size.size > 1)
-    if settled or (len(classes.each) > 1 and _any_unusual(counts, phi, classes)):
-        law = _by_exposure(counts, phi, classes.each, heavy, before if settled else None)
-        if law is not None:
-            return law
+    if settled or len(classes.each) > 1:
+        common = _spreads(phi, classes)
+        if settled or _any_unusual(counts, common, classes):
+            law = _by_exposure(counts, common, classes, heavy, before if settled else None)
+            if law is not None:
+                return law
     if not heavy:
         return None
-    rows = classes.known
-    tail = _tail(counts.at(_some(rows, 10 * _MOST)), 0.0, float(np.median(phi[rows])))
-    if tail[2] == 0.0:
+    _, *found = _tail(counts, classes.many, 0.0, float(np.median(phi[classes.known])))
+    if found[1] == 0.0:
         return None
-    return Response(
-        np.array([np.median(counts.size[rows])]), *(np.array([value]) for value in (1.0, *tail[1:]))
-    )
+    return Response(classes.typical, np.ones(1), *(np.array([value]) for value in found))
+
+
+def _spreads(phi: np.ndarray, classes: Layers) -> np.ndarray:
+    """Middle spread of each class."""
+    if np.ptp(phi) > 0:
+        return np.array([np.median(phi[rows]) for rows in classes.each])
+    return np.full(len(classes.each), phi[0])
 
 
 def _by_exposure(
-    counts: Counts, phi: np.ndarray, classes: list[np.ndarray], heavy: bool, before: Law | None
+    counts: Counts, phi: np.ndarray, classes: Layers, heavy: bool, before: Law | None
 ) -> Law | None:
     """Law by exposure, or None where it brings less than its numbers cost and none was found before."""
-    parts = [counts.at(rows) for rows in classes]
+    from zoo_geo.kernels.responses import fit_classes
+
     if isinstance(before, Hidden):
-        return hide(parts, before)[0]
-    calm = [(part.calm(), float(np.median(phi[rows]))) for part, rows in zip(parts, classes, strict=True)]
-    found = [_fit(*part) for part in calm]
+        return hide(counts, classes, before)[0]
+    column = counts.observed, counts.mean, counts.error, counts.usual
+    shift, spread, gain = fit_classes(*column, *classes.joined, phi, RARE, _LARGEST_RARE)
     if before is not None:
-        return _smooth(parts, found, heavy)
-    gain = sum(_gain(*part, *fit) for part, fit in zip(calm, found, strict=True))
-    return _simpler(parts, found, heavy) if gain > 2 * _MARGIN * len(parts) else None
+        return _smooth(counts, classes, shift, spread, heavy)
+    enough = gain.sum() > 2 * _MARGIN * gain.size
+    return _simpler(counts, classes, shift, spread, heavy) if enough else None
+
+
+_LARGEST_RARE = 5.0
+"""Spread at most of counts that mostly are 0."""
 
 
 def _any_unusual(counts: Counts, phi: np.ndarray, classes: Layers) -> bool:
     """Say whether a class lies off the common middle or spread by more than chance."""
-    from zoo_geo.kernels.positions import off_middle
+    from zoo_geo.kernels.responses import off_middle
 
-    parts = classes.each
-    each = [np.median(phi[rows]) for rows in parts] if np.ptp(phi) > 0 else [phi[0]] * len(parts)
-    ends = np.cumsum([rows.size for rows in parts])
     column = counts.observed, counts.mean, counts.error, counts.usual
-    return bool((off_middle(*column, classes.joined, ends, np.array(each)) > _UNUSUAL).any())
+    return bool((off_middle(*column, *classes.joined, phi) > _UNUSUAL).any())
 
 
 _UNUSUAL = 14.0
 
 
-def _simpler(parts: list[Counts], found: list[tuple[float, float]], heavy: bool) -> Law:
+def _simpler(counts: Counts, classes: Layers, shift: np.ndarray, phi: np.ndarray, heavy: bool) -> Law:
     """Take a hidden exposure, four numbers, where its shape is no worse than two numbers for each class."""
-    few = [part.at(_some(np.arange(part.size.size), _FEW)) for part in parts]  # those that `hide` looks at
-    by_class = sum(
-        _lack(*_shares(part.moved(shift), phi, 0.0, _CELLS), _CELLS)
-        for part, (shift, phi) in zip(few, found, strict=True)
-    )
-    extra = max(float(np.exp(found[0][0] - found[-1][0])) - 1.0, 0.1) * float(np.median(parts[0].size))
-    start = Hidden(extra, 1.0, float(np.exp(found[-1][0])), min(max(found[-1][1], 1e-3), 1.0))
-    hidden, lack = hide(parts, start)
-    return hidden if lack + 4 < by_class + 2 * len(parts) else _smooth(parts, found, heavy)
+    from zoo_geo.kernels.responses import lacks
+
+    column = counts.observed, counts.mean, counts.error
+    by_class = lacks(*column, *classes.few, shift, phi, _CELLS, special.ndtri(_CELLS))
+    extra = max(float(np.exp(shift[0] - shift[-1])) - 1.0, 0.1) * float(classes.middle[0])
+    start = Hidden(extra, 1.0, float(np.exp(shift[-1])), min(max(float(phi[-1]), 1e-3), 1.0))
+    hidden, lack = hide(counts, classes, start)
+    better = lack + 4 < by_class + 2 * phi.size
+    return hidden if better else _smooth(counts, classes, shift, phi, heavy)
 
 
 def _classes(size: np.ndarray) -> list[np.ndarray]:
@@ -292,74 +318,11 @@ def _some(rows: np.ndarray, most: int = _MOST) -> np.ndarray:
     return rows if rows.size <= most else rows[np.arange(most) * rows.size // most]
 
 
-def _weight(counts: Counts, phi: float) -> np.ndarray:
-    """How much each count tells about spread: the part of its variance that is not chance."""
-    spread = counts.mean * (phi + counts.error)
-    return spread / (1.0 + spread) + 1e-6
-
-
-def _shares(counts: Counts, phi: float, heavy: float, places: np.ndarray) -> tuple[np.ndarray, float]:
-    """Weighted shares of counts below places of their distributions, and how many counts they are worth."""
-    from zoo_geo.kernels import positions
-
-    weight, found = _weight(counts, phi), np.empty(places.size)
-    given = counts.observed, counts.mean, phi, heavy, counts.error, weight
-    return found, positions.shares(*given, places, special.ndtri(places), found)
-
-
-def _fit(counts: Counts, phi: float, heavy: float = 0.0, shift: float = 0.0) -> tuple[float, float]:
-    """Log of the ratio and spread that put the counts' middle and central half where they should be."""
-    from zoo_geo.kernels.settling import settle_middle
-
-    if np.median(counts.mean) < RARE:
-        return _fit_rare(counts)
-    shift, log_phi = settle_middle(counts.observed, counts.mean, counts.error, phi, heavy, shift)
-    return shift, float(np.exp(log_phi))
-
-
-def _fit_rare(counts: Counts) -> tuple[float, float]:
-    """As `_fit`, where most counts are 0 and the central half says nothing: by sums and likelihood."""
-    shift = float(np.log(max(counts.observed.sum(), 0.5) / counts.mean.sum()))
-    mean = counts.mean * np.exp(shift)
-    return shift, Poisson().likeliest(counts.observed, mean, np.ones_like(mean), counts.error, 5.0)
-
-
-def _gain(counts: Counts, common: float, shift: float, phi: float) -> float:
-    """Log likelihood that an own ratio and spread bring."""
-    from zoo_geo.kernels.likelihood import nb_log_likelihood
-
-    before, after = np.empty_like(counts.mean), np.empty_like(counts.mean)
-    nb_log_likelihood(counts.observed, counts.mean, common + counts.error, before)
-    nb_log_likelihood(counts.observed, counts.mean * np.exp(shift), phi + counts.error, after)
-    return float(after.sum() - before.sum())
-
-
 _FEW = 220
 _CELLS = np.array([0.1, 0.25, 0.5, 0.75, 0.9])
 
 
-def _departures(shares: np.ndarray, worth: float, places: np.ndarray) -> np.ndarray:
-    """Signed deviance residuals of the shares between places; half their squares are what the fit lacks.
-
-    What lies above the last place is one cell; a few areas in a thousand may lie there for nothing, as
-    anomalies.
-    """
-    seen, usual = (np.diff(np.concatenate([[0.0], at, [1.0]])) for at in (shares, places))
-    seen[-1] -= min(max(seen[-1] - usual[-1], 0.0), _ANOMALIES)
-    seen /= seen.sum()
-    lack = seen * np.log(np.maximum(seen, 1e-9) / usual) - seen + usual
-    return np.sign(seen - usual) * np.sqrt(2.0 * worth * np.maximum(lack, 0.0))
-
-
-def _lack(shares: np.ndarray, worth: float, places: np.ndarray) -> float:
-    """Log likelihood that the shares between places lack."""
-    return 0.5 * float(np.sum(_departures(shares, worth, places) ** 2))
-
-
-_ANOMALIES = 0.003
-
-
-def hide(parts: list[Counts], start: Hidden, most: int = 12) -> tuple[Hidden, float]:
+def hide(counts: Counts, classes: Layers, start: Hidden, most: int = 12) -> tuple[Hidden, float]:
     """Fit a hidden exposure to classes of exposure, and what its shape lacks in log likelihood.
 
     The middle of the small classes gives its middle, their width its width, and the large classes level and
@@ -368,15 +331,22 @@ def hide(parts: list[Counts], start: Hidden, most: int = 12) -> tuple[Hidden, fl
     """
     from scipy.optimize import least_squares
 
-    few = [part.at(_some(np.arange(part.size.size), _FEW)) for part in parts]
+    from zoo_geo.kernels.responses import by_count, hidden_departures
+
+    rows, ends = classes.few
+    column = [each[rows] for each in (counts.observed, counts.size, counts.mean, counts.error)]
+    order = by_count(column[0])
+    last = [np.empty(0)] * 2
 
     def misses(x: np.ndarray) -> np.ndarray:
-        law = Hidden(*np.exp(x).tolist())
-        each = [_departures(*_hidden_shares(part, law), _CELLS) for part in few]
-        return np.concatenate([*each, [x[1] / _USUAL_WIDTH]])
+        each = np.empty((len(classes.each), _CELLS.size + 1))
+        hidden_departures(*column, order, ends, *np.exp(x).tolist(), _CELLS, each)
+        last[:] = x.copy(), np.append(each, x[1] / _USUAL_WIDTH)
+        return last[1]
 
     def slopes(x: np.ndarray) -> np.ndarray:
-        here, ends = misses(x), x + np.where(x + _STEPS > high, -_STEPS, _STEPS)
+        here = last[1] if np.array_equal(last[0], x) else misses(x)
+        ends = x + np.where(x + _STEPS > high, -_STEPS, _STEPS)
         moved = [np.where(np.arange(x.size) == k, ends, x) for k in range(x.size)]
         return np.column_stack([(misses(at) - here) / (ends - x)[k] for k, at in enumerate(moved)])
 
@@ -391,60 +361,29 @@ _USUAL_WIDTH = 0.25
 """Standard deviation of a weak prior on the log of ``sigma``, about 0: classes hardly tell 1.5 from 2."""
 _STEPS = np.array([0.15, 0.1, 0.03, 0.1])
 """Over how much of the log of each number slopes are taken."""
-
-
-def _hidden_shares(part: Counts, law: Hidden) -> tuple[np.ndarray, float]:
-    """Weighted shares of counts below the places of their distributions, and how many they are worth."""
-    from zoo_geo.kernels.positions import hidden_shares
-
-    share, shares = law.share(part.size), np.empty(_CELLS.size)
-    mean = part.mean * law.at(part.size)[0]
-    spread = mean * (law.spread + part.error + share**2 * law.sigma**2)
-    weight = spread / (1.0 + spread) + 1e-6
-    given = part.observed, mean, share, law.sigma, law.spread, part.error, weight
-    return shares, hidden_shares(*given, _CELLS, shares)
-
-
 _HIDDEN_BOUNDS = (np.log([1e-3, 0.1, 0.05, 1e-5]), np.log([1e9, 3.0, 20.0, 20.0]))
 
 
-def _tail(counts: Counts, shift: float, phi: float) -> tuple[float, float, float]:
-    """Log of the ratio, spread and heavy part of the laws whose shape is like that of the counts.
+def _tail(counts: Counts, rows: np.ndarray, shift: float, phi: float) -> tuple[float, float, float]:
+    """Log of the ratio, spread and heavy part of the laws whose shape is like that of some of the counts.
 
     The heavy part is the mean over a gamma law and one like a lognormal law, each weighted by its likelihood;
     only the shape below the upper tenth counts, and the gamma law has the benefit of the doubt.
     """
-    if _likeness(counts, shift, phi, 0.0) > -_DOUBT:
-        return shift, phi, 0.0
-    few = counts.at(_some(np.arange(counts.mean.size), 4 * _MOST))
-    light = _fit(few, phi, 0.0, shift)
-    lack = _likeness(counts, *light, 0.0)
-    if lack > -_DOUBT:
-        return *light, 0.0
-    heavy = _fit(few, light[1], _HEAVY, light[0])
-    part = float(special.expit(_likeness(counts, *heavy, _HEAVY) - lack - _DOUBT))
-    if part * _HEAVY < _LEAST_HEAVY:
-        return *light, 0.0
-    between = part * np.array([heavy[0], np.log(heavy[1])]) + (1.0 - part) * np.array(
-        [light[0], np.log(light[1])]
-    )
-    return float(between[0]), float(np.exp(between[1])), part * _HEAVY
+    from zoo_geo.kernels.responses import tail
+
+    column = counts.observed, counts.mean, counts.error, rows, 4 * _MOST
+    rare = RARE, _LARGEST_RARE
+    return tail(*column, shift, phi, _PLACES, special.ndtri(_PLACES), *rare, _DOUBT, _HEAVY, _LEAST_HEAVY)
 
 
 _DOUBT, _LEAST_HEAVY = 3.0, 0.1
 
 
-def _likeness(counts: Counts, shift: float, phi: float, heavy: float) -> float:
-    """Log likelihood of the shape below the upper tenth."""
-    shares, worth = _shares(counts.moved(shift), phi, heavy, _PLACES)
-    seen = np.diff(np.concatenate([[0.0], shares])) / max(shares[-1], 1e-9)
-    usual = np.diff(np.concatenate([[0.0], _PLACES])) / _PLACES[-1]
-    return -worth * shares[-1] * float(np.sum(seen * np.log(np.maximum(seen, 1e-9) / usual)))
-
-
-def _smooth(parts: list[Counts], found: list[tuple[float, float]], heavy: bool) -> Response:
+def _smooth(counts: Counts, classes: Layers, shift: np.ndarray, phi: np.ndarray, heavy: bool) -> Response:
     """Put the classes together."""
-    whole = [_tail(part, *fit) if heavy else (*fit, 0.0) for part, fit in zip(parts, found, strict=True)]
-    shift, spread, tail = (np.array(column) for column in zip(*whole, strict=True))
-    size = np.array([np.median(part.size) for part in parts])
-    return Response(size, np.exp(shift), spread, tail)
+    whole = np.stack([shift, phi, np.zeros(phi.size)], axis=1)
+    if heavy:
+        fits = zip(classes.each, shift.tolist(), phi.tolist(), strict=True)
+        whole = np.array([_tail(counts, *fit) for fit in fits])
+    return Response(classes.middle, np.exp(whole[:, 0]), whole[:, 1], whole[:, 2])

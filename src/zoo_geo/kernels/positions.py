@@ -10,16 +10,14 @@ import math
 import numpy as np
 from numba import njit
 
-from zoo_geo.kernels.elementary import cubic, exp, log, normal_below, sum_of
+from zoo_geo.kernels.elementary import cubic, exp, log, normal_below
 
 SHORT = 24
 """Largest count whose distribution function is summed."""
-_SMALLEST, _WIDEST = 1e-5, 0.75
-"""Spreads between which the approximation holds."""
+_WIDEST = 0.75
+"""Largest spread for which the approximation holds."""
 _NODES, _weights = np.polynomial.hermite_e.hermegauss(5)
 _WEIGHTS = _weights / _weights.sum()
-_FINE = np.linspace(-3.5, 3.5, 15)
-_FINE_WEIGHTS = np.exp(-0.5 * _FINE**2) / np.exp(-0.5 * _FINE**2).sum()
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
@@ -203,130 +201,3 @@ def hidden_steps(observed, mean, share, sigma, spread, ends, nodes, weights, low
         for i in range(mean.size):
             means[j, i] = mean[i] * (1.0 + share[i] * factor)
     _averaged_steps(observed, means, spread, weights, ends, low, high)
-
-
-@njit(cache=True, nogil=True, error_model="numpy")
-def sorted_counts(observed, mean, error):
-    """Copies in the order of `sort_counts`, with its order and ends."""
-    order, ends = np.empty(observed.size, np.int64), np.empty(SHORT + 1, np.int64)
-    sort_counts(observed, order, ends)
-    return observed[order], mean[order], error[order], order, ends
-
-
-@njit(cache=True, nogil=True, error_model="numpy")
-def _below(low, high, short, weight, edges, z_edges, at):
-    """Weighted shares of steps below edges, into ``at``; returns how many equal weights they are worth."""
-    n = low.size
-    unit, part, whole = np.empty(n), np.empty(n), sum_of(weight)
-    for i in range(n):
-        unit[i] = weight[i] / max(high[i] - low[i], 1e-12)
-        part[i] = weight[i] * weight[i]
-    square = sum_of(part)
-    for k in range(edges.size):
-        for i in range(n):
-            edge = edges[k] if i < short else z_edges[k]
-            part[i] = min(max((edge - low[i]) * unit[i], 0.0), weight[i])
-        at[k] = sum_of(part) / max(whole, 1e-300)
-    return whole * whole / max(square, 1e-300)
-
-
-@njit(cache=True, nogil=True, error_model="numpy")
-def ends_of(observed, mean, phi, heavy, error, ends, low, high):
-    """Ends of steps with or without a heavy part; returns how many rows have probabilities."""
-    if heavy > 0.0:
-        own = np.full(mean.size, max((1.0 - heavy) * phi, _SMALLEST))
-        heavy_steps(observed, mean, own, heavy * phi + error, ends, low, high)
-        return mean.size
-    steps(observed, mean, phi + error, ends, low, high)
-    return ends[SHORT]
-
-
-@njit(cache=True, nogil=True, error_model="numpy")
-def shares(observed, mean, phi, heavy, error, weight, edges, z_edges, at):
-    """Weighted shares of counts below edges of their distribution functions, into ``at``.
-
-    One spread ``phi`` for all; a part ``heavy`` of it belongs to the inverse of a gamma variable, whose
-    upper tail is heavier, and the error of the mean joins it there. ``z_edges`` are the normal quantiles of
-    ``edges``. Returns how many counts of equal weight they are worth.
-    """
-    observed, mean, error, order, ends = sorted_counts(observed, mean, error)
-    low, high = np.empty(mean.size), np.empty(mean.size)
-    short = ends_of(observed, mean, phi, heavy, error, ends, low, high)
-    return _below(low, high, short, weight[order], edges, z_edges, at)
-
-
-@njit(cache=True, nogil=True, error_model="numpy")
-def hidden_shares(observed, mean, share, sigma, phi, error, weight, edges, at):
-    """As `shares`, where a part ``share`` of the exposure is unseen and lognormal, log-scale ``sigma``.
-
-    Few nodes will do where that makes little of the variance. Steps are at least `_BROAD` wide, so that
-    shares change smoothly with the law.
-    """
-    spread, below, total, square = phi + error, np.zeros(edges.size), 0.0, 0.0
-    much = share * share * math.expm1(sigma * sigma) > _SLIGHT * (spread + 1.0 / mean)
-    for part in (True, False):
-        rows = np.flatnonzero(much == part)
-        few, ends = np.empty(rows.size, np.int64), np.empty(SHORT + 1, np.int64)
-        sort_counts(observed[rows], few, ends)
-        rows = rows[few]
-        low, high, own = np.empty(rows.size), np.empty(rows.size), weight[rows]
-        nodes, weights = (_FINE, _FINE_WEIGHTS) if part else (_NODES, _WEIGHTS)
-        given = observed[rows], mean[rows], share[rows], sigma, spread[rows], ends, nodes, weights
-        hidden_steps(*given, low, high)
-        for i in range(rows.size):
-            lacks = max(0.5 * (_BROAD - high[i] + low[i]), 0.0)
-            low[i] -= lacks
-            high[i] += lacks
-        _below(low, high, rows.size, own, edges, edges, at)
-        below += at * own.sum()
-        total += own.sum()
-        square += (own * own).sum()
-    at[:] = below / max(total, 1e-300)
-    return total * total / max(square, 1e-300)
-
-
-_SLIGHT = 0.1
-"""Part of a variance that unseen exposure may make where few nodes will do."""
-_BROAD = 0.06
-
-
-@njit(cache=True, nogil=True, error_model="numpy")
-def off_middle(observed, mean, error, usual, rows, ends, phi):
-    """How far the usual counts of each class lie off the middle and the central half, a chi-square of two.
-
-    ``rows`` are those of all classes one after the other and ``ends`` where each one ends; ``phi`` their
-    spreads. The steps of all classes are taken together.
-    """
-    label, kept, start = np.empty(rows.size, np.int64), np.empty(rows.size, np.int64), 0
-    number = 0
-    for k in range(ends.size):
-        for j in range(start, ends[k]):
-            kept[number], label[number] = rows[j], k
-            number += usual[rows[j]]
-        start = ends[k]
-    rows, order, short = kept[:number], np.empty(number, np.int64), np.empty(SHORT + 1, np.int64)
-    sort_counts(observed[rows], order, short)
-    rows, label = rows[order], label[:number][order]
-    seen, expected, spread = observed[rows], mean[rows], phi[label] + error[rows]
-    low, high = np.empty(number), np.empty(number)
-    steps(seen, expected, spread, short, low, high)
-    sums = np.zeros((ends.size, 2 + _QUARTERS.size))
-    for i in range(number):
-        own = expected[i] * spread[i]
-        weight = own / (1.0 + own) + 1e-6
-        unit, at = weight / max(high[i] - low[i], 1e-12), sums[label[i]]
-        at[0] += weight
-        at[1] += weight * weight
-        for k in range(_QUARTERS.size):
-            edge = _QUARTERS[k] if i < short[SHORT] else _Z_QUARTERS[k]
-            at[2 + k] += min(max((edge - low[i]) * unit, 0.0), weight)
-    found = np.empty(ends.size)
-    for k in range(ends.size):
-        whole, square, first, half, last = sums[k]
-        middle, central = half / max(whole, 1e-300) - 0.5, (last - first) / max(whole, 1e-300) - 0.5
-        worth = whole * whole / max(square, 1e-300)
-        found[k] = worth * (middle * middle + central * central) / 0.25
-    return found
-
-
-_QUARTERS, _Z_QUARTERS = np.array([0.25, 0.5, 0.75]), np.array([-0.6744897501960817, 0.0, 0.6744897501960817])

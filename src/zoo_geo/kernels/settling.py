@@ -11,28 +11,28 @@ import numpy as np
 from numba import njit
 
 from zoo_geo.kernels.elementary import bits, sum_of
+from zoo_geo.kernels.positions import SHORT, quantile, sort_counts, steps
 from zoo_geo.kernels.ranks import quantile_of
-from zoo_geo.kernels.positions import SHORT, ends_of, quantile, sort_counts, sorted_counts, steps
 
 CENTRAL, Z_CENTRAL = 0.25, 0.6744897501960817
-_LEAST, _MOST = 1e-5, 50.0
-LOG_LEAST, LOG_MOST = math.log(_LEAST), math.log(_MOST)
-_PASSES = 20
+LEAST, MOST = 1e-5, 50.0
+"""Spreads that are looked for."""
+_PASSES, _STEPS = 20, 60
 _LOWEST, _BINS = 0x3E70, 1024
 """Bits of the smallest expected count that is told from smaller ones, and how many sixteenths of octaves."""
 _SLOWEST = 0.003
-_STILL, _FAR_OFF = 0.002, 0.3
-"""A step too small to take another; a middle too far off to tell a spread."""
+_STILL = 0.002
+"""A step too small to take another."""
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def _inside(low, high, bottom, top):
+def inside_of(low, high, bottom, top):
     """Share of a step that lies between two edges."""
     return max(min(high, top) - max(low, bottom), 0.0) / max(high - low, 1e-12)
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def _ramp(low, high, inside, variance, z_edge):
+def ramp(low, high, inside, variance, z_edge):
     """Offset and rise of the share inside, from the ends of a step and what is inside now."""
     far = max(abs(low), abs(high))
     near = 0.0 if low * high < 0.0 else min(abs(low), abs(high))
@@ -51,8 +51,8 @@ def ramps(low, high, short, variance, edge, z_edge, offset, rise):
     middle falls with the root of the relative variance, in standard deviations.
     """
     for i in range(short):
-        inside = _inside(low[i], high[i], edge, 1.0 - edge)
-        offset[i], rise[i] = _ramp(quantile(low[i]), quantile(high[i]), inside, variance[i], z_edge)
+        inside = inside_of(low[i], high[i], edge, 1.0 - edge)
+        offset[i], rise[i] = ramp(quantile(low[i]), quantile(high[i]), inside, variance[i], z_edge)
     _long_ramps(low[short:], high[short:], variance[short:], z_edge, offset[short:], rise[short:])
 
 
@@ -60,60 +60,20 @@ def ramps(low, high, short, variance, edge, z_edge, offset, rise):
 def _long_ramps(low, high, variance, z_edge, offset, rise):
     """`ramps` of counts whose steps are normal quantiles."""
     for i in range(low.size):
-        inside = _inside(low[i], high[i], -z_edge, z_edge)
-        offset[i], rise[i] = _ramp(low[i], high[i], inside, variance[i], z_edge)
+        inside = inside_of(low[i], high[i], -z_edge, z_edge)
+        offset[i], rise[i] = ramp(low[i], high[i], inside, variance[i], z_edge)
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def _share(start, rise, weight, times, part):
-    """Weighted sum of ``clip(start + rise * times)``."""
-    for i in range(start.size):
-        part[i] = weight[i] * min(max(start[i] + rise[i] * times, 0.0), 1.0)
-    return sum_of(part)
+def root_of(start, rise, weight, wanted, here, low, high, part, grow):
+    """Where between two ends the weighted share of ``clip(start + rise * here)``, which grows, is the wanted one.
 
-
-@njit(cache=True, nogil=True, error_model="numpy")
-def _root(start, rise, weight, wanted, log, here, step, low, high, part):
-    """Where between two ends the weighted share of `_share`, which grows, is the wanted one.
-
-    The search walks outward from ``here`` and closes in by regula falsi (Illinois); with ``log`` it is for
-    the log of what is multiplied with ``rise``.
-    """
-    total = sum_of(weight)
-    goal, close = wanted * total, 2e-5 * total
-    miss = far = _share(start, rise, weight, math.exp(here) if log else here, part) - goal
-    there, side = here, 1.0 if far < 0.0 else -1.0
-    while abs(far) > close and (far < 0.0) == (miss < 0.0):
-        if (there <= low and side < 0.0) or (there >= high and side > 0.0):
-            return there
-        here, miss = there, far
-        there = min(max(here + side * step, low), high)
-        far = _share(start, rise, weight, math.exp(there) if log else there, part) - goal
-        step *= 3.0
-    for _ in range(30):
-        if abs(far) <= close or abs(there - here) < 1e-4:
-            break
-        at = (here * far - there * miss) / (far - miss)
-        new = _share(start, rise, weight, math.exp(at) if log else at, part) - goal
-        if (new < 0.0) != (far < 0.0):
-            here, miss = there, far
-        else:
-            miss *= 0.5
-        there, far = at, new
-    return there
-
-
-@njit(cache=True, nogil=True, error_model="numpy")
-def _where(start, rise, weight, wanted, here, low, high, part, grow):
-    """Where between two ends, both above 0, the weighted share of ``clip(start + rise * here)`` is the wanted one.
-
-    The share is made of straight lines and grows: Newton's steps, inside what is known to hold the root.
+    The share is made of straight lines: Newton's steps, inside what is known to hold the root.
     """
     n, total = start.size, sum_of(weight)
-    goal, close = wanted * total, 2e-5 * total
-    least, most = low, high
+    goal, close, least, most = wanted * total, 2e-5 * total, low, high
     here = min(max(here, low), high)
-    for _ in range(60):
+    for _ in range(_STEPS):
         for i in range(n):
             at = start[i] + rise[i] * here
             part[i] = weight[i] * min(max(at, 0.0), 1.0)
@@ -121,16 +81,12 @@ def _where(start, rise, weight, wanted, here, low, high, part, grow):
         miss, slope = sum_of(part) - goal, sum_of(grow)
         if abs(miss) <= close or (miss < 0.0 and here >= high) or (miss > 0.0 and here <= low):
             break
-        if miss < 0.0:
-            least = here
-        else:
-            most = here
-        there = here - miss / slope if slope > 0.0 else (4.0 * here if miss < 0.0 else 0.25 * here)
-        if not least < there < most:  # an end itself, where nothing is known of it yet
-            end = high if there >= most and most == high else (low if there <= least and least == low else 0.0)
-            there = end if end > 0.0 else math.sqrt(least * most)
-        last, here = here, there
-        if abs(here - last) < 1e-4 * last:
+        least, most = (here, most) if miss < 0.0 else (least, here)
+        last, here = here, here - miss / slope if slope > 0.0 else math.nan
+        if not least < here < most:
+            middle = math.sqrt(least * most) if least > 0.0 else 0.5 * (least + most)
+            here = high if here >= most == high else (low if here <= least == low else middle)
+        if abs(here - last) < 1e-4 * abs(last):
             break
     return here
 
@@ -249,7 +205,7 @@ def insides(seen, mean, error, phi, ends, edge, z_edge):
     steps(seen, mean, spread, ends, low, high)
     for i in range(n):
         outer = 1.0 - edge if i < short else z_edge
-        low[i] = _inside(low[i], high[i], edge if i < short else -z_edge, outer)
+        low[i] = inside_of(low[i], high[i], edge if i < short else -z_edge, outer)
     return low, weight
 
 
@@ -294,7 +250,7 @@ def spread_of(seen, mean, error, phi, ends, begin, few):
     least_phi, most = phi.min(), phi.max()
     total, rare = sum_of(weight), sum_of(part)
     times = math.exp(min(math.log(begin), max(-math.log(most), 0.0)))  # from far out no way back may be found
-    least, largest = _LEAST / most, _MOST / most
+    least, largest = LEAST / most, MOST / most
     for _ in range(_PASSES):
         for i in range(n):
             spread[i] = max(times * phi[i] + error[i], 1e-5)
@@ -307,7 +263,7 @@ def spread_of(seen, mean, error, phi, ends, begin, few):
         for i in range(n):
             rise[i] *= phi[i]
         bend = sum_of(part)
-        new = _where(offset, rise, weight, 0.5, times, least, largest, low, high)
+        new = root_of(offset, rise, weight, 0.5, times, least, largest, low, high)
         change, times = abs(new - times), new
         if change * bend < _same(n) * total:
             break
@@ -347,7 +303,7 @@ def _solved(offset, rise, rest, unit, more, wanted, times, low, high, work):
     for i in range(n):
         variance = rest[i] + more[i]
         weight[i] = 1.0 / (variance * variance)
-    return _where(begin, grow, weight, wanted, times, low, high, work[3, :n], work[4, :n])
+    return root_of(begin, grow, weight, wanted, times, low, high, work[3, :n], work[4, :n])
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
@@ -389,13 +345,13 @@ def pace_of(seen, mean, error, phi, ends, slope, least, edge, z_edge, pace, roun
             for i in range(top.size):
                 there[i] = fixed_there[i] + times * spread_there[i]
             outer = outer_offset, outer_rise, there, steep, none, 1.0 - 2.0 * edge
-            pace = _solved(*outer, max(pace, _SLOWEST), _LEAST, _MOST, work)
+            pace = _solved(*outer, max(pace, _SLOWEST), LEAST, MOST, work)
             for i in range(n):
                 rest[i] = fixed[i] + pace * slope[i]
                 own[i] = times * phi[i]
             inner = offset, rise, rest, phi, own, 0.5
             before = times
-            times = _solved(*inner, times, _LEAST / most, _MOST / most, work)
+            times = _solved(*inner, times, LEAST / most, MOST / most, work)
             if abs(times - before) < _STILL * before:
                 break
         weight, changed = work[0], work[1]
@@ -406,66 +362,3 @@ def pace_of(seen, mean, error, phi, ends, slope, least, edge, z_edge, pace, roun
         if sum_of(changed) < _same(n) * sum_of(weight):
             break
     return pace, times
-
-
-@njit(cache=True, nogil=True, error_model="numpy")
-def _middles(low, high, short, deviation, offset, rise):
-    """How steps come to lie below the middle when the mean grows: ``clip(offset + rise * shift)``."""
-    for i in range(short):
-        below = min(max((0.5 - low[i]) / max(high[i] - low[i], 1e-12), 0.0), 1.0)
-        start, end = quantile(low[i]), quantile(high[i])
-        rise[i] = 1.0 / (deviation[i] * max(end - start, 1e-9))
-        offset[i] = below if 0.0 < below < 1.0 else -start * deviation[i] * rise[i]
-    _long_middles(low[short:], high[short:], deviation[short:], offset[short:], rise[short:])
-
-
-@njit(cache=True, nogil=True, error_model="numpy")
-def _long_middles(low, high, deviation, offset, rise):
-    """`_middles` of counts whose steps are normal quantiles."""
-    for i in range(low.size):
-        rise[i] = 1.0 / (deviation[i] * max(high[i] - low[i], 1e-9))
-        offset[i] = -low[i] * deviation[i] * rise[i]
-
-
-@njit(cache=True, nogil=True, error_model="numpy")
-def settle_middle(observed, mean, error, phi, heavy, shift):
-    """Log of the factor on the mean, and log of the spread, with which middle and central half are right.
-
-    Half of the counts are to lie below the middle of their distributions and half in the central half, each
-    with the weight of what is not chance in its variance. Shapes (n,), in any order; ``heavy`` as in
-    `shares`.
-    """
-    observed, given, error, _, ends = sorted_counts(observed, mean, error)
-    n = observed.size
-    low, high, part, weight = np.empty(n), np.empty(n), np.empty(n), np.empty(n)
-    mean, spread, variance = np.empty(n), np.empty(n), np.empty(n)
-    offset, rise, deviation = np.empty(n), np.empty(n), np.empty(n)
-    log_phi = math.log(phi)
-    for _ in range(_PASSES):
-        phi, times = math.exp(log_phi), math.exp(shift)
-        total = 0.0
-        for i in range(n):
-            mean[i] = given[i] * times
-            spread[i] = phi + error[i]
-            variance[i] = spread[i] + 1.0 / mean[i]
-            deviation[i] = math.sqrt(variance[i])
-            own = given[i] * spread[i]
-            weight[i] = own / (1.0 + own) + 1e-6
-            total += weight[i]
-        short = ends_of(observed, mean, phi, heavy, error, ends, low, high)
-        _middles(low, high, short, deviation, offset, rise)
-        step = _root(offset, rise, weight, 0.5, False, 0.0, 0.03, -2.0, 2.0, part)
-        ramps(low, high, short, variance, CENTRAL, Z_CENTRAL, offset, rise)
-        bend = 0.0
-        for i in range(n):
-            offset[i] += rise[i] * (variance[i] - phi)
-            rise[i] *= phi
-            bend += weight[i] * phi / variance[i]
-        least, largest = LOG_LEAST - log_phi, LOG_MOST - log_phi
-        grown = _root(offset, rise, weight, 0.5, True, 0.0, 0.3, least, largest, part)
-        shift = min(max(shift + step, -4.0), 4.0)
-        if abs(step) < _FAR_OFF:  # nothing can be said of a spread about another middle
-            log_phi += grown
-        if abs(step) < _STILL and abs(math.exp(grown) - 1.0) * bend < 2.0 * _STILL * total:
-            break
-    return shift, log_phi

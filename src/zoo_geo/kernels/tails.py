@@ -12,6 +12,7 @@ import numpy as np
 from numba import njit
 
 from zoo_geo.kernels.bulk_tails import bulk
+from zoo_geo.kernels.elementary import plain_exp, plain_log, sum_of
 
 _TINY = 1e-300
 _LOG_HALF = math.log(0.5)
@@ -343,20 +344,91 @@ def nb_hidden_tails(observed, mean, share, sigma, phi, strength, log_p, upper):
 
     The error of the mean joins the spread, which it is small beside.
     """
+    places, work = _hidden_places(sigma), np.empty((3, _MOST_PLACES))
     for i in range(observed.size):
         side = observed[i] > mean[i]
         r = 1.0 / (phi[i] + 1.0 / strength[i])
-        fixed = _log_fixed(observed[i], r)
-        count = max(observed[i], mean[i])
-        slope = sigma * (1.0 - (1.0 - share[i]) * mean[i] / count)  # of the log mean, where it is the count
-        step = min(0.4, 0.7 * math.sqrt(1.0 / r + 1.0 / count) / max(slope, 1e-9))
-        top, total = -math.inf, 0.0
-        for j in range(int(min(math.ceil(15.0 / step), 300.0)) + 1):
-            at = -7.0 + j * max(step, 0.05)
-            factor = 1.0 - share[i] + share[i] * math.exp(sigma * (at - 0.5 * sigma))
-            log_tail = _nb_log_mid(observed[i], mean[i] * factor, r, fixed, side)
-            top, total = _added(top, total, log_tail - 0.5 * at * at)
-        log_p[i], upper[i] = _smaller(top + math.log(total * max(step, 0.05)) - _LOG_ROOT, side)
+        count = observed[i], mean[i], share[i], sigma, r, _log_fixed(observed[i], r), side
+        p = _hidden_by_slopes(*count, places, work)
+        log_tail = math.log(p) if _CLEAR < p <= 1.0 else _hidden_by_tails(*count)
+        log_p[i], upper[i] = _smaller(log_tail, side)
+
+
+_LOWEST, _HIGHEST, _CLEAR = -5.0, 6.5, 1e-5
+"""Between which places sums are taken: what lies outside is next to nothing beside a tail that is larger."""
+_STEPS = 0.6 / math.sqrt(2.0) ** np.arange(8)
+_MOST_PLACES = int((_HIGHEST - _LOWEST) / _STEPS[-1]) + 1
+_END_WEIGHTS = np.array([3.0 / 8.0, 7.0 / 6.0, 23.0 / 24.0])
+"""Of the first places of a sum that begins where its terms are not small (Gregory)."""
+
+
+@njit(cache=True, nogil=True)
+def _hidden_places(sigma):
+    """What is unseen at each place, over its mean, for lower and upper tails, and the chance to lie beyond.
+
+    For each step, with the step and the weight of the place; shape (3, n_steps, n_places).
+    """
+    places = np.zeros((3, _STEPS.size, _MOST_PLACES))
+    for j in range(_STEPS.size):
+        for k in range(int((_HIGHEST - _LOWEST) / _STEPS[j]) + 1):
+            y = _LOWEST + k * _STEPS[j]
+            places[0, j, k] = math.exp(-sigma * (y + 0.5 * sigma))
+            places[1, j, k] = math.exp(sigma * (y - 0.5 * sigma))
+            weight = _END_WEIGHTS[k] if k < _END_WEIGHTS.size else 1.0
+            places[2, j, k] = 0.5 * math.erfc(y / math.sqrt(2.0)) * weight * _STEPS[j] * 0.5 * sigma
+    return places
+
+
+@njit(cache=True, nogil=True)
+def _hidden_width(o, mean, share, sigma, r):
+    """Over how many standard deviations of the log of what is unseen the count's own spread reaches."""
+    count = max(o, mean)
+    slope = sigma * (1.0 - (1.0 - share) * mean / count)  # of the log mean, where it is the count
+    return math.sqrt(1.0 / r + 1.0 / count) / max(slope, 1e-9)
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _hidden_by_slopes(o, mean, share, sigma, r, fixed, side, places, work):
+    """Mid tail of one count averaged over what is unseen, without logs: from one tail and many slopes.
+
+    By parts, E T(Z) = T(low) + the integral above it of T'(z) P(Z > z), see `_nb_nearly_sure` for T'; the
+    lower tail goes the other way. The slopes are those of one probability each. Returns -1 where they are too
+    narrow for the closest places.
+    """
+    width = _hidden_width(o, mean, share, sigma, r)
+    width /= 1.0 + 2.0 * sigma * width  # where many are unseen they matter more
+    step, j = 0.9 * width / math.sqrt(1.0 + width * width), 0
+    while j < _STEPS.size and _STEPS[j] > step:
+        j += 1
+    if j == _STEPS.size:
+        return -1.0
+    n = int((_HIGHEST - _LOWEST) / _STEPS[j]) + 1
+    base, lift, inverse = mean * (1.0 - share), mean * share, 1.0 / r
+    log_r, n_r = math.log(r), o + r
+    m, slope, power = work[0, :n], work[1, :n], work[2, :n]
+    unseen, beyond = places[1 if side else 0, j, :n], places[2, j, :n]
+    for k in range(n):
+        there = lift * unseen[k]
+        m[k] = base + there
+        slope[k] = (o / m[k] + n_r / (r + m[k])) * there * beyond[k]
+    for k in range(n):
+        power[k] = fixed + o * (plain_log(m[k]) - log_r) - n_r * plain_log(1.0 + m[k] * inverse)
+    for k in range(n):
+        slope[k] *= plain_exp(power[k])
+    return math.exp(_nb_log_mid(o, base + lift * unseen[0], r, fixed, side)) + sum_of(slope)
+
+
+@njit(cache=True, nogil=True)
+def _hidden_by_tails(o, mean, share, sigma, r, fixed, side):
+    """As `_hidden_by_slopes`, the log of it, however far out, from many tails."""
+    step = max(min(0.4, 0.7 * _hidden_width(o, mean, share, sigma, r)), 0.05)
+    top, total = -math.inf, 0.0
+    for j in range(math.ceil(15.0 / step) + 1):
+        at = -7.0 + j * step
+        factor = 1.0 - share + share * math.exp(sigma * (at - 0.5 * sigma))
+        log_tail = _nb_log_mid(o, mean * factor, r, fixed, side)
+        top, total = _added(top, total, log_tail - 0.5 * at * at)
+    return top + math.log(total * step) - _LOG_ROOT
 
 
 @njit(cache=True, nogil=True)
