@@ -94,9 +94,8 @@ class Detection:
 class Scores:
     """What a detector computes: arrays of shape (n, n_columns) by column name, in code order.
 
-    None stands for NaN throughout; an array of shape (n * n_columns,) is laid out as the frame is (see
-    `laid_out`), NaN where nothing was found, and becomes part of it. ``label`` numbers the detector's
-    ``classes``; ``side`` is positive where the area is high, negative where it is low.
+    None stands for NaN throughout. ``label`` numbers the detector's ``classes``; ``side`` is positive
+    where the area is high, negative where it is low.
     """
 
     reference: str
@@ -109,6 +108,8 @@ class Scores:
     cluster: np.ndarray | None = None
     """Number of each cell's cluster, 0 for none."""
     clusters: pd.DataFrame | None = None
+    fresh: frozenset[str] = frozenset()
+    """Arrays of `blank` that nobody else holds, NaN where nothing was found: the frame need not copy them."""
 
 
 class Detector(ABC):
@@ -270,7 +271,9 @@ def _column(name: str, detector: Detector, inputs: Inputs, scores: Scores) -> An
     if name in keys:
         return keys[name]()
     array = scores.arrays[name]
-    if array is not None and array.ndim == 2 and name in ("z", "p_value", "statistic"):
+    if name in scores.fresh and inputs.in_order():
+        return scores.arrays[name].reshape(-1)  # type: ignore[union-attr]
+    if array is not None and name in ("z", "p_value", "statistic"):
         array = np.where(scores.status == OK, array, np.nan)
     return _flat(array, inputs)
 
@@ -316,17 +319,10 @@ def blank(shape: tuple[int, ...], columns: np.ndarray) -> np.ndarray:
     return table
 
 
-def laid_out(table: np.ndarray, inputs: Inputs) -> np.ndarray:
-    """Rows of a table of one's own in the order of the output, end to end; the table itself if it has it."""
-    return (table if inputs.in_order() else table[inputs.places]).reshape(-1)
-
-
 def _flat(array: np.ndarray | None, inputs: Inputs) -> np.ndarray:
     """Lay columns out area by area, in the order of the output; None is NaN throughout."""
     if array is None:
         return np.full(inputs.observed.size, np.nan)
-    if array.ndim == 1:
-        return array
     if array.flags.f_contiguous and not array.flags.c_contiguous and array.dtype in (np.float64, np.int8):
         from zoo_geo.kernels.layout import by_area
 

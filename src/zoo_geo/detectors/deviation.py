@@ -15,7 +15,7 @@ from zoo_geo import references
 from zoo_geo.checks import nearest_name
 from zoo_geo.covariates import Method, explained
 from zoo_geo.detectors import sources
-from zoo_geo.detectors.base import Alternative, Detector, Scores, blank, laid_out, options, spread_out
+from zoo_geo.detectors.base import Alternative, Detector, Scores, blank, options, spread_out
 from zoo_geo.detectors.comparisons import RESULTS, compare, next_door
 from zoo_geo.detectors.inputs import ISOLATED, NOT_TESTED, OK, TOO_FEW, Inputs, blocks, column_status
 from zoo_geo.errors import InputError
@@ -171,8 +171,7 @@ class Deviation(Detector):
         wanted = [(family, columns[fits[columns]]) for family, columns in blocks(inputs, n_jobs)]
         with one_thread() if self.adjust or reference == "model" else nullcontext():
             spread_out(block, [work for work in wanted if work[1].size], n_jobs)
-        arrays: dict[str, np.ndarray | None] = {name: laid_out(results[name], inputs) for name in results}
-        arrays["statistic"] = results["z"]
+        arrays: dict[str, np.ndarray | None] = {**results, "statistic": results["z"]}
         arrays |= {name: arrays.get(name) for name in self.own} | {"events": inputs.events}
         arrays |= {} if inputs.csr is None else next_door(inputs)
         notices = [*unfit, *source.notices, *_told(told, inputs, reference)]
@@ -187,7 +186,7 @@ class Deviation(Detector):
         if inputs.peers is not None:
             en, nl = "Peers are those of set", "Vergelijkingsgebieden zijn die van set"
             notices.append(Notice(f"{en} {inputs.peers}.", f"{nl} {inputs.peers}."))
-        return Scores(reference, status, arrays, _CLASSES, label, side, notices)
+        return Scores(reference, status, arrays, _CLASSES, label, side, notices, fresh=frozenset(results))
 
 
 def _before(

@@ -11,6 +11,7 @@ import numpy as np
 from numba import njit
 
 from zoo_geo.kernels.elementary import cubic, exp, log, log1p, normal_below, plain_exp, plain_log
+from zoo_geo.kernels.lanes import all_lanes
 
 WIDTH = 128
 """Counts of a block."""
@@ -32,6 +33,26 @@ _STRIDE, _REACH, _NONE = 1.3, 4.4, 0.75
 """Step of sums in widths, how far out they go, and the count that places are about where there is none."""
 
 
+def half_range(count):
+    """Gauss nodes and weights on (0, inf) for the weight P(Z > x) of a standard normal Z."""
+    at, step = np.linspace(0.0, 12.0, 200_001, retstep=True)
+    weight = np.array([0.5 * math.erfc(x / math.sqrt(2.0)) for x in at]) * step
+    weight[0] *= 0.5
+    before, here = np.zeros_like(at), np.ones_like(at)
+    diagonal, off, last = [], [], 1.0
+    for _ in range(count):  # Stieltjes
+        norm = float(weight @ here**2)
+        diagonal.append(float(weight @ (at * here**2)) / norm)
+        off.append(norm / last)
+        before, here, last = here, (at - diagonal[-1]) * here - off[-1] * before * (len(off) > 1), norm
+    jacobi = np.diag(diagonal) + np.diag(np.sqrt(off[1:]), 1) + np.diag(np.sqrt(off[1:]), -1)
+    nodes, vectors = np.linalg.eigh(jacobi)
+    return nodes, weight.sum() * vectors[0] ** 2
+
+
+_AT, _WEIGHT = half_range(6)
+
+
 @njit(cache=True, nogil=True, error_model="numpy", forceinline=True)
 def _middle(mean, strength):
     """Mean without its error."""
@@ -42,12 +63,19 @@ def _middle(mean, strength):
 @njit(cache=True, nogil=True, error_model="numpy")
 def few_terms(block, size, most):
     """Probability below each count of at most `FEW` and of itself, from the terms from 0 upward."""
+    all_lanes()
     for j in range(size):
         m = _middle(block[MEAN + j], block[STRENGTH + j])
         block[_X + j] = m / (block[R + j] + m)
         block[PMF + j] = exp(-block[R + j] * log1p(m / block[R + j]))
         block[BELOW + j] = 0.0
-    for k in range(most):
+    least = float(FEW)
+    for j in range(size):
+        least = min(least, block[SEEN + j])
+    together = int(least) // 4 * 4
+    for k in range(0, together, 4):
+        _add_terms(block, size, float(k))
+    for k in range(together, most):
         here, part = float(k), 1.0 / (k + 1.0)
         for j in range(size):
             pmf = block[PMF + j]
@@ -56,6 +84,21 @@ def few_terms(block, size, most):
             block[PMF + j] = pmf * ((block[R + j] + here) * block[_X + j] * part) if within else pmf
     for j in range(size):
         block[BELOW + j] += 0.5 * block[PMF + j]
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _add_terms(block, size, k):
+    """Add the four terms from k on, which are below every count of the block."""
+    all_lanes()
+    one, two, three, four = 1.0 / (k + 1.0), 1.0 / (k + 2.0), 1.0 / (k + 3.0), 1.0 / (k + 4.0)
+    for j in range(size):
+        r, x = block[R + j], block[_X + j]
+        first = block[PMF + j]
+        second = first * ((r + k) * x * one)
+        third = second * ((r + (k + 1.0)) * x * two)
+        fourth = third * ((r + (k + 2.0)) * x * three)
+        block[BELOW + j] = block[BELOW + j] + first + second + third + fourth
+        block[PMF + j] = fourth * ((r + (k + 3.0)) * x * four)
 
 
 @njit(cache=True, nogil=True, error_model="numpy", forceinline=True)
@@ -99,6 +142,7 @@ def fractions(block, size):
 
     (1992, doi:10.1145/131766.131776.) `BELOW` has what `lack` says of r when it is called.
     """
+    all_lanes()
     for j in range(size):
         o, r = block[SEEN + j], block[R + j]
         m = _middle(block[MEAN + j], block[STRENGTH + j])
@@ -130,6 +174,7 @@ def fractions(block, size):
 @njit(cache=True, nogil=True, error_model="numpy")
 def _advance(block, size, n):
     """Take one step in every count's continued fraction."""
+    all_lanes()
     for j in range(size):
         a, b, x = block[_A + j], block[_B + j], block[_X + j]
         there = a + 2.0 * n
@@ -148,6 +193,7 @@ def _advance(block, size, n):
 @njit(cache=True, nogil=True, error_model="numpy")
 def _settle(block, size):
     """Scale the continued fractions, hold those that have converged, and count the others."""
+    all_lanes()
     left = 0.0
     for j in range(size):
         scale = 1.0 / block[_UNDER + j]
@@ -187,6 +233,7 @@ def small_errors(block, size):
     E T(Z) = T + T'' / 2 + T'''' / 8 + T'''''' / 48; T' is pmf (o + (o + r) y) / 2 times the slope of the log
     mean, with y = mean / (r + mean), which itself changes by y (1 - y).
     """
+    all_lanes()
     for j in range(size):
         o, r, strength = block[SEEN + j], block[R + j], block[STRENGTH + j]
         centre = 1.0 - 1.0 / (9.0 * strength)
@@ -213,6 +260,44 @@ def small_errors(block, size):
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
+def moderate_errors(block, size):
+    """Average the tails over an error of the mean that is not small, from the slopes beside the middle.
+
+    By parts, E T(Z) = T(0) + the integral over x > 0 of P(Z > x) (T'(x) - T'(-x)), by Gauss nodes for that
+    chance.
+    """
+    all_lanes()
+    for j in range(size):
+        r, strength = block[R + j], block[STRENGTH + j]
+        centre = 1.0 - 1.0 / (9.0 * strength)
+        m = block[MEAN + j] / (centre * centre * centre)
+        block[_CENTRE + j], block[_OWN + j], block[_PART + j] = centre, m, 1.0 / (r + m)
+        block[_STEP + j] = 1.0 / (3.0 * math.sqrt(strength))
+        block[_FRONT + j] = 1.5 * block[_STEP + j] * block[PMF + j]
+        block[FOUND + j] = 0.0
+    for k in range(_AT.size):
+        _add_slope(block, size, _AT[k], _WEIGHT[k])
+        _add_slope(block, size, -_AT[k], -_WEIGHT[k])
+    for j in range(size):
+        below, rise = block[BELOW + j], block[FOUND + j]
+        block[FOUND + j] = 1.0 - below + rise if block[UPPER + j] > 0.0 else below - rise
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _add_slope(block, size, at, weight):
+    """Add what the slope of each tail at one error of the mean brings."""
+    all_lanes()
+    for j in range(size):
+        o, r, centre, part = block[SEEN + j], block[R + j], block[_CENTRE + j], block[_PART + j]
+        inverse = 1.0 / (centre - at * block[_STEP + j])
+        ratio = centre * inverse
+        m = block[_OWN + j] * ratio * ratio * ratio
+        log_pmf = 3.0 * o * plain_log(ratio) - (o + r) * plain_log((r + m) * part)
+        slope = block[_FRONT + j] * inverse * plain_exp(log_pmf) * (o + (o + r) * (m / (r + m)))
+        block[FOUND + j] += weight * slope
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
 def large_errors(block, size):
     """Average tails over an error of the mean that is not small: by parts, E T = E P(M > m), as a sum.
 
@@ -220,6 +305,7 @@ def large_errors(block, size):
     m = o ((1 + alpha x) / (1 - gamma x))^3, Wilson and Hilferty's cube root of a gamma variable where r is
     large, of an inverse one where o is. The sum is the trapezoidal rule.
     """
+    all_lanes()
     for j in range(size):
         o, r, strength = block[SEEN + j], block[R + j], block[STRENGTH + j]
         own = o if o > 0.0 else _NONE
@@ -245,6 +331,7 @@ def large_errors(block, size):
 @njit(cache=True, nogil=True, error_model="numpy")
 def _find_middle(block, size):
     """Find where the error is none and where most of each sum lies."""
+    all_lanes()
     for j in range(size):
         alpha, gamma, near, scale = block[_ALPHA + j], block[_GAMMA + j], block[_NEAR + j], block[_SCALE + j]
         ratio = (1.0 - 1.0 / (scale * scale)) / near
@@ -271,6 +358,7 @@ def _find_middle(block, size):
 @njit(cache=True, nogil=True, error_model="numpy")
 def _find_ends(block, size):
     """Find the first place, the step and the number of steps of each sum, beyond which nothing matters."""
+    all_lanes()
     for _ in range(2):
         for j in range(size):
             alpha, zero, peak = block[_ALPHA + j], block[_ZERO + j], block[_PEAK + j]
@@ -295,6 +383,7 @@ def _find_ends(block, size):
 @njit(cache=True, nogil=True, error_model="numpy")
 def _find_front(block, size):
     """Put together what all places of a sum have in common."""
+    all_lanes()
     for j in range(size):
         own, r = block[_OWN + j], block[R + j]
         block[_FRONT + j] = _lack(own + r) - _lack(r) - _lack(own)
@@ -317,6 +406,7 @@ def _find_front(block, size):
 @njit(cache=True, nogil=True, error_model="numpy", forceinline=True)
 def _add_place(block, size, k):
     """Add one place's part of each average tail, in loops short enough to run several counts at a time."""
+    all_lanes()
     for j in range(size):
         o, r, own = block[SEEN + j], block[R + j], block[_OWN + j]
         x = block[_FIRST + j] + k * block[_STEP + j]
@@ -338,8 +428,10 @@ def _add_place(block, size, k):
         block[FOUND + j] += block[_SLOPE + j] * normal_below(block[_Z + j])
 
 
-_FRACTIONS, _ERRORS, _REST = FEW + 1, FEW + 33, FEW + 97
-"""Keys of classes: below the first, a count that is summed; then 32 sizes, then 64 errors, then the rest."""
+_FRACTIONS, _MODERATE = FEW + 1, FEW + 33
+_ERRORS, _REST = 2 * _MODERATE, 2 * _MODERATE + 64
+"""Keys of classes: below the first, a count that is summed; then 32 sizes; the same for moderate errors; then
+64 large errors, then the rest."""
 _SURE, _SMALL, _TILT = 10.0, 0.25, 0.4
 _LEAST_STRENGTH, _BOUNDLESS, _LEAST_R, _LEAST_ERROR = 2.0, 4.0, 1.0, 0.15
 _MOST_PLACES = 60
@@ -356,6 +448,9 @@ def _key(o, mean, phi, strength):
     away = abs(o / mean - 1.0) / own / math.sqrt(strength)  # times the error
     sure = (strength > _SURE) | ((o == 0.0) & (strength >= _BOUNDLESS) & (error < _LEAST_ERROR**2))
     small = sure & (error < _SMALL * _SMALL) & (away < _TILT)
+    moderate = (
+        (strength >= _BOUNDLESS) & (error < 1.0) & (away < min(2.0, 0.2 * strength)) & (phi * _LEAST_R <= 1.0)
+    )
     within = (strength >= _BOUNDLESS) | ((strength >= _LEAST_STRENGTH) & (o < 20.0 * mean))
     large = within & (phi * _LEAST_R <= 1.0) & (error >= _LEAST_ERROR**2)
     size = math.sqrt(math.sqrt(1.0 / (phi + 1.0 / (o + 1.0))))
@@ -363,13 +458,15 @@ def _key(o, mean, phi, strength):
     narrow = 4.0 * math.sqrt(1.0 + strength * (phi + 1.0 / max(o, _NONE)))
     narrow = narrow if narrow < 63.0 else 63.0
     key = o if o <= FEW else _FRACTIONS + size
-    key = key if small else (_ERRORS + narrow if large else float(_REST))
+    key = key if small else key + _MODERATE
+    key = key if small | moderate else (_ERRORS + narrow if large else float(_REST))
     return key if key >= 0.0 else float(_REST)
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def _sorted(observed, mean, phi, strength):
     """Order of counts by their keys, and where each key ends."""
+    all_lanes()
     n = observed.size
     key, order, ends = np.empty(n), np.empty(n, np.int64), np.zeros(_REST + 2, np.int64)
     for i in range(n):
@@ -388,13 +485,16 @@ def _sorted(observed, mean, phi, strength):
 @njit(cache=True, nogil=True, error_model="numpy")
 def bulk(observed, mean, phi, strength, log_p, upper):
     """Log of the smaller mid tail of each count and its side; return the places of counts left undone."""
+    all_lanes()
     order, ends = _sorted(observed, mean, phi, strength)
     rest = np.empty(observed.size, np.int64)
     left, first = 0, 0
     block = np.zeros(ROWS)
-    few, fraction, error = ends[FEW], ends[_ERRORS - 1], ends[_REST - 1]
+    borders = ends[np.array([FEW, _MODERATE - 1, _MODERATE + FEW, _ERRORS - 1, _REST - 1])]
+    error = borders[-1]
     while first < error:
-        last = few if first < few else (fraction if first < fraction else error)
+        kind = np.searchsorted(borders, first, side="right")
+        last = borders[kind]
         size = min(last - first, WIDTH)
         places = order[first : first + size]
         most = 0.0
@@ -404,15 +504,18 @@ def bulk(observed, mean, phi, strength, log_p, upper):
             block[R + j] = 1.0 / phi[i]
             block[UPPER + j] = 1.0 if observed[i] > mean[i] else 0.0
             most = max(most, observed[i])
-        if last == few:
-            few_terms(block, size, int(most))
-            small_errors(block, size)
-        elif last == fraction:
-            _lacks(block, size)
-            fractions(block, size)
-            small_errors(block, size)
-        else:
+        if kind == 4:
             large_errors(block, size)
+        else:
+            if kind % 2 == 0:
+                few_terms(block, size, int(most))
+            else:
+                _lacks(block, size)
+                fractions(block, size)
+            if kind < 2:
+                small_errors(block, size)
+            else:
+                moderate_errors(block, size)
         _finish(block, size)
         for j in range(size):
             i = places[j]
@@ -439,6 +542,7 @@ def _lacks(block, size):
 @njit(cache=True, nogil=True, error_model="numpy")
 def _finish(block, size):
     """Turn tails into logs of the smaller one, and tell which of them are done."""
+    all_lanes()
     for j in range(size):
         p, side = block[FOUND + j], block[UPPER + j]
         done = p > (_FAR if side > 0.0 or block[PMF + j] < 0.0 else _LOST)
