@@ -6,6 +6,7 @@ vectorised; counts are sorted into blocks of equal work first. What is left is f
 """
 
 import math
+from functools import cache
 
 import numpy as np
 from numba import njit
@@ -33,11 +34,18 @@ _STRIDE, _REACH, _NONE = 1.3, 4.4, 0.75
 """Step of sums in widths, how far out they go, and the count that places are about where there is none."""
 
 
-def half_range(count):
-    """Gauss nodes and weights on (0, inf) for the weight P(Z > x) of a standard normal Z."""
+@cache
+def _chances():
+    """Places on (0, inf) and P(Z > x) there, as weights of sums."""
     at, step = np.linspace(0.0, 12.0, 200_001, retstep=True)
     weight = np.array([0.5 * math.erfc(x / math.sqrt(2.0)) for x in at]) * step
     weight[0] *= 0.5
+    return at, weight
+
+
+def half_range(count):
+    """Gauss nodes and weights on (0, inf) for the weight P(Z > x) of a standard normal Z."""
+    at, weight = _chances()
     before, here = np.zeros_like(at), np.ones_like(at)
     diagonal, off, last = [], [], 1.0
     for _ in range(count):  # Stieltjes
