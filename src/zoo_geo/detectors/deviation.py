@@ -131,8 +131,7 @@ class Deviation(Detector):
 
         reference = "peers" if inputs.peers is not None and self.reference == "neighbours" else self.reference
         fits, unfit = sources.fitting(reference, inputs, self.adjust, self.method)
-        parts = {name: getattr(self, name) for name in _PARTS}
-        options = ex.Options(**parts)
+        options = ex.Options(**{name: getattr(self, name) for name in _PARTS})
         source = sources.find(reference, inputs, self.rings, options, self.adjust, self.method)
         shape = inputs.observed.shape
         status = column_status(inputs)
