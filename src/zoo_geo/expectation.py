@@ -327,17 +327,15 @@ def between_areas(away: np.ndarray, weight: np.ndarray) -> float:
     return float(np.exp(high if surplus(high) >= 0.0 else brentq(surplus, low, high, xtol=0.01)))
 
 
-def typical(fit: Expectation, size: np.ndarray) -> np.ndarray:
-    """Median of an area's expected rate over its mean.
+def typical(law: Law | None, size: np.ndarray) -> np.ndarray:
+    """Median of the expected rates of a column over their means, of the shape of the sizes.
 
     It is below 1 where an unseen exposure is often small and rarely huge. The mean is what rates are pooled
     by; the median is what a reader calls expected.
     """
-    times = np.ones_like(fit.rate)
-    for c, law in enumerate(fit.laws):
-        if isinstance(law, Hidden):
-            times[:, c] = (size[:, c] + law.typical) / (size[:, c] + law.mean)
-    return times
+    if isinstance(law, Hidden):
+        return (size + law.typical) / (size + law.mean)
+    return np.ones_like(size)
 
 
 _LEAST = 0.01
@@ -349,11 +347,24 @@ def tails(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Log of the smaller mid tail of some rows of a column, and whether it is the upper one."""
     column = observed, size, fit.rate, fit.strength, fit.spread
-    seen, size, rate, strength, spread = (each[:, c][rows] for each in column)
-    strength, law = np.maximum(strength, _LEAST), fit.laws[c]
+    return tails_of(*(each[:, c].take(rows) for each in column), family, fit.laws[c], float(fit.freedom[c]))
+
+
+def tails_of(
+    seen: np.ndarray,
+    size: np.ndarray,
+    rate: np.ndarray,
+    strength: np.ndarray,
+    spread: np.ndarray,
+    family: Family,
+    law: Law | None,
+    freedom: float,
+) -> tuple[np.ndarray, np.ndarray]:
+    """As `tails`, of figures, sizes, rates, strengths and spreads, each of shape (n,)."""
+    strength = np.maximum(strength, _LEAST)
     if law is not None:
         return law.tails(seen, size, rate * size, strength, spread)
-    return family.tails(seen, size, rate, strength, spread, fit.freedom[c])
+    return family.tails(seen, size, rate, strength, spread, freedom)
 
 
 def residuals(
@@ -370,6 +381,14 @@ def residuals(
     return np.where(known, found, np.nan)
 
 
+def interval(
+    observed: np.ndarray, size: np.ndarray, family: Family, fit: Expectation, rows: np.ndarray, c: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """95 % intervals of observed over expected of some rows of a column."""
+    column = observed, size, fit.rate, fit.strength, fit.spread
+    return family.interval(*(each[:, c].take(rows) for each in column), float(fit.freedom[c]))
+
+
 def intervals(
     observed: np.ndarray, size: np.ndarray, valid: np.ndarray, family: Family, fit: Expectation
 ) -> tuple[np.ndarray, np.ndarray]:
@@ -378,10 +397,7 @@ def intervals(
     ok = valid & usable(family, fit.rate, size)
     for c in range(observed.shape[1]):
         rows = np.flatnonzero(ok[:, c])
-        column = observed, size, fit.rate, fit.strength, fit.spread
-        seen, people, rate, strength, spread = (each[:, c][rows] for each in column)
-        if family.name == "gaussian" and ((seen < 0) | (rate <= 0)).any():
+        if family.name == "gaussian" and ((observed[rows, c] < 0) | (fit.rate[rows, c] <= 0)).any():
             continue  # a ratio needs a scale with a zero
-        given = seen, people, rate, strength, spread, float(fit.freedom[c])
-        low[rows, c], high[rows, c] = family.interval(*given)
+        low[rows, c], high[rows, c] = interval(observed, size, family, fit, rows, c)
     return low, high

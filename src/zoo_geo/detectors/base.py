@@ -108,6 +108,8 @@ class Scores:
     cluster: np.ndarray | None = None
     """Number of each cell's cluster, 0 for none."""
     clusters: pd.DataFrame | None = None
+    fresh: frozenset[str] = frozenset()
+    """Arrays of `blank` that nobody else holds, NaN where nothing was found: the frame need not copy them."""
 
 
 class Detector(ABC):
@@ -269,6 +271,8 @@ def _column(name: str, detector: Detector, inputs: Inputs, scores: Scores) -> An
     if name in keys:
         return keys[name]()
     array = scores.arrays[name]
+    if name in scores.fresh and inputs.in_order():
+        return scores.arrays[name].reshape(-1)  # type: ignore[union-attr]
     if array is not None and name in ("z", "p_value", "statistic"):
         array = np.where(scores.status == OK, array, np.nan)
     return _flat(array, inputs)
@@ -306,6 +310,13 @@ def _repeat(words: Any, each: int, times: int) -> Any:  # noqa: ANN401
 
 def _words(words: Iterable[str], codes: np.ndarray, inputs: Inputs) -> pd.Categorical[Any]:
     return pd.Categorical.from_codes(_flat(codes, inputs), pd.Index(list(words)), validate=False)
+
+
+def blank(shape: tuple[int, ...], columns: np.ndarray) -> np.ndarray:
+    """Return a table to be filled area by area, shape (n, n_columns), NaN in some columns."""
+    table = np.empty(shape)
+    table[:, columns] = np.nan
+    return table
 
 
 def _flat(array: np.ndarray | None, inputs: Inputs) -> np.ndarray:

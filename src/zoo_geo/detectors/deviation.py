@@ -4,19 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, fields
 from typing import ClassVar, get_args
 
 import numpy as np
-from scipy import sparse, special
+from scipy import special
 
 from zoo_geo import expectation as ex
 from zoo_geo import references
 from zoo_geo.checks import nearest_name
 from zoo_geo.covariates import Method, explained
 from zoo_geo.detectors import sources
-from zoo_geo.detectors.base import Alternative, Detector, Scores, options, spread_out
-from zoo_geo.detectors.inputs import ISOLATED, NOT_TESTED, OK, TOO_FEW, Inputs, blocks, column_status, matrix
+from zoo_geo.detectors.base import Alternative, Detector, Scores, blank, options, spread_out
+from zoo_geo.detectors.comparisons import RESULTS, compare, next_door
+from zoo_geo.detectors.inputs import ISOLATED, NOT_TESTED, OK, TOO_FEW, Inputs, blocks, column_status
 from zoo_geo.errors import InputError
 from zoo_geo.moments import BY_MOMENTS
 from zoo_geo.notices import Notice, compared, count
@@ -126,46 +127,54 @@ class Deviation(Detector):
         sources.check_used(self.reference, changed, self.adjust)
 
     def _score(self, inputs: Inputs, seed: int, n_jobs: int) -> Scores:
+        from zoo_geo.kernels.layout import into_areas
+
         reference = "peers" if inputs.peers is not None and self.reference == "neighbours" else self.reference
         fits, unfit = sources.fitting(reference, inputs, self.adjust, self.method)
-        parts = {name: getattr(self, name) for name in _PARTS}
-        options = ex.Options(**parts)
+        options = ex.Options(**{name: getattr(self, name) for name in _PARTS})
         source = sources.find(reference, inputs, self.rings, options, self.adjust, self.method)
         shape = inputs.observed.shape
         status = column_status(inputs)
         status[:, ~fits] = np.where(status[:, ~fits] == OK, NOT_TESTED, status[:, ~fits])
-        arrays: dict[str, np.ndarray] = {
-            name: np.full(shape, np.nan, order="F") for name in (*_RESULTS, *self.own)
-        }
+        modelled = ("ratio_before", "explained") if self.reference == "model" else ()
+        results = {name: blank(shape, ~fits) for name in (*RESULTS, *modelled)}
+        label, side = (np.zeros(shape, np.int8, order="F") for _ in range(2))
+        extreme, over = np.zeros(shape, bool, order="F"), np.full(shape[1], np.nan)
         told: dict[int, tuple[Notice, ...]] = {}
-        varies = np.full(shape, np.nan, order="F")
         company: dict[tuple[int, bytes], np.ndarray] = {}
+        per = inputs.per()
 
         def block(work: tuple[str, np.ndarray]) -> None:
             family, columns = (FAMILIES if self.robust else BY_MOMENTS)[work[0]], work[1]
             valid = status[:, columns] == OK
             given = sources.Block(inputs.observed[:, columns], inputs.exposure[:, columns], valid, family)
             fitted = source.fit(given)
-            known, usable = (
-                inputs.status[:, columns] == OK,
-                ex.usable(family, fitted.fit.rate, fitted.block.size),
-            )
-            status[:, columns] = _lonely(status[:, columns], known, source.near, fitted.fit, usable, company)
+            fit, known = fitted.fit, inputs.status[:, columns] == OK
+            usable = ex.usable(family, fit.rate, fitted.block.size)
+            now = _lonely(status[:, columns], known, source.near, fit, usable, company)
+            status[:, columns], valid = now, now == OK
+            table = compare(fitted, given, valid, per[columns], self.integrate, self.alternative)
+            for name, rows in zip(RESULTS, table, strict=True):
+                into_areas(rows, columns, results[name])
+            found = dict(zip(RESULTS, table, strict=True))
+            if modelled:
+                before = _before(given, valid, found["ratio"].T, found["expected"].T)
+                for name, array in zip(modelled, before, strict=True):
+                    into_areas(np.ascontiguousarray(array.T), columns, results[name])
+            label[:, columns], side[:, columns] = _classes(found["z"]).T, _sides(found["z"]).T
+            extreme[:, columns] = (found["p_value"] <= 0.001).T
             if isinstance(family, Poisson) and not isinstance(family, Binomial):
-                varies[:, columns] = np.where(valid, ex.total_spread(family, fitted.fit), np.nan)
-            found = self._results(fitted, given, status[:, columns] == OK)
-            for name, array in found.items():
-                arrays[name][:, columns] = array
+                over[columns] = _overdispersions(fit, found["expected"], valid)
             told.update({int(c): _words(fitted, given, k) for k, c in enumerate(columns)})
 
         wanted = [(family, columns[fits[columns]]) for family, columns in blocks(inputs, n_jobs)]
         with one_thread() if self.adjust or reference == "model" else nullcontext():
             spread_out(block, [work for work in wanted if work[1].size], n_jobs)
-        arrays["reference_value"] *= np.where(inputs.is_value(), 1.0, inputs.per())
-        arrays |= _next_door(inputs) | ({} if inputs.events is None else {"events": inputs.events})
+        arrays: dict[str, np.ndarray | None] = {**results, "statistic": results["z"]}
+        arrays |= {name: arrays.get(name) for name in self.own} | {"events": inputs.events}
+        arrays |= {} if inputs.csr is None else next_door(inputs)
         notices = [*unfit, *source.notices, *_told(told, inputs, reference)]
-        notices += [*_doubts(inputs, status, arrays["p_value"], reference)]
-        notices += _bursts(inputs, varies, arrays["expected"], reference)
+        notices += [*_doubts(inputs, status, extreme, reference), *_bursts(inputs, over, reference)]
         if reference == "peers" and inputs.peers is None:
             notices.append(
                 Notice(
@@ -176,42 +185,17 @@ class Deviation(Detector):
         if inputs.peers is not None:
             en, nl = "Peers are those of set", "Vergelijkingsgebieden zijn die van set"
             notices.append(Notice(f"{en} {inputs.peers}.", f"{nl} {inputs.peers}."))
-        z = arrays["z"]
-        return Scores(reference, status, arrays, _CLASSES, _classes(z), z, notices)
+        return Scores(reference, status, arrays, _CLASSES, label, side, notices, fresh=frozenset(results))
 
-    def _results(
-        self, fitted: sources.Fitted, given: sources.Block, valid: np.ndarray
-    ) -> dict[str, np.ndarray]:
-        """Compare figures with their expectation."""
-        fit, block = fitted.fit, fitted.block
-        sure = fit if self.integrate else fitted.summed().fit
-        z, p = (np.full(valid.shape, np.nan, order="F") for _ in range(2))
-        for c in range(valid.shape[1]):
-            rows = np.flatnonzero(valid[:, c])
-            log_p, upper = ex.tails(block.observed, block.size, block.family, sure, rows, c)
-            z[rows, c], p[rows, c] = signed(log_p, upper, self.alternative)
-        is_value = block.family.name == "gaussian"
-        if fitted.added is not None and is_value:
-            fit = replace(fit, rate=fit.rate + fitted.added)
-        fit = replace(fit, rate=fit.rate * ex.typical(fit, block.size))
-        expected = np.where(valid, fit.rate * (1.0 if is_value else block.size), np.nan)
-        low, high = ex.intervals(given.observed, block.size, valid, block.family, fit)
-        with np.errstate(divide="ignore", invalid="ignore"):
-            ratio = np.where(np.isfinite(high), given.observed / expected, np.nan)
-            rate = expected / (1.0 if is_value else given.size)
-        found = dict(zip(_RESULTS, (expected, ratio, low, high, z, z, p), strict=True))
-        found |= {
-            "spread": np.where(valid, fit.spread, np.nan),
-            "reference_value": np.where(valid, rate, np.nan),
-        }
-        if self.reference == "model":
-            with np.errstate(divide="ignore", invalid="ignore"):
-                elsewhere = _elsewhere(given) * (1.0 if is_value else given.size)
-            told = explained(
-                np.where(valid & np.isfinite(ratio), given.observed, np.nan), elsewhere, expected
-            )
-            found |= {"ratio_before": told.ratio_before, "explained": told.share}
-        return found
+
+def _before(
+    given: sources.Block, valid: np.ndarray, ratio: np.ndarray, expected: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Ratio without covariates, and the part of the deviation that they explain."""
+    with np.errstate(divide="ignore", invalid="ignore"):
+        elsewhere = _elsewhere(given) * (1.0 if given.family.name == "gaussian" else given.size)
+    told = explained(np.where(valid & np.isfinite(ratio), given.observed, np.nan), elsewhere, expected)
+    return told.ratio_before, told.share
 
 
 def _elsewhere(block: sources.Block) -> np.ndarray:
@@ -220,9 +204,6 @@ def _elsewhere(block: sources.Block) -> np.ndarray:
     events = np.where(block.valid, block.observed, 0.0) * (size if block.family.name == "gaussian" else 1.0)
     with np.errstate(divide="ignore", invalid="ignore"):
         return (references.totals(events) - events) / (references.totals(size) - size)
-
-
-_RESULTS = ("expected", "ratio", "ratio_low", "ratio_high", "statistic", "z", "p_value")
 
 
 def _lonely(
@@ -252,56 +233,19 @@ def _without_company(
     return kept[key]
 
 
-def signed(log_p: np.ndarray, upper: np.ndarray, alternative: Alternative) -> tuple[np.ndarray, np.ndarray]:
-    """Turn log mid tails and their side into z and p."""
-    z = np.where(upper, -1.0, 1.0) * special.ndtri_exp(log_p)
-    if alternative == "two-sided":
-        p = np.minimum(2.0 * np.exp(log_p), 1.0)
-    else:
-        tail = np.exp(log_p)
-        p = np.where(upper == (alternative == "greater"), tail, 1.0 - tail)
-    return z, np.maximum(p, 1e-300)
-
-
 _CLASSES = ("low_998", "low_95", "as_expected", "high_95", "high_998")
 
 
 def _classes(z: np.ndarray) -> np.ndarray:
-    """Control-limit class: 95 % and 99.8 %, as in funnel plots."""
+    """Control-limit class: 95 % and 99.8 %, as in funnel plots; as expected where z is NaN."""
     inner, outer = special.ndtri([0.975, 0.999])
-    z = np.nan_to_num(z)
-    return (z > -outer).astype(int) + (z > -inner) + (z >= inner) + (z >= outer)
+    below = (z <= -outer).astype(np.int8) + (z <= -inner)
+    return 2 - below + (z >= inner) + (z >= outer)
 
 
-def _next_door(inputs: Inputs) -> dict[str, np.ndarray]:
-    """Figures of the direct neighbours: how many have one, and their rate together; references share them."""
-    shape = inputs.observed.shape
-    if inputs.csr is None:
-        return {"n_neighbors": np.full(shape, np.nan), "neighbors_value": np.full(shape, np.nan)}
-    if "next door" not in inputs.kept:
-        inputs.kept["next door"] = _figures_next_door(inputs)
-    return dict(inputs.kept["next door"])
-
-
-def _figures_next_door(inputs: Inputs) -> dict[str, np.ndarray]:
-    """How many neighbours of each area have a figure, and their rate together."""
-    weights = matrix(inputs)
-    weights = sparse.csr_array((np.ones_like(weights.data), weights.indices, weights.indptr), weights.shape)
-    number, value = (np.empty(inputs.observed.shape, order="F") for _ in range(2))
-    is_value, per = inputs.is_value(), inputs.per()
-    last: np.ndarray | None = None
-    for c in range(len(inputs.columns)):
-        ok = inputs.status[:, c] == OK
-        size = np.where(ok, inputs.exposure[:, c], 0.0)
-        events = np.where(ok, inputs.observed[:, c], 0.0) * (size if is_value[c] else 1.0)
-        if last is None or not np.array_equal(ok, last):
-            number[:, c] = weights @ ok.astype(float)
-            last = ok
-        else:
-            number[:, c] = number[:, c - 1]
-        with np.errstate(divide="ignore", invalid="ignore"):
-            value[:, c] = (weights @ events) / (weights @ size) * (1.0 if is_value[c] else per[c])
-    return {"n_neighbors": number, "neighbors_value": value}
+def _sides(z: np.ndarray) -> np.ndarray:
+    """1 above what is expected, -1 below."""
+    return (z > 0).astype(np.int8) - (z < 0)
 
 
 def _about(number: float) -> str:
@@ -376,11 +320,9 @@ def _told(told: dict[int, tuple[Notice, ...]], inputs: Inputs, reference: str) -
     ]
 
 
-def _doubts(inputs: Inputs, status: np.ndarray, p: np.ndarray, reference: str) -> list[Notice]:
+def _doubts(inputs: Inputs, status: np.ndarray, extreme: np.ndarray, reference: str) -> list[Notice]:
     """Warn where far more areas are extreme than chance explains: the exposure may be the wrong one."""
     known = status == OK
-    with np.errstate(invalid="ignore"):
-        extreme = known & (p <= 0.001)
     doubtful = (known.sum(0) >= 200) & (extreme.sum(0) > _IMPLAUSIBLE * known.sum(0))
     return [
         _doubt(indicator, np.flatnonzero(doubtful & own), inputs, known, extreme, reference)
@@ -395,23 +337,33 @@ Below 0.5 none does: large counts have a large variance where rates differ a lit
 _FEWEST_FOR_BURSTS = 50
 
 
-def _bursts(inputs: Inputs, spread: np.ndarray, expected: np.ndarray, reference: str) -> list[Notice]:
-    """Say where counts vary so much that one subject may be behind many of them.
+def _overdispersions(fit: ex.Expectation, expected: np.ndarray, valid: np.ndarray) -> np.ndarray:
+    """Variance over mean of a typical area where it is that of bursts, else NaN, shape (n_columns,).
 
-    ``spread`` is that about the expectation, its error included: where counts come in bursts it may take all.
+    The spread is that about the expectation, its error included: where counts come in bursts it may take all.
     """
-    found: dict[str, list[tuple[str, float]]] = {}
-    for c, (indicator, period) in enumerate(inputs.columns):
-        known = np.isfinite(spread[:, c]) & np.isfinite(expected[:, c])
-        counted = inputs.events is not None and np.isfinite(inputs.events[:, c]).any()
-        if indicator.family != "poisson" or counted or known.sum() < _FEWEST_FOR_BURSTS:
+    found = np.full(valid.shape[1], np.nan)
+    for c, led_to in enumerate(expected):
+        known = valid[:, c] & np.isfinite(led_to)
+        if (number := np.count_nonzero(known)) < _FEWEST_FOR_BURSTS:
             continue
-        if 2 * np.count_nonzero(spread[known, c] >= _BURSTY[-1][0]) < known.sum():
+        with np.errstate(divide="ignore", invalid="ignore"):
+            spread = fit.spread[:, c] + 1.0 / fit.strength[:, c]
+        if 2 * np.count_nonzero(known & (spread >= _BURSTY[-1][0])) < number:
             continue
-        phi = float(np.median(spread[known, c]))
-        over = 1.0 + float(np.median(spread[known, c] * expected[known, c]))
+        phi, over = np.median(spread[known]), 1.0 + np.median(spread[known] * led_to[known])
         if over > next((least for wide, least in _BURSTY if phi >= wide), np.inf):
-            found.setdefault(indicator.id, []).append((period, over))
+            found[c] = over
+    return found
+
+
+def _bursts(inputs: Inputs, over: np.ndarray, reference: str) -> list[Notice]:
+    """Say where counts vary so much that one subject may be behind many of them."""
+    found: dict[str, list[tuple[str, float]]] = {}
+    for c in np.flatnonzero(np.isfinite(over)):
+        indicator, period = inputs.columns[c]
+        if inputs.events is None or not np.isfinite(inputs.events[:, c]).any():
+            found.setdefault(indicator.id, []).append((period, float(over[c])))
     return [_burst(id, each, reference) for id, each in found.items()]
 
 

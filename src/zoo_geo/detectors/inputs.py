@@ -98,6 +98,10 @@ class Inputs:
             self.kept["listed"] = pd.CategoricalDtype(pd.Index(self.codes[self.places]))
         return self.kept["listed"]
 
+    def in_order(self) -> bool:
+        """Say whether the output has the order of the codes."""
+        return bool((self.places[1:] > self.places[:-1]).all())
+
     @property
     def indicators(self) -> tuple[Indicator, ...]:
         """Each indicator once."""

@@ -10,26 +10,53 @@ import math
 import numpy as np
 from numba import njit
 
-from zoo_geo.kernels.elementary import cubic, exp, log, log1p, normal_below, plain_exp, plain_log
+from zoo_geo.kernels.elementary import exp, log, log1p, plain_exp, plain_log
+from zoo_geo.kernels.lanes import all_lanes
+from zoo_geo.kernels.large_errors import NONE, large_errors
+from zoo_geo.kernels.tail_blocks import (
+    BELOW,
+    FOUND,
+    MEAN,
+    PMF,
+    ROWS,
+    SEEN,
+    STRENGTH,
+    UPPER,
+    WIDTH,
+    R,
+)
 
-WIDTH = 128
-"""Counts of a block."""
 FEW = 128
 """Largest count whose lower tail is summed term by term."""
 _SPARE = 1e-13
 _ROOT = 1.0 / math.sqrt(2.0 * math.pi)
 
 # rows of a block
-SEEN, MEAN, R, STRENGTH, UPPER, BELOW, PMF, FOUND = (WIDTH * k for k in range(8))
 _A, _B, _X, _LAMBDA, _TOP, _TOP_LAST, _UNDER, _UNDER_LAST, _LAST, _DONE = (WIDTH * k for k in range(8, 18))
-_FIRST, _STEP, _NUMBER, _OWN, _ALPHA, _GAMMA, _CENTRE, _NEAR, _FRONT, _Z = (
-    WIDTH * k for k in (8, 9, 10, 11, 12, 13, 14, 15, 18, 19)
-)
-_SCALE, _WIDTH, _ZERO, _STEEP, _PEAK, _LEAST = (WIDTH * k for k in range(20, 26))
-_CUBE_ROOT, _ALL, _SLOPE, _PART = _ZERO, _STEEP, _PEAK, _LEAST
-ROWS = 26 * WIDTH
-_STRIDE, _REACH, _NONE = 1.3, 4.4, 0.75
-"""Step of sums in widths, how far out they go, and the count that places are about where there is none."""
+_STEP, _OWN, _CENTRE, _FRONT, _PART = (WIDTH * k for k in range(8, 13))
+
+
+_PLACES = np.linspace(0.0, 12.0, 200_001)
+_CHANCES = np.array([0.5 * math.erfc(x / math.sqrt(2.0)) for x in _PLACES]) * _PLACES[1]
+_CHANCES[0] *= 0.5
+
+
+def half_range(count):
+    """Gauss nodes and weights on (0, inf) for the weight P(Z > x) of a standard normal Z."""
+    at, weight = _PLACES, _CHANCES
+    before, here = np.zeros_like(at), np.ones_like(at)
+    diagonal, off, last = [], [], 1.0
+    for _ in range(count):  # Stieltjes
+        norm = float(weight @ here**2)
+        diagonal.append(float(weight @ (at * here**2)) / norm)
+        off.append(norm / last)
+        before, here, last = here, (at - diagonal[-1]) * here - off[-1] * before * (len(off) > 1), norm
+    jacobi = np.diag(diagonal) + np.diag(np.sqrt(off[1:]), 1) + np.diag(np.sqrt(off[1:]), -1)
+    nodes, vectors = np.linalg.eigh(jacobi)
+    return nodes, weight.sum() * vectors[0] ** 2
+
+
+_AT, _WEIGHT = half_range(6)
 
 
 @njit(cache=True, nogil=True, error_model="numpy", forceinline=True)
@@ -42,12 +69,19 @@ def _middle(mean, strength):
 @njit(cache=True, nogil=True, error_model="numpy")
 def few_terms(block, size, most):
     """Probability below each count of at most `FEW` and of itself, from the terms from 0 upward."""
+    all_lanes()
     for j in range(size):
         m = _middle(block[MEAN + j], block[STRENGTH + j])
         block[_X + j] = m / (block[R + j] + m)
         block[PMF + j] = exp(-block[R + j] * log1p(m / block[R + j]))
         block[BELOW + j] = 0.0
-    for k in range(most):
+    least = float(FEW)
+    for j in range(size):
+        least = min(least, block[SEEN + j])
+    together = int(least) // 4 * 4
+    for k in range(0, together, 4):
+        _add_terms(block, size, float(k))
+    for k in range(together, most):
         here, part = float(k), 1.0 / (k + 1.0)
         for j in range(size):
             pmf = block[PMF + j]
@@ -58,16 +92,19 @@ def few_terms(block, size, most):
         block[BELOW + j] += 0.5 * block[PMF + j]
 
 
-@njit(cache=True, nogil=True, error_model="numpy", forceinline=True)
-def _lack(z):
-    """What Stirling's formula lacks of the log of a gamma function, from 1 on to 5e-9."""
-    t = (z - 2.0) / (z + 2.0)
-    t2 = t * t
-    t4 = t2 * t2
-    a = cubic(t, t2, 0.08268139355423954, 0.0024600729290230727, -0.004400809133886951, 0.005532104508683793)
-    b = cubic(t, t2, -0.005867579330664321, 0.005687784082355002, -0.005363697920923327, 0.004817786113574997)
-    c = (-0.003492443355866854 + 0.0016136591162517816 * t) - 0.00033493898669086086 * t2
-    return ((a + b * t4) + c * (t4 * t4)) / z
+@njit(cache=True, nogil=True, error_model="numpy")
+def _add_terms(block, size, k):
+    """Add the four terms from k on, which are below every count of the block."""
+    all_lanes()
+    one, two, three, four = 1.0 / (k + 1.0), 1.0 / (k + 2.0), 1.0 / (k + 3.0), 1.0 / (k + 4.0)
+    for j in range(size):
+        r, x = block[R + j], block[_X + j]
+        first = block[PMF + j]
+        second = first * ((r + k) * x * one)
+        third = second * ((r + (k + 1.0)) * x * two)
+        fourth = third * ((r + (k + 2.0)) * x * three)
+        block[BELOW + j] = block[BELOW + j] + first + second + third + fourth
+        block[PMF + j] = fourth * ((r + (k + 3.0)) * x * four)
 
 
 @njit(cache=True, nogil=True, error_model="numpy", forceinline=True)
@@ -99,6 +136,7 @@ def fractions(block, size):
 
     (1992, doi:10.1145/131766.131776.) `BELOW` has what `lack` says of r when it is called.
     """
+    all_lanes()
     for j in range(size):
         o, r = block[SEEN + j], block[R + j]
         m = _middle(block[MEAN + j], block[STRENGTH + j])
@@ -130,6 +168,7 @@ def fractions(block, size):
 @njit(cache=True, nogil=True, error_model="numpy")
 def _advance(block, size, n):
     """Take one step in every count's continued fraction."""
+    all_lanes()
     for j in range(size):
         a, b, x = block[_A + j], block[_B + j], block[_X + j]
         there = a + 2.0 * n
@@ -148,6 +187,7 @@ def _advance(block, size, n):
 @njit(cache=True, nogil=True, error_model="numpy")
 def _settle(block, size):
     """Scale the continued fractions, hold those that have converged, and count the others."""
+    all_lanes()
     left = 0.0
     for j in range(size):
         scale = 1.0 / block[_UNDER + j]
@@ -187,6 +227,7 @@ def small_errors(block, size):
     E T(Z) = T + T'' / 2 + T'''' / 8 + T'''''' / 48; T' is pmf (o + (o + r) y) / 2 times the slope of the log
     mean, with y = mean / (r + mean), which itself changes by y (1 - y).
     """
+    all_lanes()
     for j in range(size):
         o, r, strength = block[SEEN + j], block[R + j], block[STRENGTH + j]
         centre = 1.0 - 1.0 / (9.0 * strength)
@@ -213,136 +254,49 @@ def small_errors(block, size):
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def large_errors(block, size):
-    """Average tails over an error of the mean that is not small: by parts, E T = E P(M > m), as a sum.
+def moderate_errors(block, size):
+    """Average the tails over an error of the mean that is not small, from the slopes beside the middle.
 
-    Here M is the uncertain mean, and m has the density that T' is. Places x of m are nearly normal:
-    m = o ((1 + alpha x) / (1 - gamma x))^3, Wilson and Hilferty's cube root of a gamma variable where r is
-    large, of an inverse one where o is. The sum is the trapezoidal rule.
+    By parts, E T(Z) = T(0) + the integral over x > 0 of P(Z > x) (T'(x) - T'(-x)), by Gauss nodes for that
+    chance.
     """
+    all_lanes()
     for j in range(size):
-        o, r, strength = block[SEEN + j], block[R + j], block[STRENGTH + j]
-        own = o if o > 0.0 else _NONE
-        n = own + r
-        width = math.sqrt(n / (own * r))
-        part = width / (3.0 * n)
-        block[_OWN + j], block[_WIDTH + j] = own, width
-        block[_ALPHA + j], block[_GAMMA + j] = part * r, part * own
-        block[_SCALE + j] = 3.0 * math.sqrt(strength)
-        block[_NEAR + j] = plain_log(block[MEAN + j] / own) * (1 / 3)
+        r, strength = block[R + j], block[STRENGTH + j]
+        centre = 1.0 - 1.0 / (9.0 * strength)
+        m = block[MEAN + j] / (centre * centre * centre)
+        block[_CENTRE + j], block[_OWN + j], block[_PART + j] = centre, m, 1.0 / (r + m)
+        block[_STEP + j] = 1.0 / (3.0 * math.sqrt(strength))
+        block[_FRONT + j] = 1.5 * block[_STEP + j] * block[PMF + j]
+        block[FOUND + j] = 0.0
+    for k in range(_AT.size):
+        _add_slope(block, size, _AT[k], _WEIGHT[k])
+        _add_slope(block, size, -_AT[k], -_WEIGHT[k])
     for j in range(size):
-        block[_NEAR + j] = plain_exp(block[_NEAR + j])
-    _find_middle(block, size)
-    _find_ends(block, size)
-    _find_front(block, size)
-    most = 0.0
-    for j in range(size):
-        most = max(most, block[_NUMBER + j])
-    for k in range(int(most) + 1):
-        _add_place(block, size, float(k))
+        below, rise = block[BELOW + j], block[FOUND + j]
+        block[FOUND + j] = 1.0 - below + rise if block[UPPER + j] > 0.0 else below - rise
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def _find_middle(block, size):
-    """Find where the error is none and where most of each sum lies."""
+def _add_slope(block, size, at, weight):
+    """Add what the slope of each tail at one error of the mean brings."""
+    all_lanes()
     for j in range(size):
-        alpha, gamma, near, scale = block[_ALPHA + j], block[_GAMMA + j], block[_NEAR + j], block[_SCALE + j]
-        ratio = (1.0 - 1.0 / (scale * scale)) / near
-        zero = (1.0 - ratio) / (gamma + alpha * ratio)
-        block[_ZERO + j] = zero
-        block[_STEEP + j] = near * (alpha + gamma) * scale / (1.0 + alpha * zero)
-    for j in range(size):
-        alpha, zero, steep = block[_ALPHA + j], block[_ZERO + j], block[_STEEP + j]
-        first = steep / (1.0 + alpha * zero)
-        peak, slope, t, rising = zero, first, 0.0, 1.0
-        for _ in range(2):  # where x^2 + t^2 is least: the density and the chance are both about normal
-            peak = slope * (slope * peak - t) / (1.0 + slope * slope)
-            peak = peak if peak > -0.9 / alpha else -0.9 / alpha
-            rising = 1.0 + alpha * peak
-            t, slope = steep * (peak - zero) / rising, steep * (1.0 + alpha * zero) / (rising * rising)
-        bend = slope * slope + (0.0 if block[UPPER + j] > 0.0 else 2.0 * alpha * slope * abs(t) / rising)
-        bend = bend if bend > first * first else first * first
-        block[_PEAK + j], block[_LEAST + j] = peak, peak * peak + t * t
-        block[_STEP + j] = _STRIDE / ((1.0 + 0.2 / block[_OWN + j]) * math.sqrt(1.0 + bend))
-        block[_LAST + j] = _REACH / math.sqrt(1.0 + slope * slope)
-        block[_FIRST + j] = math.sqrt(zero * zero / (1.0 + 1.0 / (first * first)) + _REACH * _REACH)
+        o, r, centre, part = block[SEEN + j], block[R + j], block[_CENTRE + j], block[_PART + j]
+        inverse = 1.0 / (centre - at * block[_STEP + j])
+        ratio = centre * inverse
+        m = block[_OWN + j] * ratio * ratio * ratio
+        log_pmf = 3.0 * o * plain_log(ratio) - (o + r) * plain_log((r + m) * part)
+        slope = block[_FRONT + j] * inverse * plain_exp(log_pmf) * (o + (o + r) * (m / (r + m)))
+        block[FOUND + j] += weight * slope
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
-def _find_ends(block, size):
-    """Find the first place, the step and the number of steps of each sum, beyond which nothing matters."""
-    for _ in range(2):
-        for j in range(size):
-            alpha, zero, peak = block[_ALPHA + j], block[_ZERO + j], block[_PEAK + j]
-            end = block[_LAST + j]
-            x = peak + (end if block[UPPER + j] > 0.0 else -end)
-            x = x if x > -0.9 / alpha else -0.9 / alpha
-            t = block[_STEEP + j] * (x - zero) / (1.0 + alpha * x)
-            more = x * x + t * t - block[_LEAST + j]
-            block[_LAST + j] = end * _REACH / math.sqrt(more if more > 1.0 else 1.0)
-    for j in range(size):
-        upper, reach, own = block[UPPER + j] > 0.0, block[_FIRST + j], block[_OWN + j]
-        end = block[_LAST + j] + (block[_PEAK + j] if upper else -block[_PEAK + j])
-        end = end if end < _REACH else _REACH
-        low = -reach if upper else -end
-        high = end if upper else reach * (1.0 + 1.0 / (block[R + j] * own))
-        least, most = -1.0 / block[_ALPHA + j], 1.0 / block[_GAMMA + j]
-        low, high = (low if low > least else least), (high if high < most else most)
-        number = math.ceil((high - low) / block[_STEP + j])
-        block[_FIRST + j], block[_STEP + j], block[_NUMBER + j] = low, (high - low) / number, number
-
-
-@njit(cache=True, nogil=True, error_model="numpy")
-def _find_front(block, size):
-    """Put together what all places of a sum have in common."""
-    for j in range(size):
-        own, r = block[_OWN + j], block[R + j]
-        block[_FRONT + j] = _lack(own + r) - _lack(r) - _lack(own)
-    for j in range(size):
-        own, r = block[_OWN + j], block[R + j]
-        known = plain_exp(block[_FRONT + j]) * _ROOT * math.sqrt(r / (own * (own + r)))
-        none = plain_exp(-r * log1p(own / r))
-        pmf = known if block[SEEN + j] > 0.0 else none
-        block[_PART + j] = 1.0 / (own + r)
-        block[_FRONT + j] = 0.5 * pmf * block[_WIDTH + j] * block[_STEP + j]
-        side = block[_SCALE + j] if block[UPPER + j] > 0.0 else -block[_SCALE + j]
-        block[_CENTRE + j] = side * (1.0 - 1.0 / (block[_SCALE + j] * block[_SCALE + j]))
-        block[_NEAR + j] *= side
-        block[FOUND + j], block[PMF + j] = 0.0, -1.0
-        wrong = not (block[_NUMBER + j] <= _MOST_PLACES)
-        block[_NUMBER + j] = 0.0 if wrong else block[_NUMBER + j]
-        block[_FRONT + j] = math.nan if wrong else block[_FRONT + j]
-
-
-@njit(cache=True, nogil=True, error_model="numpy", forceinline=True)
-def _add_place(block, size, k):
-    """Add one place's part of each average tail, in loops short enough to run several counts at a time."""
-    for j in range(size):
-        o, r, own = block[SEEN + j], block[R + j], block[_OWN + j]
-        x = block[_FIRST + j] + k * block[_STEP + j]
-        rising, falling = 1.0 + block[_ALPHA + j] * x, 1.0 - block[_GAMMA + j] * x
-        inside = (k <= block[_NUMBER + j]) & (rising > 1e-9) & (falling > 1e-9)
-        rising, falling = (rising if inside else 1.0), (falling if inside else 1.0)
-        inverse = 1.0 / (rising * falling)
-        cube_root = rising * rising * inverse
-        m = own * cube_root * cube_root * cube_root
-        block[_CUBE_ROOT + j], block[_ALL + j] = cube_root, (r + m) * block[_PART + j]
-        block[_SLOPE + j] = (block[_FRONT + j] if inside else 0.0) * (o + (o + r) * m / (r + m)) * inverse
-        block[_Z + j] = block[_NEAR + j] * falling * falling * inverse - block[_CENTRE + j]
-    for j in range(size):
-        o, r = block[SEEN + j], block[R + j]
-        block[_ALL + j] = 3.0 * o * plain_log(block[_CUBE_ROOT + j]) - (o + r) * plain_log(block[_ALL + j])
-    for j in range(size):
-        block[_SLOPE + j] *= plain_exp(block[_ALL + j])
-    for j in range(size):
-        block[FOUND + j] += block[_SLOPE + j] * normal_below(block[_Z + j])
-
-
-_FRACTIONS, _ERRORS, _REST = FEW + 1, FEW + 33, FEW + 97
-"""Keys of classes: below the first, a count that is summed; then 32 sizes, then 64 errors, then the rest."""
+_FRACTIONS, _MODERATE = FEW + 1, FEW + 33
+_ERRORS, _REST = 2 * _MODERATE, 2 * _MODERATE + 64
+"""Keys of classes: below the first, a count that is summed; then 32 sizes; the same for moderate errors; then
+64 large errors, then the rest."""
 _SURE, _SMALL, _TILT = 10.0, 0.25, 0.4
 _LEAST_STRENGTH, _BOUNDLESS, _LEAST_R, _LEAST_ERROR = 2.0, 4.0, 1.0, 0.15
-_MOST_PLACES = 60
 _FAR = 1e-4
 """A tail below which the bulk's sums lack digits."""
 _LOST = 1e-280
@@ -356,20 +310,25 @@ def _key(o, mean, phi, strength):
     away = abs(o / mean - 1.0) / own / math.sqrt(strength)  # times the error
     sure = (strength > _SURE) | ((o == 0.0) & (strength >= _BOUNDLESS) & (error < _LEAST_ERROR**2))
     small = sure & (error < _SMALL * _SMALL) & (away < _TILT)
+    moderate = (
+        (strength >= _BOUNDLESS) & (error < 1.0) & (away < min(2.0, 0.2 * strength)) & (phi * _LEAST_R <= 1.0)
+    )
     within = (strength >= _BOUNDLESS) | ((strength >= _LEAST_STRENGTH) & (o < 20.0 * mean))
     large = within & (phi * _LEAST_R <= 1.0) & (error >= _LEAST_ERROR**2)
     size = math.sqrt(math.sqrt(1.0 / (phi + 1.0 / (o + 1.0))))
     size = size if size < 31.0 else 31.0
-    narrow = 4.0 * math.sqrt(1.0 + strength * (phi + 1.0 / max(o, _NONE)))
+    narrow = 4.0 * math.sqrt(1.0 + strength * (phi + 1.0 / max(o, NONE)))
     narrow = narrow if narrow < 63.0 else 63.0
     key = o if o <= FEW else _FRACTIONS + size
-    key = key if small else (_ERRORS + narrow if large else float(_REST))
+    key = key if small else key + _MODERATE
+    key = key if small | moderate else (_ERRORS + narrow if large else float(_REST))
     return key if key >= 0.0 else float(_REST)
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def _sorted(observed, mean, phi, strength):
     """Order of counts by their keys, and where each key ends."""
+    all_lanes()
     n = observed.size
     key, order, ends = np.empty(n), np.empty(n, np.int64), np.zeros(_REST + 2, np.int64)
     for i in range(n):
@@ -388,13 +347,16 @@ def _sorted(observed, mean, phi, strength):
 @njit(cache=True, nogil=True, error_model="numpy")
 def bulk(observed, mean, phi, strength, log_p, upper):
     """Log of the smaller mid tail of each count and its side; return the places of counts left undone."""
+    all_lanes()
     order, ends = _sorted(observed, mean, phi, strength)
     rest = np.empty(observed.size, np.int64)
     left, first = 0, 0
     block = np.zeros(ROWS)
-    few, fraction, error = ends[FEW], ends[_ERRORS - 1], ends[_REST - 1]
+    borders = ends[np.array([FEW, _MODERATE - 1, _MODERATE + FEW, _ERRORS - 1, _REST - 1])]
+    error = borders[-1]
     while first < error:
-        last = few if first < few else (fraction if first < fraction else error)
+        kind = np.searchsorted(borders, first, side="right")
+        last = borders[kind]
         size = min(last - first, WIDTH)
         places = order[first : first + size]
         most = 0.0
@@ -404,15 +366,18 @@ def bulk(observed, mean, phi, strength, log_p, upper):
             block[R + j] = 1.0 / phi[i]
             block[UPPER + j] = 1.0 if observed[i] > mean[i] else 0.0
             most = max(most, observed[i])
-        if last == few:
-            few_terms(block, size, int(most))
-            small_errors(block, size)
-        elif last == fraction:
-            _lacks(block, size)
-            fractions(block, size)
-            small_errors(block, size)
-        else:
+        if kind == 4:
             large_errors(block, size)
+        else:
+            if kind % 2 == 0:
+                few_terms(block, size, int(most))
+            else:
+                _lacks(block, size)
+                fractions(block, size)
+            if kind < 2:
+                small_errors(block, size)
+            else:
+                moderate_errors(block, size)
         _finish(block, size)
         for j in range(size):
             i = places[j]
@@ -439,6 +404,7 @@ def _lacks(block, size):
 @njit(cache=True, nogil=True, error_model="numpy")
 def _finish(block, size):
     """Turn tails into logs of the smaller one, and tell which of them are done."""
+    all_lanes()
     for j in range(size):
         p, side = block[FOUND + j], block[UPPER + j]
         done = p > (_FAR if side > 0.0 or block[PMF + j] < 0.0 else _LOST)

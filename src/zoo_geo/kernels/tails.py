@@ -11,7 +11,7 @@ import math
 import numpy as np
 from numba import njit
 
-from zoo_geo.kernels.bulk_tails import bulk
+from zoo_geo.kernels.bulk_tails import bulk, half_range
 from zoo_geo.kernels.elementary import plain_exp, plain_log, sum_of
 
 _TINY = 1e-300
@@ -23,25 +23,8 @@ _LOG_WEIGHTS = np.log(_weights / _weights.sum())
 _SHORT = 40.0
 
 
-def _half_range(count):
-    """Gauss nodes and weights on (0, inf) for the weight P(Z > x) of a standard normal Z."""
-    at, step = np.linspace(0.0, 12.0, 200_001, retstep=True)
-    weight = np.array([0.5 * math.erfc(x / math.sqrt(2.0)) for x in at]) * step
-    weight[0] *= 0.5
-    before, here = np.zeros_like(at), np.ones_like(at)
-    diagonal, off, last = [], [], 1.0
-    for _ in range(count):  # Stieltjes
-        norm = float(weight @ here**2)
-        diagonal.append(float(weight @ (at * here**2)) / norm)
-        off.append(norm / last)
-        before, here, last = here, (at - diagonal[-1]) * here - off[-1] * before * (len(off) > 1), norm
-    jacobi = np.diag(diagonal) + np.diag(np.sqrt(off[1:]), 1) + np.diag(np.sqrt(off[1:]), -1)
-    nodes, vectors = np.linalg.eigh(jacobi)
-    return nodes, weight.sum() * vectors[0] ** 2
-
-
 _HALF_NODES, _HALF_WEIGHTS = (
-    np.concatenate(parts) for parts in zip(_half_range(2), _half_range(4), strict=True)
+    np.concatenate(parts) for parts in zip(half_range(2), half_range(4), strict=True)
 )
 
 
