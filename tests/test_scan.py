@@ -48,8 +48,8 @@ def panel_of(observed, size, family="poisson", order=None):
             "exposure": np.broadcast_to(size, observed.shape).ravel(),
         }
     )
-    order = np.arange(n) if order is None else order
-    long = pd.concat([long.iloc[k * t : (k + 1) * t] for k in order])
+    if order is not None:
+        long = long.iloc[(np.asarray(order)[:, None] * t + np.arange(t)).ravel()]
     return zg.Panel.from_long(long, family=family)
 
 

@@ -141,8 +141,9 @@ def world():
     return lattice(30, 30)
 
 
-def detected(world, table, size, breaks=None, family="poisson", **options):
-    return zg.Spike(**options).detect(panel_of(world, table, size, family, breaks=breaks), world.graph())
+def detected(world, table, size, breaks=None, family="poisson", near=None, **options):
+    panel = panel_of(world, table, size, family, breaks=breaks)
+    return zg.Spike(**options).detect(panel, world.graph() if near is None else near)
 
 
 def test_one_year_is_found_and_the_other_years_are_left_alone(world):
@@ -451,12 +452,12 @@ SCENES = {
 @pytest.mark.parametrize("count", [2, 5, 10])
 @pytest.mark.parametrize("scene", SCENES)
 def test_p_is_right_whatever_the_spread_and_the_length(scene, count):
-    world = lattice(60, 60)
-    tested = []
+    world, tested = lattice(60, 60), []
+    near = world.graph()
     for seed in range(max(2, 12 // count)):
         size, table = calm(world, count, seed=100 + seed, rate=0.03, **SCENES[scene])
         table[np.random.default_rng(seed).random(table.shape) < 0.05] = np.nan
-        frame = detected(world, table, size).frame
+        frame = detected(world, table, size, near=near).frame
         tested.append(frame.loc[(frame["status"] == "ok") & (frame["expected"] >= 10), "p_value"])
     p = pd.concat(tested)
     assert 0.75 < (p <= 0.05).mean() / 0.05 < 1.25
@@ -467,13 +468,14 @@ def test_p_is_right_whatever_the_spread_and_the_length(scene, count):
 @pytest.mark.slow
 def test_false_discoveries_and_power_on_planted_spikes():
     world = lattice(60, 60)
+    near = world.graph()
     false = found = planted = 0
     for seed in range(6):
         size, table = calm(world, 5, seed=200 + seed, rate=0.03)
         draws = np.random.default_rng(seed)
         odd = draws.random(table.shape) < 0.004
         table[odd] = draws.poisson(table[odd] * draws.choice([2.0, 3.0, 5.0], odd.sum()))
-        flags = zg.flag(detected(world, table, size), 0.05).frame
+        flags = zg.flag(detected(world, table, size, near=near), 0.05).frame
         place = {code: i for i, code in enumerate(world.codes)}
         hit = np.zeros(table.shape, bool)
         hit[flags["area"].map(place), flags["period"].astype(int) - 2001] = True
