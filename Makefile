@@ -21,7 +21,7 @@ demo: $(VENV)/.installed  ## run the sample study; results in out/
 test: $(VENV)/.installed-dev  ## run the tests
 	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 
-quick: $(VENV)/.installed-dev  ## run the tests without simulations
+quick: $(VENV)/.installed-dev  ## run the tests that take a moment each
 	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder -m "not slow"
 
 lint: $(VENV)/.installed-dev  ## check style and types

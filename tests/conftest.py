@@ -24,10 +24,13 @@ FIRST = ("test_calibration", "test_covariates", "test_peers", "test_weights", "t
 
 
 def pytest_collection_modifyitems(items):
-    """Put files with slow tests first, so that no process is alone with one at the end."""
+    """Put long files with slow tests first, so that no process is alone with one at the end."""
     slow = {item.path for item in items if item.get_closest_marker("slow")}
     place = {name: k for k, name in enumerate(FIRST)}
-    items.sort(key=lambda item: (place.get(item.path.stem, len(FIRST)), item.path not in slow))
+    size = {path: path.stat().st_size for path in {item.path for item in items}}
+    items.sort(
+        key=lambda item: (place.get(item.path.stem, len(FIRST)), item.path not in slow, -size[item.path])
+    )
 
 
 @pytest.fixture(scope="session")

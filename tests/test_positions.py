@@ -160,6 +160,7 @@ def settled(seen, mean, error, phi, begin=1.0):
     return phi * times, rare
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("begin", [0.2, 1.0, 20.0])
 @pytest.mark.parametrize(("phi", "start"), [(0.02, 0.1), (0.2, 0.1), (0.2, 2.0), (0.6, 0.01)])
 def test_spread_that_is_settled_puts_half_in_the_middle(phi, start, begin):

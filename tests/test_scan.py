@@ -479,6 +479,7 @@ def test_a_rise_everywhere_is_no_cluster(time):
     assert flagged_maps(dataclasses.replace(detector, adjust_time=False), rising, maps=5) == 1.0
 
 
+@pytest.mark.slow
 def test_of_cylinders_the_spread_of_single_periods_counts_where_it_is_more():
     """What lasts for one period only leaves little in totals; it is no cluster either."""
     detector = zg.Scan(

@@ -60,6 +60,7 @@ def test_far_tails_keep_their_digits():
     assert -8000 < log_p[0] < -5000
 
 
+@pytest.mark.slow
 def test_p_is_that_of_the_slow_twin():
     world = lattice(5, 4)
     size, table = calm(world, 4, seed=1)
@@ -202,6 +203,7 @@ def test_a_spike_next_door_changes_nobodys_expectation_of_two_periods(world):
     assert any("figures are odd themselves" in notice for notice in found.notices)
 
 
+@pytest.mark.slow
 def test_history_before_knows_nothing_of_what_comes_later(world):
     size, table = calm(world, 5, seed=6)
     later = table.copy()
@@ -300,6 +302,7 @@ def test_change_over_time_is_evidence_beside_the_own_figure(world):
     assert row["n_evidence"] == 2
 
 
+@pytest.mark.slow
 def test_shares_and_values(world):
     draws = np.random.default_rng(13)
     size = draws.integers(200, 3000, 900).astype(float)
