@@ -80,7 +80,7 @@ def test_known_coefficients_come_back(family, method, bound):
 def test_nothing_of_its_own_block_enters_the_rate_of_an_area(family, method):
     if method == "tweedie" and family is BINOMIAL:
         return
-    seen, size, x, folds, _ = world(240, seed=2, family=family, blocks=5 if method != "boosting" else 2)
+    seen, size, x, folds, _ = world(240, seed=2, family=family, blocks=5 if method != "boosting" else 3)
     changed = np.where(folds == 1, size if family is BINOMIAL else 7.0 * seen, seen)
     before, after = (fit(each, size, x, folds, family, method=method) for each in (seen, changed))
     inside = folds == 1
