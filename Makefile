@@ -6,6 +6,9 @@ BIN := $(VENV)/bin
 SOURCES := pyproject.toml
 WORKERS ?= 2
 
+# Modules are compiled once, not by every process that tests start.
+unexport PYTHONDONTWRITEBYTECODE
+
 .DEFAULT_GOAL := help
 .PHONY: help demo test quick lint bench clean
 
@@ -18,7 +21,7 @@ demo: $(VENV)/.installed  ## run the sample study; results in out/
 test: $(VENV)/.installed-dev  ## run the tests
 	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 
-quick: $(VENV)/.installed-dev  ## run the tests without simulations
+quick: $(VENV)/.installed-dev  ## run the tests that take a moment each
 	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder -m "not slow"
 
 lint: $(VENV)/.installed-dev  ## check style and types

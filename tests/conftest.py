@@ -19,10 +19,18 @@ settings.register_profile("repeatable", deadline=None, derandomize=True, max_exa
 settings.load_profile("repeatable")
 
 
+FIRST = ("test_calibration", "test_covariates", "test_peers", "test_weights", "test_microdata", "test_areas")
+"""The first compiles what most files need; the others, which need none of it, keep a second process busy."""
+
+
 def pytest_collection_modifyitems(items):
-    """Put files with slow tests first, so that no process is alone with one at the end."""
+    """Put long files with slow tests first, so that no process is alone with one at the end."""
     slow = {item.path for item in items if item.get_closest_marker("slow")}
-    items.sort(key=lambda item: item.path not in slow)
+    place = {name: k for k, name in enumerate(FIRST)}
+    size = {path: path.stat().st_size for path in {item.path for item in items}}
+    items.sort(
+        key=lambda item: (place.get(item.path.stem, len(FIRST)), item.path not in slow, -size[item.path])
+    )
 
 
 @pytest.fixture(scope="session")

@@ -105,8 +105,13 @@ def only_for_types(path):
     return {id(inner) for node in guarded for inner in ast.walk(node)}
 
 
+@cache
 def imported(path, types=True):
     """Full names of all modules that a file imports, those inside functions too."""
+    return frozenset(_imported(path, types))
+
+
+def _imported(path, types):
     skipped = set() if types else only_for_types(path)
     for node in ast.walk(tree(path)):
         if id(node) in skipped:

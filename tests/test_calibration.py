@@ -21,6 +21,7 @@ def drawn(country, world, level=0.05, phi=0.1, seed=0):
     return simulate(country, np.random.default_rng(seed), level, phi, world)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", calibration.SCENARIOS)
 def test_the_oracle_is_calibrated_in_every_world(country, name):
     """Off-planted areas have uniform p, apart from what counts can tell."""
@@ -39,6 +40,7 @@ def test_the_oracle_is_calibrated_in_every_world(country, name):
     assert np.median(odd) < 0.25
 
 
+@pytest.mark.slow
 def test_the_oracle_integrates_over_visitors_and_lognormal_spread(country):
     for world, phi in ((World(hidden=1.5), 0.1), (World(law="lognormal"), 0.3)):
         each = drawn(country, world, phi=phi)
@@ -184,6 +186,7 @@ def test_rates_by_class_differ_by_class_and_not_only_where_planted(country):
     assert alike.classes is None
 
 
+@pytest.mark.slow
 def test_the_table_of_parts_has_a_row_for_each_and_covariates_help():
     small = build(1_500)
     table = calibration.parts(small, 1, scenarios=["isolated", "rates by class"])

@@ -33,6 +33,7 @@ def test_run_says_where_the_results_are_and_what_deviates_most(study, tmp_path, 
     assert "1/9  tables" in said.err
 
 
+@pytest.mark.slow
 def test_run_says_what_takes_long_and_only_while_it_runs(study, tmp_path, capsys, monkeypatch):
     def slow(*_: object, **__: object) -> None:
         logging.getLogger("zoo_geo").info("compiling")
@@ -69,6 +70,7 @@ def test_wrong_input_is_exit_2_with_one_line_per_problem(command, tmp_path, caps
     assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.slow
 def test_a_run_that_fails_is_exit_1_without_a_traceback(study, tmp_path, capsys, monkeypatch):
     def broken(*_: object, **__: object) -> None:
         raise RuntimeError("disk on fire\nand more")
@@ -123,12 +125,14 @@ def test_schema_is_json(capsys):
     assert json.loads(capsys.readouterr().out)["title"] == "zoo-geo study"
 
 
+@pytest.mark.slow
 def test_sample_can_be_checked(tmp_path, capsys):
     assert cli.main(["sample", str(tmp_path / "sample")]) == 0
     assert "zoo-geo run" in capsys.readouterr().out.splitlines()[-1]
     assert cli.main(["check", str(tmp_path / "sample" / "study.toml")]) == 0
 
 
+@pytest.mark.slow
 def test_sample_replaces_nobodys_files(tmp_path, capsys):
     folder = tmp_path / "sample"
     folder.mkdir()
@@ -175,6 +179,7 @@ def test_one_is_said_as_one(language, n, lines):
     assert all(any(each.startswith(line) for each in said) for line in lines)
 
 
+@pytest.mark.slow
 def test_a_reader_that_has_seen_enough_is_no_failure():
     program = [sys.executable, "-m", "zoo_geo.cli", "detectors"]
     with subprocess.Popen(program, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:

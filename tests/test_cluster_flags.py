@@ -251,6 +251,7 @@ def test_sentences_claim_no_more_than_the_null_gives():
 # --- how well the spread is known -------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("family", ["poisson", "binomial"])
 def test_the_error_of_an_estimated_spread_is_that_of_many_maps(family):
     rng = np.random.default_rng(8)
@@ -458,6 +459,7 @@ time = "retrospective"
 """
 
 
+@pytest.mark.slow
 def test_a_study_holds_scans_of_other_directions_and_times(tmp_path, capsys):
     path = small_study.write_study(tmp_path, extra=TWO)
     assert main(["check", str(path)]) == 0

@@ -53,6 +53,7 @@ FAMILY = pytest.mark.parametrize("family", ["poisson", "binomial"])
 # --- expectation ------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @FAMILY
 @pytest.mark.parametrize("uneven", [None, 3])
 @pytest.mark.parametrize("hierarchy", [False, True])
@@ -138,6 +139,7 @@ def test_one_large_neighbour_does_not_decide():
     assert (rates[1] < 32).all()
 
 
+@pytest.mark.slow
 @given(scale=st.sampled_from([1e-9, 1e-3, 10.0, 1e6]), seed=st.integers(0, 5))
 @settings(max_examples=12, deadline=None)
 def test_unit_of_exposure_does_not_matter(scale, seed):
@@ -480,6 +482,7 @@ def test_figures_of_the_neighbours_stand_beside_the_own_figure():
 # --- hard cases -------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("options", [{}, {"shrink": False}, {"precision": False}, {"reference": "national"}])
 @pytest.mark.parametrize("column", ["nothing", "zeros", "one event", "half", "few", "all", "huge"])
 @FAMILY
@@ -766,6 +769,7 @@ def test_counts_of_distinct_units_are_not_said_to_come_in_bursts():
     assert any("observed_units=" in notice for notice in found.notices)
 
 
+@pytest.mark.slow
 def test_codes_of_cbs_in_features_are_no_numbers():
     world = lattice(12, 12)
     size, seen = counts_of(world, seed=4, low=500)

@@ -34,6 +34,7 @@ def test_code_of_the_reference_runs(capsys):
     pytest.fail("no example of read_microdata")
 
 
+@pytest.mark.slow
 def test_scans_of_the_reference_run(monkeypatch, capsys):
     monkeypatch.chdir(ROOT)
     (block,) = (each for each in blocks("docs/reference.md") if "GraphScan" in each)

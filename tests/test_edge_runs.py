@@ -29,6 +29,7 @@ def test_a_run_without_flags_ends_well(tmp_path, capsys, language):
         assert len(gpd.read_file(tmp_path / "out" / f"{name}_internal.gpkg")) == 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "given",
     [

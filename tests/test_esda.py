@@ -91,6 +91,7 @@ def test_local_geary(data):
     np.testing.assert_allclose(frame["statistic"] * n / (n - 1), peer.localG, rtol=1e-9, atol=1e-12)
 
 
+@pytest.mark.slow
 @given(data=maps(binary=True))
 @QUICK
 def test_local_join_counts_of_sorted_areas(data):

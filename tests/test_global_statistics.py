@@ -76,6 +76,7 @@ def maps(draw):
 # --- against plain loops ----------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @QUICK
 @given(maps(), st.sampled_from(["two-sided", "greater", "less"]), st.integers(0, 9))
 def test_as_by_plain_loops(case, alternative, seed):
@@ -141,6 +142,7 @@ def test_moments_are_those_of_every_arrangement(n, seed):
         assert exact.skewness == pytest.approx(skewness, rel=1e-11, abs=1e-12)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("alternative", ["two-sided", "greater", "less"])
 @pytest.mark.parametrize("turn", range(7))
 def test_curves_go_through_the_moments_of_every_arrangement(turn, alternative, monkeypatch):
@@ -747,6 +749,7 @@ def spdep(tmp_path_factory):
     return run
 
 
+@pytest.mark.slow
 def test_as_spdep(spdep):
     """Uneven and asymmetric weights, isolates, ties; isolates count, as its options allow."""
     rng = np.random.default_rng(1)

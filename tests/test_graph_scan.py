@@ -42,6 +42,7 @@ def code(members):
 # --- what it finds ------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("family", ["poisson", "binomial"])
 @pytest.mark.parametrize("direction", ["high", "low", "both"])
 def test_clusters_are_those_by_hand(world, family, direction):

@@ -93,6 +93,7 @@ quantile(0.3), normal_below(0.3)
 """
 
 
+@pytest.mark.slow
 def test_compiling_is_logged_once_and_not_where_a_cache_has_the_loops(tmp_path):
     environment = {**os.environ, "NUMBA_CACHE_DIR": str(tmp_path)}
 
@@ -110,6 +111,7 @@ def test_compiling_is_logged_once_and_not_where_a_cache_has_the_loops(tmp_path):
     assert said("\n".join(COMPILES.splitlines()[3:])) == []  # nobody asked: the library prints nothing
 
 
+@pytest.mark.slow
 def test_loops_of_other_packages_are_not_told_of(tmp_path):
     lines = ["import numba, zoo_geo.kernels", "numba.njit(lambda x: x + 1)(1)"]
     code = "\n".join([*COMPILES.splitlines()[1:3], *lines])

@@ -58,6 +58,7 @@ def test_tails_of_the_curve_have_its_moments(skewness):
 # --- local Geary ------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @given(data=worlds(), seed=st.integers(0, 1_000))
 @QUICK
 def test_local_geary_is_that_of_the_plain_loops(data, seed):
@@ -200,6 +201,7 @@ def bounded(p, z, skewness, kurtosis):
     return max(p, min(1.0, kurtosis / z**4)) if kurtosis > 3.1 + 1.5 * skewness**2 and abs(z) > 1e-9 else p
 
 
+@pytest.mark.slow
 @given(
     data=worlds(),
     star=st.booleans(),

@@ -71,6 +71,7 @@ def cells(detector, world, values, seed=7):
 # --- the permutation test ---------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @given(data=worlds(), star=st.booleans(), total=st.booleans(), seed=st.integers(0, 1_000))
 @QUICK
 def test_counts_are_those_of_the_plain_loops(data, star, total, seed):
@@ -238,6 +239,7 @@ def test_unit_of_the_weights_does_not_matter(data, scale, star):
         np.testing.assert_allclose(one["z"], other["z"], rtol=1e-6, atol=1e-9)
 
 
+@pytest.mark.slow
 @given(data=worlds(), scale=st.sampled_from([1e-6, 1e6]), shift=st.sampled_from([0.0, 50.0]))
 @settings(QUICK, max_examples=25)
 def test_unit_of_the_values_does_not_matter(data, scale, shift):

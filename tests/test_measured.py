@@ -1,5 +1,7 @@
 """Values that measure a field with errors of their own: dense algebra, weights that say nothing, power."""
 
+from functools import cache
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -21,6 +23,14 @@ SMALL = [(0, 0, True), (3, 2, True)]
 # --- against dense algebra --------------------------------------------------------------------------
 
 
+@cache
+def fitted(kind, which):
+    """What is left out of a small map, with no value set aside."""
+    links, values, x, weight = case(*which)
+    return leave_one_out(values, links, x, kind, weight=weight, outlier=None)
+
+
+@pytest.mark.slow
 @EVERY_KIND
 @pytest.mark.parametrize("which", SMALL)
 @pytest.mark.parametrize("odd", [(), (16, 17, 33)])
@@ -28,7 +38,7 @@ def test_conditionals_are_those_of_a_field_and_errors(kind, which, odd):
     """One factor on the variance of the field is all that may differ, the same for all areas."""
     links, values, x, weight = case(*which)
     values[list(odd)] += 60
-    found = leave_one_out(values, links, x, kind, weight=weight, outlier=3.5 if odd else None)
+    found = leave_one_out(values, links, x, kind, weight=weight, outlier=3.5) if odd else fitted(kind, which)
     assert found.set_aside[list(odd)].all()
     odd = np.flatnonzero(found.set_aside).tolist()
     w, v, design = dense(links, values, x, weight)
@@ -43,11 +53,12 @@ def test_conditionals_are_those_of_a_field_and_errors(kind, which, odd):
     assert 1 / 20 <= trust[0] <= 20
 
 
+@pytest.mark.slow
 @EVERY_KIND
 @pytest.mark.parametrize("which", SMALL)
 def test_parameters_are_those_of_most_likelihood(kind, which):
     links, values, x, weight = case(*which)
-    own = leave_one_out(values, links, x, kind, weight=weight, outlier=None).parameters
+    own = fitted(kind, which).parameters
     w, v, design = dense(links, values, x, weight)
     best = np.array([own.rho, own.variance, own.error, own.between])
     beta, likelihood = naive.measured_likelihood(kind, w, v, design, values, *best)
@@ -99,6 +110,7 @@ def surface(side, law, seed=0, planted=0, size=8.0):
     return world, values, weight, odd
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("law", "parts"), [("weights", (1, 0)), ("equal", (0, 1)), ("both", (0.5, 0.5))])
 def test_errors_come_back(law, parts):
     """Twelve gross outliers among them."""
@@ -111,6 +123,7 @@ def test_errors_come_back(law, parts):
     assert own.rho > 0.98
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("reference", ["sar", "car", "model"])
 def test_weights_that_do_not_fit_cost_no_power(reference):
     """None of these was found with residents as the weights of values that do not depend on them."""
@@ -138,6 +151,7 @@ def test_weights_that_do_not_fit_cost_no_power(reference):
     assert np.max(none) <= 0.02
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["sar_error", "car"])
 def test_a_field_too_rough_is_trusted_more(kind):
     """A car knows no smooth surface; values of much weight would be judged too mildly by five times."""
@@ -162,6 +176,7 @@ def test_trust_is_the_factor_that_evens_halves_and_else_one():
     assert measured._trust(np.zeros(40), np.ones(40), np.ones(40), np.arange(40) < 20) == 1.0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("reference", ["sar", "car", "model"])
 def test_values_of_much_weight_that_vary_more_are_told(reference):
     """No variance between areas mends that: the weights are the wrong way round."""
@@ -179,6 +194,7 @@ def test_values_of_much_weight_that_vary_more_are_told(reference):
 # --- odd input --------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @EVERY_KIND
 def test_order_and_units_do_not_matter_and_input_stays(kind):
     world, values, weight, _ = surface(8, "both", seed=2, planted=2, size=20.0)

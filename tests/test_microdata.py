@@ -115,6 +115,7 @@ _SHARED = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("order", [1, -1])
 @pytest.mark.parametrize("once", [True, False])
 def test_indicators_of_one_run_are_those_of_runs_of_their_own(order, once):
@@ -786,6 +787,7 @@ zg.read_microdata({"r": pd.DataFrame({"a": [1]})}, [zg.RecordIndicator("i", quer
 """
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform == "win32", reason="signals")
 def test_an_interrupt_ends_a_query_and_leaves_nothing(tmp_path):
     words = [sys.executable, "-W", "ignore", "-c", _ENDLESS, str(tmp_path)]
@@ -814,6 +816,7 @@ def test_errors_name_no_values():
 # Keys and codes
 
 
+@pytest.mark.slow
 @given(
     st.lists(
         st.one_of(

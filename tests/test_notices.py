@@ -165,6 +165,7 @@ def test_every_notice_of_the_source_is_given_in_both_languages():
     assert found > 80
 
 
+@pytest.mark.slow
 def test_a_run_of_the_sample_says_everything_in_dutch(tmp_path):
     result = run(SAMPLE, tmp_path)
     said = in_dutch([*result.report["notices"], result.report["follow_up"]])
@@ -186,6 +187,7 @@ def sample():
     return read_inputs(load_study(SAMPLE))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["emerging", "getis_ord", "graph_scan", "scan", "spike", "trend"])
 def test_what_detectors_say_of_the_sample_they_say_in_dutch(sample, name):
     panel, count = sample.panel, 0

@@ -284,6 +284,7 @@ def test_pointing_at_an_area_tells_name_value_and_class(opened):
     assert not tip.is_visible()
 
 
+@pytest.mark.slow
 @pytest.mark.browser
 def test_a_click_on_the_map_marks_the_entry_of_the_list(opened):
     button = opened.locator("#flags button").first

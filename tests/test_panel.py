@@ -145,6 +145,7 @@ def test_the_input_stays_as_it_was():
     pd.testing.assert_frame_equal(frame, before)
 
 
+@pytest.mark.slow
 @given(data=st.data())
 def test_long_and_wide_and_shuffled_are_the_same(data):
     cells = list(itertools.product(["a", "b", "c"], ["x", "y"], ["2021", "2022"]))

@@ -78,6 +78,7 @@ few = st.integers(2, 14).flatmap(
 )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("missing", ["drop", "partial"])
 @pytest.mark.parametrize("scaling", ["robust", "z"])
 @examples_of(columns=few, k=st.integers(1, 6), weight=st.integers(1, 4), seed=st.integers(0, 9))
@@ -111,6 +112,7 @@ def test_peers_are_those_of_brute_force(missing, scaling, columns, k, weight, se
         assert (row["n_peers"], row["reason"], row["good"]) == (len(others), reason, bool(others))
 
 
+@pytest.mark.slow
 def test_a_search_tree_misses_nobody():
     """Many areas with many ties, so that trees are asked and often do not know enough."""
     rng, n = np.random.default_rng(3), 160
@@ -162,6 +164,7 @@ def test_many_features_need_no_tree():
     same(links(zg.build_peers(table, 3, max_distance=1e9)), expected)
 
 
+@pytest.mark.slow
 def test_blocks_and_trees_do_not_matter(monkeypatch):
     table = random_table(300, 3).round(1)
     gaps = table.mask(np.random.default_rng(1).random(table.shape) < 0.1)
@@ -268,6 +271,7 @@ def test_an_area_that_nobody_is_like_has_no_peers_and_is_never_flagged():
     assert (frame["status"] == "ok").sum() == alike.quality["good"].sum()
 
 
+@pytest.mark.slow
 @examples_of(
     columns=st.lists(st.lists(st.integers(-9, 60), min_size=12, max_size=12), min_size=1, max_size=3)
 )
@@ -412,6 +416,7 @@ def test_stability_under_other_areas_is_that_of_brute_force(scaling, columns, k,
     check_resampled(table, found, k, allowed, scaling, weights, drawn_from(len(table), 5))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("k", [1, 4])
 def test_the_nearest_under_other_scales_are_missed_by_nobody(k):
     """Features with few values: scales of drawn areas differ much, and what is picked first falls short."""
@@ -448,6 +453,7 @@ def maps_graph(table):
     return panels.World([dict.fromkeys(map(codes.index, near[code]), 1.0) for code in codes], codes).graph()
 
 
+@pytest.mark.slow
 @examples_of(
     columns=st.lists(st.lists(st.integers(0, 9), min_size=9, max_size=9), min_size=1, max_size=3),
     seed=st.integers(0, 99),

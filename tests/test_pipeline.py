@@ -413,6 +413,7 @@ def test_a_study_with_features_is_checked_on_the_command_line(compared, capsys):
     assert "of 196 areas have good ones." in capsys.readouterr().out
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("language", ["nl", "en"])
 def test_a_second_run_gives_the_same_bytes(language, tmp_path):
     study = small_study.write_study(tmp_path / "study", language=language)
@@ -441,6 +442,7 @@ def test_outputs_can_be_chosen(tmp_path):
     assert (tmp_path / "out" / "flags_internal.csv").read_bytes().startswith(b"\xef\xbb\xbfinternal;flag_id;")
 
 
+@pytest.mark.slow
 def test_plots_are_drawn_where_the_study_asks(tmp_path):
     extra = "\n[outputs]\nformats = []\npage = false\nplots = {}\n"
     study = small_study.write_study(tmp_path / "study", extra=extra.format("true"))

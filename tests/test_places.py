@@ -70,6 +70,7 @@ def awkward(rng, areas, n):
     )
 
 
+@pytest.mark.slow
 @settings(max_examples=30, deadline=None)
 @given(st.integers(0, 2**32 - 1), st.integers(1, 8))
 def test_every_point_is_where_exact_arithmetic_puts_it(seed, n):
@@ -81,6 +82,7 @@ def test_every_point_is_where_exact_arithmetic_puts_it(seed, n):
     assert answers(zg.locate(points, areas)) == naively(points, areas)
 
 
+@pytest.mark.slow
 @settings(max_examples=25, deadline=None)
 @given(st.integers(0, 2**32 - 1))
 def test_a_fine_grid_gives_the_answer_of_geos(seed):

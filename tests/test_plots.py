@@ -404,6 +404,7 @@ def test_values_of_one_weight_are_drawn_by_what_was_expected(world):
     assert drawn(ax, "as_expected")[:, 0].max() < 0
 
 
+@pytest.mark.slow
 @BOTH
 @pytest.mark.parametrize("family", ["poisson", "binomial", "gaussian"])
 @pytest.mark.parametrize("case", ["nobody", "one", "no event", "alike"])

@@ -50,6 +50,7 @@ def looped(method, i, group, events, size, share):
     return naive.shrunk(i, group, events, size, share)
 
 
+@pytest.mark.slow
 @given(maps(), st.sampled_from(METHODS), st.sampled_from(["poisson", "binomial"]))
 @settings(QUICK, max_examples=120)
 def test_rates_are_those_of_the_loops(case, method, family):

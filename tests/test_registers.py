@@ -140,11 +140,17 @@ def test_the_engine_counts_the_panel_of_the_tables(folder, records):
         np.testing.assert_allclose(counted[both], told[both], rtol=1e-9)
 
 
+def rows_of(table):
+    """Rows as dictionaries, None for what is missing."""
+    columns = (table[name].astype(object).where(table[name].notna(), None).tolist() for name in table)
+    return [dict(zip(table, row, strict=True)) for row in zip(*columns, strict=True)]
+
+
 @pytest.fixture(scope="module")
 def plain(register):
     """The registers as plain Python: lists and dictionaries."""
     rows = {
-        name: register(name).replace({np.nan: None}).to_dict("records")
+        name: rows_of(register(name))
         for name in (
             "inschrijvingen",
             "bedrijven",
@@ -174,17 +180,23 @@ def _distinct(triples):
     return {cell: (len(marked[cell]), len(units[cell])) for cell in units}
 
 
-def _registered(plain, value):
+def _registered(plain, value, where=lambda address: True):
     """Everybody who is registered at an address, with what `value` says of person and address."""
     for each in plain["inschrijvingen"]:
         address = plain["adres"][each["adres"]]
-        for year in _years(plain, each):
-            yield address["buurtcode"], year, each["bsn"], value(each["bsn"], address)
+        if where(address):
+            for year in _years(plain, each):
+                yield address["buurtcode"], year, each["bsn"], value(each["bsn"], address)
 
 
 def _at_parks(plain, value):
-    yield from (row for row in _registered(plain, lambda bsn, address: (address["park"], value(bsn, address)))
-                if row[3][0])  # fmt: skip
+    return _registered(plain, value, where=lambda address: address["park"])
+
+
+@pytest.fixture(scope="module")
+def residents(plain):
+    """Everybody who lives in an area in a year: how many of them, twice."""
+    return _distinct(_registered(plain, lambda *_: 1))
 
 
 def _studios(plain):
@@ -194,7 +206,7 @@ def _studios(plain):
 
 
 def test_natural_and_legal_persons_at_parks(plain, records):
-    persons = [(*row[:3], 1) for row in _at_parks(plain, lambda *_: 1)]
+    persons = list(_at_parks(plain, lambda *_: 1))
     legal = [
         (plain["adres"][each["adres"]]["buurtcode"], year, each["kvk"], 1)
         for each in plain["bedrijven"]
@@ -221,7 +233,7 @@ def test_shares_of_those_registered_at_parks(plain, records, id):
         persons = [each for each in plain["personen"] if each["problematische_schulden"]]
         parents = {each["bsn"] for each in persons if each["positie_huishouden"] == "alleenstaande ouder"}
         what = lambda bsn, address: bsn in parents  # noqa: E731
-    expected = _distinct((*row[:3], row[3][1]) for row in _at_parks(plain, what))
+    expected = _distinct(_at_parks(plain, what))
     assert sum(n for n, _ in expected.values()) > 30
     found = records.frame.query("indicator == @id")
     pairs = zip(found["observed"], found["exposure"], strict=True)
@@ -229,8 +241,7 @@ def test_shares_of_those_registered_at_parks(plain, records, id):
 
 
 @pytest.mark.parametrize("id", ["kappers_nagelstudios", "verdachte_transacties", "omzet_studios_per_inwoner"])
-def test_figures_per_resident(plain, records, id):
-    residents = _distinct(_registered(plain, lambda *_: 1))
+def test_figures_per_resident(plain, records, residents, id):
     studios, expected = _studios(plain), defaultdict(float)
     if id == "verdachte_transacties":
         for each in plain["transacties"]:

@@ -48,8 +48,8 @@ def panel_of(observed, size, family="poisson", order=None):
             "exposure": np.broadcast_to(size, observed.shape).ravel(),
         }
     )
-    order = np.arange(n) if order is None else order
-    long = pd.concat([long.iloc[k * t : (k + 1) * t] for k in order])
+    if order is not None:
+        long = long.iloc[(np.asarray(order)[:, None] * t + np.arange(t)).ravel()]
     return zg.Panel.from_long(long, family=family)
 
 
@@ -479,6 +479,7 @@ def test_a_rise_everywhere_is_no_cluster(time):
     assert flagged_maps(dataclasses.replace(detector, adjust_time=False), rising, maps=5) == 1.0
 
 
+@pytest.mark.slow
 def test_of_cylinders_the_spread_of_single_periods_counts_where_it_is_more():
     """What lasts for one period only leaves little in totals; it is no cluster either."""
     detector = zg.Scan(

@@ -1,6 +1,7 @@
 """Shares: quick places in their distributions, the centre of what is behind a rate, and who leaves it."""
 
 import itertools
+from functools import cache
 
 import numpy as np
 import pytest
@@ -60,19 +61,24 @@ def between(tail, below, upto):
     return (np.clip(upto, tail, 1 - tail) - np.clip(below, tail, 1 - tail)) / (upto - below)
 
 
-@pytest.mark.parametrize("tail", [0.25, 0.05])
-@pytest.mark.parametrize("rho", [1e-5, 0.01, 0.2])
-def test_coverage_is_that_of_whole_tails(rho, tail):
+@cache
+def whole_tails(rho):
+    """Counts, means, sizes, errors and weights of many areas, and where the steps of their laws end."""
     rng = np.random.default_rng(1)
     size, share = np.round(np.exp(rng.normal(6, 1.2, 3_000))) + 1, rng.uniform(0.02, 0.9, 3_000)
     m = (1 - rho) / rho
     seen = rng.binomial(size.astype(int), rng.beta(share * m, (1 - share) * m)).astype(float)
     error, weight = rng.uniform(0, 1e-2, 3_000), rng.uniform(0, 1, 3_000)
-    inside = [
-        between(tail, *ends_of(*each))
-        for each in zip(seen, size, share, rho + error * share / (1 - share), strict=True)
-    ]
-    found = shares.bb_coverage(seen, share * size, size, rho, error, weight, tail)
+    rows = zip(seen, size, share, rho + error * share / (1 - share), strict=True)
+    return (seen, share * size, size, error, weight), [ends_of(*row) for row in rows]
+
+
+@pytest.mark.parametrize("tail", [0.25, 0.05])
+@pytest.mark.parametrize("rho", [1e-5, 0.01, 0.2])
+def test_coverage_is_that_of_whole_tails(rho, tail):
+    (*column, error, weight), ends = whole_tails(rho)
+    inside = [between(tail, *each) for each in ends]
+    found = shares.bb_coverage(*column, rho, error, weight, tail)
     assert found == pytest.approx(np.average(inside, weights=weight), abs=6e-4)
 
 

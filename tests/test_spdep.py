@@ -97,6 +97,7 @@ def same(ours, theirs, name, **tolerance):
     assert np.isnan(np.asarray(ours, float)[~at]).all()
 
 
+@pytest.mark.slow
 @EACH
 def test_local_moran_and_its_conditional_z(spdep, name):
     """The statistic has n - 1 below; its moments, spdep's with n (trap T1)."""

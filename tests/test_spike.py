@@ -60,6 +60,7 @@ def test_far_tails_keep_their_digits():
     assert -8000 < log_p[0] < -5000
 
 
+@pytest.mark.slow
 def test_p_is_that_of_the_slow_twin():
     world = lattice(5, 4)
     size, table = calm(world, 4, seed=1)
@@ -141,8 +142,9 @@ def world():
     return lattice(30, 30)
 
 
-def detected(world, table, size, breaks=None, family="poisson", **options):
-    return zg.Spike(**options).detect(panel_of(world, table, size, family, breaks=breaks), world.graph())
+def detected(world, table, size, breaks=None, family="poisson", near=None, **options):
+    panel = panel_of(world, table, size, family, breaks=breaks)
+    return zg.Spike(**options).detect(panel, world.graph() if near is None else near)
 
 
 def test_one_year_is_found_and_the_other_years_are_left_alone(world):
@@ -201,6 +203,7 @@ def test_a_spike_next_door_changes_nobodys_expectation_of_two_periods(world):
     assert any("figures are odd themselves" in notice for notice in found.notices)
 
 
+@pytest.mark.slow
 def test_history_before_knows_nothing_of_what_comes_later(world):
     size, table = calm(world, 5, seed=6)
     later = table.copy()
@@ -299,6 +302,7 @@ def test_change_over_time_is_evidence_beside_the_own_figure(world):
     assert row["n_evidence"] == 2
 
 
+@pytest.mark.slow
 def test_shares_and_values(world):
     draws = np.random.default_rng(13)
     size = draws.integers(200, 3000, 900).astype(float)
@@ -451,12 +455,12 @@ SCENES = {
 @pytest.mark.parametrize("count", [2, 5, 10])
 @pytest.mark.parametrize("scene", SCENES)
 def test_p_is_right_whatever_the_spread_and_the_length(scene, count):
-    world = lattice(60, 60)
-    tested = []
+    world, tested = lattice(60, 60), []
+    near = world.graph()
     for seed in range(max(2, 12 // count)):
         size, table = calm(world, count, seed=100 + seed, rate=0.03, **SCENES[scene])
         table[np.random.default_rng(seed).random(table.shape) < 0.05] = np.nan
-        frame = detected(world, table, size).frame
+        frame = detected(world, table, size, near=near).frame
         tested.append(frame.loc[(frame["status"] == "ok") & (frame["expected"] >= 10), "p_value"])
     p = pd.concat(tested)
     assert 0.75 < (p <= 0.05).mean() / 0.05 < 1.25
@@ -467,13 +471,14 @@ def test_p_is_right_whatever_the_spread_and_the_length(scene, count):
 @pytest.mark.slow
 def test_false_discoveries_and_power_on_planted_spikes():
     world = lattice(60, 60)
+    near = world.graph()
     false = found = planted = 0
     for seed in range(6):
         size, table = calm(world, 5, seed=200 + seed, rate=0.03)
         draws = np.random.default_rng(seed)
         odd = draws.random(table.shape) < 0.004
         table[odd] = draws.poisson(table[odd] * draws.choice([2.0, 3.0, 5.0], odd.sum()))
-        flags = zg.flag(detected(world, table, size), 0.05).frame
+        flags = zg.flag(detected(world, table, size, near=near), 0.05).frame
         place = {code: i for i, code in enumerate(world.codes)}
         hit = np.zeros(table.shape, bool)
         hit[flags["area"].map(place), flags["period"].astype(int) - 2001] = True

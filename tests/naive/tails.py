@@ -17,10 +17,13 @@ def nb_terms(o, mean, phi):
 
 
 def nb_log_mid(o, mean, phi, upper):
-    """Log mid tail, term by term."""
+    """Log mid tail, term by term, each from the one before it."""
     half = nb_terms(o, mean, phi) / 2
     if not upper:
-        return float(mp.log(half + mp.fsum(nb_terms(k, mean, phi) for k in range(o))))
+        r, term, below = 1 / mp.mpf(phi), nb_terms(0, mean, phi), mp.mpf(0)
+        for k in range(o):
+            below, term = below + term, term * (r + k) / (k + 1) * (mean / (r + mean))
+        return float(mp.log(half + below))
     x = mp.mpf(mean) / (1 / mp.mpf(phi) + mean)
     return float(mp.log(half + mp.betainc(o + 1, 1 / mp.mpf(phi), 0, x, regularized=True)))
 
