@@ -88,7 +88,9 @@ def expect(
         order, around = near.order(), Around(*beside_each_other(near, wider, touching, points))
         columns = (each[order] for each in (observed, size, valid))
         fit, back = joined(_each(*columns, family, around, options, classes)), np.argsort(order)
-        rate, strength, spread, ratio = (each[back] for each in (fit.rate, fit.strength, fit.spread, fit.ratio))
+        rate, strength, spread, ratio = (
+            each[back] for each in (fit.rate, fit.strength, fit.spread, fit.ratio)
+        )
         return replace(fit, rate=rate, strength=strength, spread=spread, ratio=ratio)
     block = Block(np.where(valid, observed, 0.0), np.where(valid, size, 0.0), valid, family)
     keep = valid.astype(float)

@@ -325,7 +325,12 @@ def pace_of(seen, mean, error, phi, ends, slope, least, edge, z_edge, pace, roun
     """
     n = mean.size
     top = np.flatnonzero(slope >= least)
-    steep, spread_there, few, none = slope[top], phi[top], np.searchsorted(top, ends[SHORT]), np.zeros(top.size)
+    steep, spread_there, few, none = (
+        slope[top],
+        phi[top],
+        np.searchsorted(top, ends[SHORT]),
+        np.zeros(top.size),
+    )
     low, high, work, offset, rise = np.empty(n), np.empty(n), np.empty((5, n)), np.empty(n), np.empty(n)
     outer_offset, outer_rise, chance, fixed = np.empty(top.size), np.empty(top.size), np.empty(n), np.empty(n)
     spread, variance, rest, own = np.empty(n), np.empty(n), np.empty(n), np.empty(n)
