@@ -22,6 +22,8 @@ from zoo_geo.response import Classes, Counts, Law, respond
 
 _NONE, _NOWHERE = np.empty(0), np.empty((0, 0))
 _FEWEST_RESPONSIVE = 200
+_FIRST_BY_DISTANCE = 0.003
+"""Pace by squared distances, which are often ten times their median, where the search begins."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -99,7 +101,7 @@ class Column:
     law: Law | None = None
     ratio: np.ndarray | None = None
     begins: np.ndarray = field(default_factory=lambda: _NONE)
-    paces: np.ndarray = field(default_factory=lambda: np.full(4, FIRST_PACE))
+    paces: np.ndarray = field(default_factory=lambda: _NONE)
 
     @property
     def family(self) -> Poisson:
@@ -244,6 +246,9 @@ def steepen(column: Column, rows: np.ndarray, steep: np.ndarray) -> None:
     if rows.size < spreads.FEWEST_STEEP:
         return
     before = column.phi
+    if not column.paces.size:
+        column.paces = np.full(len(steep), FIRST_PACE)
+        column.paces[1:-1] = _FIRST_BY_DISTANCE
     counts = column.observed, column.people, column.keep, column.rate, column.strength, before
     ends = OUTER, float(-special.ndtri(OUTER)), STEEPEST, ROUNDS
     rest = spreads.MARGIN, spreads.SCORE_SAMPLE, column.family.moments

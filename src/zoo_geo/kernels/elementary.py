@@ -8,7 +8,10 @@ Chebyshev nodes in 60 digits.
 
 import math
 
+import numpy as np
+from llvmlite import ir
 from numba import njit, types
+from numba.core import cgutils, errors
 from numba.extending import intrinsic
 
 _LN2_HIGH = float.fromhex("0x1.62e42feep-1")  # 32 bits of log 2: its multiples by an exponent are exact
@@ -161,15 +164,44 @@ def normal_below(z):
     return 1.0 - beyond if z > 0.0 else beyond
 
 
+@intrinsic
+def _add_whole_rows(typingctx, x, lanes):
+    """Add an array to ``lanes``, `_LANES` numbers at a time as far as they go; both without gaps."""
+    if x.layout != "C" or lanes.layout != "C":
+        raise errors.TypingError("sums are of arrays without gaps")
+
+    def codegen(context, builder, signature, args):
+        row = ir.VectorType(ir.DoubleType(), _LANES)
+        given, found = (
+            context.make_array(kind)(context, builder, array)
+            for kind, array in zip(signature.args, args, strict=True)
+        )
+        address = builder.bitcast(found.data, row.as_pointer())
+        total = cgutils.alloca_once_value(builder, builder.load(address, align=8))
+        rows = builder.bitcast(given.data, row.as_pointer())
+        number = builder.sdiv(given.nitems, ir.Constant(given.nitems.type, _LANES))
+        with cgutils.for_range(builder, number) as loop:
+            here = builder.load(builder.gep(rows, [loop.index]), align=8)
+            builder.store(builder.fadd(builder.load(total), here), total)
+        builder.store(builder.load(total), address, align=8)
+        return context.get_dummy_value()
+
+    return types.void(x, lanes), codegen
+
+
+_LANES = 16
+
+
 @njit(cache=True, nogil=True, error_model="numpy")
 def sum_of(x):
-    """Sum in four chains, which do not wait for each other; the same on every machine."""
-    a = b = c = d = 0.0
-    for i in range(0, x.size - 3, 4):
-        a += x[i]
-        b += x[i + 1]
-        c += x[i + 2]
-        d += x[i + 3]
-    for i in range(x.size - x.size % 4, x.size):
-        a += x[i]
-    return (a + b) + (c + d)
+    """Sum of an array without gaps, in sixteen chains that do not wait for each other; the same on any machine."""
+    lanes = np.zeros(_LANES)
+    _add_whole_rows(x, lanes)
+    for i in range(x.size - x.size % _LANES, x.size):
+        lanes[i % _LANES] += x[i]
+    size = _LANES // 2
+    while size > 0:
+        for k in range(size):
+            lanes[k] += lanes[k + size]
+        size //= 2
+    return lanes[0]

@@ -22,6 +22,9 @@ from zoo_geo.kernels.settling import (
     telling,
 )
 
+_SLIGHT = 0.25
+"""Standard errors by which a share may fall short before it is asked why."""
+
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def pool_wider(labels, parts, valid, cap, capped_mean, centre, loose):
@@ -186,7 +189,7 @@ def steepen(
         slope = slopes[kind]
         steep = slope[rows]
         least = quantile_of(steep, 1.0 - part_top)
-        if steepest_inside(steep, least, inside, weight) >= 1.0 - 2.0 * edge:
+        if steepest_inside(steep, least, inside, weight, edge) > -_SLIGHT:
             continue
         rest = steep, least, edge, z_edge, paces[kind], rounds
         pace, times = pace_of(seen, mean, error, mine, ends, *rest)

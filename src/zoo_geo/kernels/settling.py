@@ -210,15 +210,18 @@ def insides(seen, mean, error, phi, ends, edge, z_edge):
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def steepest_inside(slope, least, inside, weight):
-    """Weighted share of what is inside, of those with slopes of ``least`` or more; the others as of `insides`."""
+def steepest_inside(slope, least, inside, weight, edge):
+    """How many standard errors more lies inside than ought to, of those with slopes of ``least`` or more.
+
+    The last three are as of `insides`.
+    """
     n = slope.size
-    part, whole = np.empty(n), np.empty(n)
+    part, whole, square, wanted = np.empty(n), np.empty(n), np.empty(n), 1.0 - 2.0 * edge
     for i in range(n):
-        steep = weight[i] if slope[i] >= least else 0.0
-        part[i] = steep * inside[i]
-        whole[i] = steep
-    return sum_of(part) / max(sum_of(whole), 1e-300)
+        whole[i] = weight[i] if slope[i] >= least else 0.0
+        part[i] = whole[i] * (inside[i] - wanted)
+        square[i] = whole[i] * whole[i]
+    return sum_of(part) / math.sqrt(max(wanted * (1.0 - wanted) * sum_of(square), 1e-300))
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
