@@ -1,7 +1,8 @@
 """What should be expected of a few columns of counts: as `expectation`, through fused loops over areas.
 
 Where all areas of a surroundings count the same, sums over rings take counts, sizes and places of all columns
-along in one walk. Searches begin where they ended a round before, and nothing is sought where nothing can be found.
+along in one walk. Searches begin where they ended a round before, and nothing is sought where nothing can be
+found.
 """
 
 from __future__ import annotations
@@ -139,7 +140,7 @@ def pooled(columns: Sequence[Column]) -> list[Pooled]:
         return [_pooled_by_weights(column) for column in columns]
     from zoo_geo.kernels.rounds import pool
 
-    places, wider, near, _ = around.given
+    _, wider, near, _ = around.given
     cap = pooling.CAP, pooling.CAPPED_MEAN
     found = []
     for column, (parts, there) in zip(columns, _summed(columns), strict=True):
@@ -150,8 +151,8 @@ def pooled(columns: Sequence[Column]) -> list[Pooled]:
 
 def _summed(columns: Sequence[Column]) -> list[tuple[np.ndarray, np.ndarray]]:
     """Damped counts and sizes of each column, and sums over rings; of groups only room for them."""
-    from zoo_geo.kernels.rings import COLUMNS, LANES, PARTS, ring_sums
     from zoo_geo.kernels.pooling import weigh
+    from zoo_geo.kernels.rings import COLUMNS, LANES, PARTS, ring_sums
 
     around, n = columns[0].around, columns[0].size.size
     places, _, near, rings = around.given
@@ -164,10 +165,11 @@ def _summed(columns: Sequence[Column]) -> list[tuple[np.ndarray, np.ndarray]]:
         for column, (own, _) in zip(few, each, strict=False):
             rate = column.rate if column.ratio is None else column.rate / column.ratio
             phi = column.phi if column.options.precision else _NONE
-            counts = column.observed, column.people, column.keep, rate, phi
-            weigh(*counts, _NOWHERE if grouped else places, own)
+            at = _NOWHERE if grouped else places
+            weigh(column.observed, column.people, column.keep, rate, phi, at, own)
         if not grouped:
-            ring_sums(*rings, parts, there)
+            indptr, indices, ends = rings
+            ring_sums(indptr, indices, ends, parts, there)
         found += each[: len(few)]
     return found
 

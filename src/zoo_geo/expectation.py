@@ -80,14 +80,14 @@ def expect(
         Classes of exposure that were found for other columns; those of the same sizes need not be found
         again.
     """
-    if family.name == "poisson":
+    if isinstance(family, Poisson) and not isinstance(family, Binomial):
         classes = Classes() if classes is None else classes
         if not isinstance(near, Rings) or not near.plain:
             around = Around(near, wider, touching, points)
             return joined(_each(observed, size, valid, family, around, options, classes))
         order, around = near.order(), Around(*beside_each_other(near, wider, touching, points))
-        columns = (each[order] for each in (observed, size, valid))
-        fit, back = joined(_each(*columns, family, around, options, classes)), np.argsort(order)
+        observed, size, valid = observed[order], size[order], valid[order]
+        fit, back = joined(_each(observed, size, valid, family, around, options, classes)), np.argsort(order)
         rate, strength, spread, ratio = (
             each[back] for each in (fit.rate, fit.strength, fit.spread, fit.ratio)
         )
@@ -349,7 +349,8 @@ def tails(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Log of the smaller mid tail of some rows of a column, and whether it is the upper one."""
     column = observed, size, fit.rate, fit.strength, fit.spread
-    return tails_of(*(each[:, c].take(rows) for each in column), family, fit.laws[c], float(fit.freedom[c]))
+    seen, people, rate, strength, spread = (each[:, c].take(rows) for each in column)
+    return tails_of(seen, people, rate, strength, spread, family, fit.laws[c], float(fit.freedom[c]))
 
 
 def tails_of(
@@ -388,7 +389,8 @@ def interval(
 ) -> tuple[np.ndarray, np.ndarray]:
     """95 % intervals of observed over expected of some rows of a column."""
     column = observed, size, fit.rate, fit.strength, fit.spread
-    return family.interval(*(each[:, c].take(rows) for each in column), float(fit.freedom[c]))
+    seen, people, rate, strength, spread = (each[:, c].take(rows) for each in column)
+    return family.interval(seen, people, rate, strength, spread, float(fit.freedom[c]))
 
 
 def intervals(

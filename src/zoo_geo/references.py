@@ -42,8 +42,8 @@ class Rings(list[sparse.csr_array]):
     def order(self) -> np.ndarray:
         """Areas such that neighbours stand close together, for memory that is read together.
 
-        By Cuthill and McKee (1969, doi:10.1145/800195.805928), and by chance among `_NEARBY` that stand side by
-        side: where every so many areas are looked at, these are to be neighbours no more or less than any.
+        By Cuthill and McKee (1969, doi:10.1145/800195.805928), and by chance among `_NEARBY` that stand side
+        by side: where every so many areas are looked at, these are to be neighbours no more or less than any.
         """
         return self.once("order", self._order)
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 from scipy import special
@@ -340,7 +341,8 @@ def hide(counts: Counts, classes: Layers, start: Hidden, most: int = 12) -> tupl
 
     def misses(x: np.ndarray) -> np.ndarray:
         each = np.empty((len(classes.each), _CELLS.size + 1))
-        hidden_departures(*column, order, ends, *np.exp(x).tolist(), _CELLS, each)
+        given: tuple[Any, ...] = (*column, order, ends, *np.exp(x).tolist(), _CELLS, each)
+        hidden_departures(*given)
         last[:] = x.copy(), np.append(each, x[1] / _USUAL_WIDTH)
         return last[1]
 

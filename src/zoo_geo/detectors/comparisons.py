@@ -63,14 +63,17 @@ def _of_counts(
     observed, size, known, people = column(block.observed, block.size, valid, given.size)
     rate, strength, spread = column(fit.rate, fit.strength, fit.spread)
     rows = by_count(observed, known)
-    usual = at_rows(rows, observed, size, rate, strength, spread)
-    one = usual if sure is fit else at_rows(rows, observed, size, rate, *column(sure.strength, sure.spread))
+    seen, there, led, behind, own = at_rows(rows, observed, size, rate, strength, spread)
+    certain, varying = behind, own
+    if sure is not fit:
+        certain, varying = (each[rows] for each in column(sure.strength, sure.spread))
     found = np.empty((4, rows.size))
-    found[2], found[3] = signed(*ex.tails_of(*one, block.family, law, np.inf), alternative)
+    log_p, upper = ex.tails_of(seen, there, led, certain, varying, block.family, law, np.inf)
+    found[2], found[3] = signed(log_p, upper, alternative)
     if isinstance(law, Hidden):
         times = ex.typical(law, size)
-        rate, usual[2] = rate * times, usual[2] * times[rows]
-    found[0], found[1] = block.family.interval(*usual, np.inf)
+        rate, led = rate * times, led * times[rows]
+    found[0], found[1] = block.family.interval(seen, there, led, behind, own, np.inf)
     put_together(observed, size, people, known, rate, spread, per, rows, found, out)
 
 
@@ -122,7 +125,8 @@ def _figures_next_door(inputs: Inputs) -> dict[str, np.ndarray]:
     weights, is_value = matrix(inputs), inputs.is_value()
     number, value = (np.empty(inputs.observed.shape) for _ in range(2))
     columns = (inputs.observed, inputs.exposure, inputs.status == OK)
-    tables = (np.ascontiguousarray(each.T) for each in columns)
-    links = weights.indptr.astype(np.int64), weights.indices.astype(np.int64)
-    comparing.next_door(*links, *tables, is_value, np.where(is_value, 1.0, inputs.per()), number, value)
+    observed, exposure, known = (np.ascontiguousarray(each.T) for each in columns)
+    indptr, indices = weights.indptr.astype(np.int64), weights.indices.astype(np.int64)
+    per = np.where(is_value, 1.0, inputs.per())
+    comparing.next_door(indptr, indices, observed, exposure, known, is_value, per, number, value)
     return {"n_neighbors": number, "neighbors_value": value}

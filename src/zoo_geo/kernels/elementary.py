@@ -194,7 +194,7 @@ _LANES = 16
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def sum_of(x):
-    """Sum of an array without gaps, in sixteen chains that do not wait for each other; the same on any machine."""
+    """Sum of an array without gaps, in sixteen chains that do not wait for each other."""
     lanes = np.zeros(_LANES)
     _add_whole_rows(x, lanes)
     for i in range(x.size - x.size % _LANES, x.size):

@@ -10,7 +10,8 @@ from zoo_geo.kernels.elementary import sum_of
 def weigh(observed, size, keep, rate, phi, points, parts):
     """Counts and sizes times the precision of each rate, ``keep / (1 + phi rate size)``.
 
-    Into ``parts``, shape (4, n): counts, sizes, and sizes times ``points`` where there are any, shape (2, n). A rate that is not known, or an empty ``rate``, is that of all together; with an empty ``phi`` all that is
+    Into ``parts``, shape (4, n): counts, sizes, and sizes times ``points`` where there are any, shape (2, n).
+    A rate that is not known, or an empty ``rate``, is that of all together; with an empty ``phi`` all that is
     kept counts the same.
     """
     n, precision = observed.size, keep.copy()
@@ -84,9 +85,9 @@ _ROUNDS, _ENOUGH = 8, 3_000
 def shrink(events, weight, centre, loose, valid, cap, capped_mean, rate, strength):
     """Rate of surroundings, shrunk to a centre with empirical-Bayes strength, and the events behind it.
 
-    ``events`` and ``weight`` are sums of counts and sizes, shape (n,); ``loose`` is the relative variance of the centre's
-    error, ``valid`` 1 where an area has a figure. How much surroundings differ is estimated from some three
-    thousand of them, evenly spaced.
+    ``events`` and ``weight`` are sums of counts and sizes, shape (n,); ``loose`` is the relative variance of
+    the centre's error, ``valid`` 1 where an area has a figure. How much surroundings differ is estimated from
+    some three thousand of them, evenly spaced.
     """
     n = events.size
     step = max(n // _ENOUGH, 1)

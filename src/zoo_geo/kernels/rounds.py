@@ -5,8 +5,8 @@ import math
 import numpy as np
 from numba import njit
 
-from zoo_geo.kernels.likelihood import compared, nb_log_likelihood
 from zoo_geo.kernels.elementary import sum_of
+from zoo_geo.kernels.likelihood import compared, nb_log_likelihood
 from zoo_geo.kernels.pooling import group_sums, plain_rate, shrink, steepness
 from zoo_geo.kernels.ranks import quantile_of
 from zoo_geo.kernels.settling import (
@@ -48,8 +48,8 @@ def pool_wider(labels, parts, valid, cap, capped_mean, centre, loose):
 def pool(parts, valid, wider, near, cap, capped_mean, there):
     """Rates and strengths of each candidate, shape (n_candidates, n).
 
-    ``wider`` and ``near`` are labels of groups, shape (n_groups, n). Sums of the candidates go into ``there``,
-    shape (2 or more, n_candidates, n); where ``near`` is empty they are there already.
+    ``wider`` and ``near`` are labels of groups, shape (n_groups, n). Sums of the candidates go into
+    ``there``, shape (2 or more, n_candidates, n); where ``near`` is empty they are there already.
     """
     n, candidates = valid.size, there.shape[1]
     centre, loose = np.empty(n), np.zeros(n)
@@ -124,8 +124,8 @@ def in_medians(square):
 def slopes(parts, there, width, strength, phi, far, points, indptr, indices, holds, found):
     """What the error of a rate may grow with: itself, distance, off-centre distance, steps of the rate.
 
-    Into ``found``, shape (2 or 4, n); the middle two where there are places. ``parts`` are those of `weigh`, and
-    ``there``, shape (4, n_candidates, n), their sums, of which those of candidate ``width`` count.
+    Into ``found``, shape (2 or 4, n); the middle two where there are places. ``parts`` are those of `weigh`,
+    and ``there``, shape (4, n_candidates, n), their sums, of which those of candidate ``width`` count.
     """
     n = strength.size
     for i in range(n):
@@ -170,9 +170,9 @@ def steepen(
 ):
     """Let the error grow with each slope in turn where that predicts better by more than ``margin``.
 
-    ``rows`` are those of `spread_each`. Where the steepest of them, a part ``part_top``, lie between the edges
-    already, nothing is to be gained. ``paces`` are where the searches begin, and then where they ended.
-    Returns strengths and spreads.
+    ``rows`` are those of `spread_each`. Where as much of the steepest of them, a part ``part_top``, lies
+    between the edges as should, nothing is to be gained. ``paces`` are where the searches begin, and then
+    where they ended. Returns strengths and spreads.
     """
     few, each = compared(keep, size, rate.reshape(1, -1), most)
     told, people, own, _ = taken(few, observed, size, phi)

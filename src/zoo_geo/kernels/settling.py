@@ -66,9 +66,9 @@ def _long_ramps(low, high, variance, z_edge, offset, rise):
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def root_of(start, rise, weight, wanted, here, low, high, part, grow):
-    """Where between two ends the weighted share of ``clip(start + rise * here)``, which grows, is the wanted one.
+    """Where between two ends the weighted share of ``clip(start + rise * here)`` is the wanted one.
 
-    The share is made of straight lines: Newton's steps, inside what is known to hold the root.
+    The share grows along straight lines: Newton's steps, inside what is known to hold the root.
     """
     n, total = start.size, sum_of(weight)
     goal, close, least, most = wanted * total, 2e-5 * total, low, high
@@ -226,7 +226,7 @@ def steepest_inside(slope, least, inside, weight, edge):
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def settle_spread(rows, observed, size, rate, strength, phi, begin, few):
-    """As `spread_of`, of some rows of columns of shape (n_areas,); ``strength`` is the events behind rates."""
+    """As `spread_of`, of some rows of columns; ``strength`` is how many events are behind each rate."""
     return spread_of(*sampled(by_count(rows, observed), observed, size, rate, strength, phi), begin, few)
 
 
@@ -234,9 +234,9 @@ def settle_spread(rows, observed, size, rate, strength, phi, begin, few):
 def spread_of(seen, mean, error, phi, ends, begin, few):
     """Factor on ``phi`` with which half of the counts lie in their central halves.
 
-    Weights are those of ``phi``, and the search begins at ``begin`` times it. Columns as of `sampled`. Returns
-    the factor, the part of the weight that is on counts with a mean below ``few``, and the smallest and the
-    largest spread.
+    Weights are those of ``phi``, and the search begins at ``begin`` times it. Columns as of `sampled`.
+    Returns the factor, the part of the weight that is on counts with a mean below ``few``, and the smallest
+    and the largest spread.
     """
     n, short = mean.size, ends[SHORT]
     if n == 0:
