@@ -33,6 +33,7 @@ def drawn(n, strengths, seed=0):
     return rng.poisson(true).astype(float), mean, phi, strength
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("phi", [1e-5, 0.004, 0.1, 0.8])
 @pytest.mark.parametrize("o", [0, 1, 7, 60, 128, 129, 300, 2_000])
 def test_tail_without_error_is_exact(o, phi):
@@ -79,6 +80,7 @@ def test_every_derivative_counts_in_a_small_error(case):
     assert math.exp(log_p[0]) == pytest.approx(naive.averaged(*case, bool(upper[0])), rel=3e-6)
 
 
+@pytest.mark.slow
 def test_average_is_as_good_on_average():
     given = drawn(300, (3, 300), seed=4)
     log_p, upper, left = found(*given)

@@ -168,6 +168,7 @@ def test_peers_of_the_same_class_see_what_neighbours_do_not(country):
         assert alike < 0.05 < near
 
 
+@pytest.mark.slow
 @pytest.mark.shared_data
 def test_the_real_map_serves_as_country(shared_data):
     country = real()

@@ -21,6 +21,7 @@ def study(tmp_path_factory):
     return small_study.write_study(tmp_path_factory.mktemp("cli"))
 
 
+@pytest.mark.slow
 def test_run_says_where_the_results_are_and_what_deviates_most(study, tmp_path, capsys):
     assert cli.main(["run", str(study), "-o", str(tmp_path / "out")]) == 0
     said = capsys.readouterr()
@@ -85,6 +86,7 @@ def test_a_run_that_fails_is_exit_1_without_a_traceback(study, tmp_path, capsys,
     assert "Traceback" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_an_interrupt_is_exit_1_and_leaves_nothing(study, tmp_path, capsys, monkeypatch):
     def interrupted(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
@@ -243,6 +245,7 @@ def test_help_loads_nothing_heavy():
     assert not {"numpy", "pandas", "geopandas", "numba", "plotly"} & set(loaded)
 
 
+@pytest.mark.slow
 def test_a_terminal_gets_a_bar(study, tmp_path, monkeypatch, capsys):
     monkeypatch.setattr("sys.stderr.isatty", lambda: True)
     assert cli.main(["run", str(study), "-o", str(tmp_path / "out")]) == 0

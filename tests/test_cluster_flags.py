@@ -483,6 +483,7 @@ def test_a_check_knows_how_many_periods_there_are(tmp_path, capsys):
     assert told.startswith("detectors[4].max_duration needs to be at most the number of periods, 2; got 3.")
 
 
+@pytest.mark.slow
 def test_the_first_detector_with_a_p_of_each_area_is_combined(tmp_path):
     """A scan before it has none, so it is passed over."""
     text = TWO.partition('\n[[detectors]]\ntype = "scan"\nreplicates = 19\ndirection')[0]

@@ -195,6 +195,7 @@ def test_combined_p_holds_under_dependence(rho):
 # --- unusual mixes -----------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("mean", [0.3, 30.0])
 @pytest.mark.parametrize("rho", [0.0, 0.6, 0.9])
 def test_p_of_a_mix_is_not_too_small(mean, rho):
@@ -522,6 +523,7 @@ def test_what_must_not_matter_to_a_mix_of_periods():
         pd.testing.assert_frame_equal(other, frames[0], check_exact=True, check_categorical=False)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("language", ["en", "nl"])
 def test_a_study_combines_a_theme_and_shows_it(tmp_path, language):
     again = """

@@ -48,6 +48,7 @@ def both(near, family, seed, sides=(1, -1), **options):
     return growing.strongest(given, ground, 1), figures, limits, people
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("family", ["poisson", "binomial"])
 @pytest.mark.parametrize("border_cost", [0.0, 0.7, 1.2])
 @pytest.mark.parametrize("sides", [(1,), (-1,), (1, -1)])
@@ -62,6 +63,7 @@ def test_growth_is_that_by_hand(family, border_cost, sides):
         assert (ours.side, ours.members.tolist()) == (side, group)
 
 
+@pytest.mark.slow
 def test_growth_is_all_but_the_best_of_all_connected_groups():
     """Greedy growth is no full search: how near it comes is measured here, and told in decision 0014."""
     reached = []

@@ -199,6 +199,7 @@ def test_order_of_rows_does_not_matter(detector, world, areas, family):
     same(one, other)
 
 
+@pytest.mark.slow
 @DETECTOR
 @pytest.mark.parametrize("family", ["poisson", "binomial", "gaussian"])
 def test_other_columns_do_not_matter(detector, world, areas, family):

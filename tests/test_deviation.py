@@ -659,6 +659,7 @@ def test_heavy_values_are_not_odd_because_areas_differ():
 # --- columns with too few figures ----------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "options", [{"reference": "model"}, {"reference": "neighbours", "adjust": ("density",)}]
 )

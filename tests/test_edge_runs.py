@@ -17,6 +17,7 @@ def figures(n: int, thefts: float = 3.0, residents: float = 100.0, income: float
     return pd.DataFrame({"thefts": [thefts] * n, "residents": residents, "income": income})
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("language", ["en", "nl"])
 def test_a_run_without_flags_ends_well(tmp_path, capsys, language):
     study = small_study.write_study(tmp_path / "study", language=language, extra="[flags]\nmin_ratio = 100\n")

@@ -55,6 +55,7 @@ def settled(variance, scale):
     return variance > 1e-12 * scale
 
 
+@pytest.mark.slow
 @given(data=maps())
 @QUICK
 def test_local_moran_and_its_conditional_moments(data):
@@ -68,6 +69,7 @@ def test_local_moran_and_its_conditional_moments(data):
     np.testing.assert_allclose(frame["z"].to_numpy()[left], z, rtol=1e-7, atol=1e-9)
 
 
+@pytest.mark.slow
 @given(data=maps(), star=st.booleans())
 @QUICK
 def test_g_and_its_z_with_binary_weights(data, star):
@@ -80,6 +82,7 @@ def test_g_and_its_z_with_binary_weights(data, star):
     np.testing.assert_allclose(frame["z"].to_numpy()[left], peer.Zs[left], rtol=1e-7, atol=1e-9)
 
 
+@pytest.mark.slow
 @given(data=maps())
 @QUICK
 def test_local_geary(data):
@@ -103,6 +106,7 @@ def test_local_join_counts_of_sorted_areas(data):
     assert (peer.LJC[~ones] == 0).all()
 
 
+@pytest.mark.slow
 @given(data=maps(), seed=st.integers(0, 1_000))
 @QUICK
 def test_bivariate_local_moran(data, seed):
@@ -119,6 +123,7 @@ def test_bivariate_local_moran(data, seed):
     np.testing.assert_allclose(frame["statistic"], peer.Is, rtol=1e-9, atol=1e-12)
 
 
+@pytest.mark.slow
 @given(data=maps(), seed=st.integers(0, 1_000), spread=st.sampled_from([0.0, 0.02, 0.5]))
 @QUICK
 def test_standardised_rates_with_variances_of_either_sign(data, seed, spread):

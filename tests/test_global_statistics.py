@@ -176,6 +176,7 @@ def test_few_permutations_come_close_to_all():
         assert rows.loc[measure, "p_value"] == pytest.approx(share, abs=5 * math.sqrt(0.25 / 99_999))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("shift", [0.0, 1e6])
 def test_moments_keep_their_digits_on_a_large_map(shift):
     """Third moments of a map of 1,600 areas, with sums in extended precision; far from 0 too."""

@@ -255,6 +255,7 @@ def test_flags_say_that_the_cluster_is_connected(world):
     assert "touch" not in sentence(alone)
 
 
+@pytest.mark.slow
 def test_a_study_can_ask_for_it(tmp_path):
     figures = pd.DataFrame({"thefts": [20] * 30, "residents": [1000] * 30, "income": range(30)})
     figures.loc[8:13, "thefts"] = 70

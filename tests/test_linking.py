@@ -475,6 +475,7 @@ def write_study(folder, changes=None):
     return folder / "study.toml"
 
 
+@pytest.mark.slow
 def test_a_study_links_its_periods_and_flags_change_over_time(tmp_path):
     result = zg.run(write_study(tmp_path), tmp_path / "out")
     assert result.panel.observed.shape == (SIDE * SIDE, 1, 6)

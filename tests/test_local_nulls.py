@@ -44,6 +44,7 @@ def test_moments_by_k_statistics_are_those_of_every_arrangement(pool, weights):
     assert naive.sum_moments(weights, pool) == naive.enumerated_moments(weights, pool)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("skewness", [-1.5, -0.1, 0.0, 1e-3, 0.3, 2.5])
 def test_tails_of_the_curve_have_its_moments(skewness):
     """Its mean is 0, its variance 1, its third moment the skewness: from the tail alone."""
@@ -86,6 +87,7 @@ def test_local_geary_is_that_of_the_plain_loops(data, seed):
             assert found[alternative].loc[code, "p_value"] == p
 
 
+@pytest.mark.slow
 @given(data=worlds())
 @QUICK
 def test_labels_of_local_geary(data):
@@ -106,6 +108,7 @@ def test_labels_of_local_geary(data):
 # --- join counts and two indicators -----------------------------------------------------------------
 
 
+@pytest.mark.slow
 @given(data=worlds(), seed=st.integers(0, 1_000))
 @QUICK
 def test_join_counts_have_the_tail_of_every_arrangement(data, seed):
@@ -148,6 +151,7 @@ def test_join_counts_want_zeros_and_ones():
     assert as_values["p_value"].notna().sum() == 6
 
 
+@pytest.mark.slow
 @given(
     data=worlds(),
     gaps=st.integers(0, 3),

@@ -99,6 +99,7 @@ def test_counts_are_those_of_the_plain_loops(data, star, total, seed):
                 assert p == naive.p_value(*counts, permutations, alternative)
 
 
+@pytest.mark.slow
 @given(data=worlds(), seed=st.integers(0, 1_000), alternative=st.sampled_from(ALTERNATIVES))
 @QUICK
 def test_local_moran_is_that_of_the_plain_loops(data, seed, alternative):
@@ -125,6 +126,7 @@ def test_local_moran_is_that_of_the_plain_loops(data, seed, alternative):
         assert row["direction"] == ("high" if away > 0 else "low")
 
 
+@pytest.mark.slow
 @given(data=worlds(), star=st.booleans(), total=st.booleans())
 @QUICK
 def test_z_is_of_the_exact_moments_of_the_null_in_use(data, star, total):
@@ -225,6 +227,7 @@ def test_total_null_of_g_star_draws_the_own_value_too():
 # --- what must not matter ---------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @given(data=worlds(), scale=st.sampled_from([1e-12, 1e-9, 0.1, 3.0, 1e9]), star=st.booleans())
 @settings(QUICK, max_examples=25)
 def test_unit_of_the_weights_does_not_matter(data, scale, star):

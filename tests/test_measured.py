@@ -214,6 +214,7 @@ def test_order_and_units_do_not_matter_and_input_stays(kind):
         np.testing.assert_array_equal(before, after)
 
 
+@pytest.mark.slow
 @EVERY_KIND
 def test_missing_areas_and_islands(kind):
     world = with_island(lattice(7, 7))

@@ -67,6 +67,7 @@ _VALUES = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("aggregate", FITTING)
 @settings(max_examples=25)
 @given(data=st.data())
@@ -557,6 +558,7 @@ def placed_file(folder, name, crs):
     return folder / name
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["p.csv", "p.parquet", "p.gpkg", "p.geoparquet"])
 @pytest.mark.parametrize("crs", [None, 4258])
 @pytest.mark.parametrize("on_border", ["lowest", "none"])
@@ -762,6 +764,7 @@ def test_what_a_killed_process_left_is_removed_and_what_others_use_is_not(tmp_pa
     assert set(tmp_path.iterdir()) == {foreign}
 
 
+@pytest.mark.slow
 def test_records_are_on_disk_only_where_memory_is_short(tmp_path, monkeypatch):
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     n = 3_000_000

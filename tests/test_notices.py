@@ -106,6 +106,7 @@ def test_codes_in_many_columns_are_counted_in_dutch():
     assert "1,200 in c2 and 1 more column." in panel.notices[0]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("reference", ["sar", "model", "national"])
 def test_what_deviation_says_it_says_in_dutch(reference):
     world, _, panel, given = mixed()
@@ -154,6 +155,7 @@ def test_peers_say_in_dutch_who_has_none():
 # --- everything that is said ------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_every_notice_of_the_source_is_given_in_both_languages():
     """Types say that what is told is a `Notice`; here each of them gets its Dutch."""
     found = 0

@@ -113,6 +113,7 @@ def test_negative_weights_are_refused():
         detect(zg.LocalMoran(99, "rate"), world, [1.0, 2.0, 4.0])
 
 
+@pytest.mark.slow
 def test_a_large_pool_is_not_kept():
     n = 900
     row = np.concatenate([np.zeros(850, int), np.arange(1, n)])

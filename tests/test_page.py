@@ -70,6 +70,7 @@ def test_text_of_the_data_stays_text(page_file):
         assert any(shown.startswith(name) for shown in names)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("language", "words"), [("nl", "INTERN: niet voor publicatie"), ("en", "INTERNAL: not for")]
 )

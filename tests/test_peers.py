@@ -157,6 +157,7 @@ def test_trees_and_gaps_go_together(gaps):
     same(links(alike), expected)
 
 
+@pytest.mark.slow
 def test_many_features_need_no_tree():
     table = random_table(300, 14)
     points, _ = naive_points(table)
@@ -317,6 +318,7 @@ def test_areas_without_a_gemeente_are_not_all_in_one():
 # --- quality ----------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @examples_of(columns=few, k=st.integers(1, 4))
 @SLOW
 def test_stability_is_that_of_brute_force(columns, k):
@@ -336,6 +338,7 @@ def test_stability_is_that_of_brute_force(columns, k):
         assert found[code] == pytest.approx(share, abs=1e-9) if share is not None else math.isnan(found[code])
 
 
+@pytest.mark.slow
 def test_many_features_are_left_out_in_ten_turns():
     table = random_table(60, 23)
     names = sorted(table)
@@ -399,6 +402,7 @@ def check_resampled(table, found, k, allowed, scaling="robust", weights=None, dr
         assert found[code] == pytest.approx(share, abs=1e-9) if share is not None else math.isnan(found[code])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("scaling", ["robust", "z"])
 @examples_of(columns=few, k=st.integers(1, 4), weight=st.integers(1, 3))
 @SLOW

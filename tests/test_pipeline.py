@@ -156,6 +156,7 @@ def compared(tmp_path_factory):
     return run(study, folder / "out")
 
 
+@pytest.mark.slow
 def test_features_lead_to_comparisons(compared):
     by_name = {each.name: each for each in compared.detections}
     assert list(by_name) == [
@@ -255,6 +256,7 @@ def test_the_report_tells_what_covariates_explain(compared):
     assert "hardly any" in " ".join(compared.flags.frame["sentence"])
 
 
+@pytest.mark.slow
 def test_a_study_may_count_distinct_units(tmp_path):
     study = small_study.write_study(tmp_path / "study")
     people = pd.read_csv(tmp_path / "study" / "people.csv", sep=";", dtype={"thefts": "Int64"})
@@ -423,6 +425,7 @@ def test_a_second_run_gives_the_same_bytes(language, tmp_path):
         assert path.read_bytes() == (tmp_path / "b" / path.name).read_bytes(), path.name
 
 
+@pytest.mark.slow
 def test_steps_are_told_in_order(study, tmp_path):
     told = []
     run(study, tmp_path / "out", lambda name, done, total: told.append((name, done, total)))
@@ -464,6 +467,7 @@ def test_plots_are_drawn_where_the_study_asks(tmp_path):
     assert not list((tmp_path / "out").glob("*.png"))
 
 
+@pytest.mark.slow
 def test_a_run_that_fails_leaves_nothing(tmp_path):
     study = small_study.write_study(tmp_path / "study")
 

@@ -205,6 +205,7 @@ def test_wrong_points_are_told(points, areas, said):
         zg.locate(points, areas)
 
 
+@pytest.mark.slow
 @pytest.mark.shared_data
 def test_real_borders_with_slivers(shared_data):
     """Points anywhere and on vertices of the real map, whose borders overlap, against GEOS."""

@@ -222,6 +222,7 @@ def test_names_are_safe_short_and_told_apart(world, areas, found):
     assert f"Centrum ({world.codes[HIGH]})" in names(ax)
 
 
+@pytest.mark.slow
 @BOTH
 def test_names_do_not_overlap_and_stay_inside(plot, world, counts):
     size, seen = counts
@@ -424,6 +425,7 @@ def test_thin_panels_are_drawn(plot, family, case):
     assert none or case in ("no event", "alike")
 
 
+@pytest.mark.slow
 def test_a_whole_country_is_drawn_small_and_faint():
     rng = np.random.default_rng(1)
     n = 14_500

@@ -108,6 +108,7 @@ def test_records_and_tables_stand_in_one_panel(written):
     assert loss["exposure"].tolist() == [sizes[a, int(p)] for a, p in loss.index]
 
 
+@pytest.mark.slow
 def test_a_run_keeps_what_disclosure_control_needs_and_no_identifier(written, tmp_path):
     folder, path, persons, _ = written
     out = tmp_path / "out"

@@ -380,6 +380,7 @@ def mixed():
     return world, columns, panel, {"areas": areas, "features": table_of(world, x=x)}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("options", "unfit", "words"), MISFITS, ids=["sar", "adjust", "tweedie"])
 def test_an_indicator_that_does_not_fit_stops_no_other(options, unfit, words):
     world, columns, panel, given = mixed()
@@ -425,6 +426,7 @@ def test_where_no_indicator_fits_all_reasons_are_given(adjust):
         detector.detect(panel, world.graph(), **given)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("options", "family", "words"),
     [
@@ -455,6 +457,7 @@ def test_missing_covariates_are_counted_and_named(options, family, words):
     assert not any("lack a covariate" in notice for notice in whole.notices)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("odd", "en", "nl"),
     [

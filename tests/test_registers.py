@@ -20,6 +20,8 @@ from zoo_geo.sample.registers import passing_numbers
 from zoo_geo.sample.slots import divide, make_slots, spells
 from zoo_geo.study import load_study
 
+pytestmark = pytest.mark.slow
+
 SECRET = -99997
 EXPOSURES = {
     "vakantiepark_inschrijvingen": "vakantiewoningen",

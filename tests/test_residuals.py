@@ -91,6 +91,7 @@ def far_apart(world, family, wave, seed):
     return size, counts.astype(float)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("family", "wave", "seed", "width", "steep", "dropped"),
     [

@@ -78,12 +78,14 @@ def test_nothing_else_is_stored(written):
     assert sum(path.stat().st_size for path in STORED.iterdir()) < 3_000_000
 
 
+@pytest.mark.slow
 def test_writing_twice_gives_the_same_bytes(written, tmp_path):
     paths = write_sample(tmp_path)
     write_sample(tmp_path)  # over the first
     assert [path.read_bytes() for path in paths] == [(written / path.name).read_bytes() for path in paths]
 
 
+@pytest.mark.slow
 def test_another_seed_is_another_province_of_the_same_make(written, tmp_path):
     write_sample(tmp_path / "new" / "folder", seed=1)
     other = gpd.read_file(tmp_path / "new" / "folder" / "buurten.gpkg")

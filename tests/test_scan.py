@@ -89,6 +89,7 @@ def agree(found, expected, names):
 # --- against plain loops ----------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("direction", ["high", "low", "both"])
 @pytest.mark.parametrize("family", ["poisson", "binomial"])
 @pytest.mark.parametrize("share", [0.5, 0.2])
@@ -250,6 +251,7 @@ def test_p_is_that_of_maxima_found_by_the_plain_loops():
 # --- printed answers --------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.shared_data
 def test_new_york_leukaemia_is_that_of_satscan(shared_data):
     """SaTScan 9.6, discrete Poisson; known clusters one to four to the printed digits."""
@@ -308,6 +310,7 @@ def test_new_mexico_brain_cancer_1986_to_1989(shared_data):
     assert first["p_value"] > 0.05
 
 
+@pytest.mark.slow
 def test_new_mexico_brain_cancer_against_yearly_rates(shared_data):
     """Kulldorff et al. (1998) adjust for age, sex and period; here for the year only."""
     table, areas = new_mexico(shared_data, "center")
@@ -499,6 +502,7 @@ def test_p_values_by_rank_and_by_gumbel():
 # --- what must not matter ---------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @settings(max_examples=12)
 @given(st.integers(0, 10_000), st.floats(0, 6.3), st.floats(0.01, 1e4), st.booleans())
 def test_order_scale_and_place_do_not_matter(seed, angle, times, grid):
@@ -801,6 +805,7 @@ reference = "parent:gemeente"
 """
 
 
+@pytest.mark.slow
 def test_a_study_runs_the_detection_that_a_scan_leans_on_first(tmp_path):
     result = run(small_study.write_study(tmp_path, extra=IN_A_STUDY), tmp_path / "out")
     names = [detection.name for detection in result.detections]

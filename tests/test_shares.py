@@ -30,6 +30,7 @@ def law_of(n, share, rho):
 # --- where shares lie in their distributions --------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("rho", [1e-5, 1e-3, 0.01, 0.03, 0.1, 0.3, 0.9])
 def test_steps_of_the_distribution_function(rho):
     off = []
@@ -73,6 +74,7 @@ def whole_tails(rho):
     return (seen, share * size, size, error, weight), [ends_of(*row) for row in rows]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("tail", [0.25, 0.05])
 @pytest.mark.parametrize("rho", [1e-5, 0.01, 0.2])
 def test_coverage_is_that_of_whole_tails(rho, tail):

@@ -106,6 +106,7 @@ def test_local_moran_and_its_conditional_z(spdep, name):
     same(frame["z"], peer["z"], name, rtol=1e-7)
 
 
+@pytest.mark.slow
 @EACH
 @pytest.mark.parametrize("rows", [False, True])
 def test_g_and_g_star(spdep, name, rows):

@@ -430,6 +430,7 @@ def test_the_locks_hold_without_the_guard(sql, tmp_path):
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "sql",
     [

@@ -19,6 +19,7 @@ from zoo_geo.trends import EXACT_UNTIL, mann_kendall, sen_slopes, smallest_p
 VALUES = st.lists(st.integers(0, 5), min_size=2, max_size=7)
 
 
+@pytest.mark.slow
 @given(VALUES)
 def test_score_variance_and_exact_p_are_those_of_all_orders(values):
     found = mann_kendall(np.array([values], dtype=float))

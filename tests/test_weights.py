@@ -52,6 +52,7 @@ def areas_of(table):
 # --- contiguity -------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @CONTIGUITY
 @pytest.mark.parametrize("simplify", [False, True])
 @given(owner=owners, seed=st.integers(0, 99))
@@ -65,6 +66,7 @@ def test_contiguity_is_that_of_the_cells(method, simplify, owner, seed):
     assert graph.unique_ids.tolist() == table["code"].tolist()
 
 
+@pytest.mark.slow
 @CONTIGUITY
 @pytest.mark.parametrize("gap", [0.5, 1.5])
 @given(owner=owners)
@@ -92,6 +94,7 @@ def test_queen_with_tolerance_is_distance_between_shapes(owner, seed, tolerance)
     assert set(links(build_weights(areas_of(table), "queen", tolerance=tolerance))) == expected
 
 
+@pytest.mark.slow
 @given(owner=owners, seed=st.integers(0, 99), tolerance=st.floats(0.1, 150))
 @QUICK
 def test_rook_grows_with_tolerance_and_stays_within_queen(owner, seed, tolerance):
@@ -196,6 +199,7 @@ def negative_zeros(shape, seed):
     return shapely.transform(shape, lambda xy: np.where((xy == 0) & (rng.random(xy.shape) < 0.5), -0.0, xy))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("simplify", [False, True])
 @given(owner=owners, seed=st.integers(0, 99), origin=st.tuples(st.integers(0, 5), st.integers(0, 5)))
 @QUICK
@@ -586,6 +590,7 @@ def wijken(shared_data):
     return read_areas(shared_data / "nl_wijken_2022" / "wijken_2022.gpkg", id="code")
 
 
+@pytest.mark.slow
 @pytest.mark.shared_data
 @pytest.mark.parametrize("order", ["as read", "shuffled"])
 @pytest.mark.parametrize("name", ["wijken", "buurten"])
