@@ -12,7 +12,8 @@ import zoo_geo as zg
 from naive.rings import within
 from panels import counts_of, lattice
 from zoo_geo import references
-from zoo_geo.kernels.pooling import group_sums, ring_sums
+from zoo_geo.kernels.pooling import group_sums
+from zoo_geo.kernels.rings import LANES, ring_sums
 
 
 def random_graph(seed, n=30, links=40):
@@ -44,16 +45,37 @@ def test_neighbours_by_ring_are_those_of_plain_steps(seed, most):
         assert start == int(indptr[i + 1])
 
 
-def test_sums_over_rings_and_groups_are_those_of_matrices():
-    rng, rings = np.random.default_rng(1), references.rings(random_graph(4), 3)
-    parts, there = rng.random((30, 4)), np.empty((3, 4, 30))
-    ring_sums(*rings.nested(), parts, there)
-    for k, ring in enumerate(rings):
-        np.testing.assert_allclose(there[k].T, ring @ parts)
-    labels = rng.integers(-1, 4, 30)
-    sums = np.empty((2, 30))
+@pytest.mark.parametrize(("n", "most"), [(30, 3), (128, 1), (300, 2)])
+def test_sums_over_rings_are_those_of_matrices(n, most):
+    rng, around = np.random.default_rng(1), references.rings(random_graph(4, n, 3 * n), most)
+    parts, there = rng.random((LANES, n)), np.empty((LANES, most, n))
+    ring_sums(*around.nested(), parts, there)
+    for k, ring in enumerate(around):
+        np.testing.assert_allclose(there[:, k].T, ring @ parts.T)
+
+
+@pytest.mark.parametrize("lowest", [-1, 0])
+@pytest.mark.parametrize("most", [1, 4])
+def test_sums_over_groups_are_those_of_matrices(lowest, most):
+    rng = np.random.default_rng(1)
+    labels, parts, sums = rng.integers(lowest, most, 30), rng.random((4, 30)), np.empty((2, 30))
     group_sums(labels, parts, sums)
-    np.testing.assert_allclose(sums.T, references.group(labels) @ parts[:, :2], atol=1e-12)
+    np.testing.assert_allclose(sums.T, references.group(labels) @ parts[:2].T, atol=1e-12)
+
+
+def test_the_order_of_rings_puts_neighbours_together_and_changes_no_sum():
+    rng, n = np.random.default_rng(3), 1000
+    shuffled = rng.permutation(n)
+    line = sparse.csr_array((np.ones(n - 1), (shuffled[:-1], shuffled[1:])), (n, n))
+    around = references.rings(sparse.csr_array(line + line.T), 2)
+    order = around.order()
+    assert sorted(order) == list(range(n))
+    there = np.argsort(order)
+    row = np.repeat(np.arange(n), np.diff(around[0].indptr))
+    assert np.abs(there[row] - there[around[0].indices]).max() < 2 * references._NEARBY
+    x = rng.random(n)
+    for ring, placed in zip(around, around.in_order(), strict=True):
+        np.testing.assert_allclose(placed @ x[order], (ring @ x)[order])
 
 
 def test_unequal_weights_are_not_taken_for_equal_ones():
