@@ -172,7 +172,7 @@ def test_rooms_do_not_import_each_other_in_a_ring():
 def test_kernels_know_arrays_and_nothing_else(path):
     if room_of(path) == "kernels":
         others = {name.split(".")[0] for name in imported(path) if not name.startswith("zoo_geo.kernels.")}
-        assert others <= {"numpy", "numba", "math", "os", "tempfile", "logging"}
+        assert others <= {"numpy", "numba", "llvmlite", "math", "os", "tempfile", "logging"}
     else:
         assert "numba" not in {name.split(".")[0] for name in imported(path)}
 

@@ -206,7 +206,7 @@ def test_fused_loops_find_the_slopes_that_matrices_do():
     for candidates in (near, list(near)):
         rest = [references.everybody(inputs.codes.size)], matrix(inputs), places(inputs)
         one = counts.begin(block, counts.Around(candidates, *rest), ex.Options())
-        pooled = counts.pooled(one)
+        (pooled,) = counts.pooled([one])
         counts.choose(one, pooled)
         found.append(counts.slopes(one, pooled))
     assert found[0].shape == (4, inputs.codes.size)

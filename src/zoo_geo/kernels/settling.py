@@ -71,7 +71,7 @@ def root_of(start, rise, weight, wanted, here, low, high, part, grow):
     The share grows along straight lines: Newton's steps, inside what is known to hold the root.
     """
     n, total = start.size, sum_of(weight)
-    goal, close, least, most = wanted * total, 2e-5 * total, low, high
+    goal, close, least, most = wanted * total, 2e-5 * total, -math.inf, math.inf
     here = min(max(here, low), high)
     for _ in range(_STEPS):
         for i in range(n):
@@ -82,10 +82,11 @@ def root_of(start, rise, weight, wanted, here, low, high, part, grow):
         if abs(miss) <= close or (miss < 0.0 and here >= high) or (miss > 0.0 and here <= low):
             break
         least, most = (here, most) if miss < 0.0 else (least, here)
-        last, here = here, here - miss / slope if slope > 0.0 else math.nan
-        if not least < here < most:
-            middle = math.sqrt(least * most) if least > 0.0 else 0.5 * (least + most)
-            here = high if here >= most == high else (low if here <= least == low else middle)
+        last = here
+        here -= miss / slope if slope > 0.0 else math.copysign(math.inf, miss)
+        if not least < here < most and least > -math.inf and most < math.inf:
+            here = math.sqrt(least * most) if least > 0.0 else 0.5 * (least + most)
+        here = min(max(here, low), high)
         if abs(here - last) < 1e-4 * abs(last):
             break
     return here
