@@ -23,6 +23,8 @@ from zoo_geo.response import Classes, Counts, Law, respond
 
 _NONE, _NOWHERE = np.empty(0), np.empty((0, 0))
 _FEWEST_RESPONSIVE = 200
+_FIRST = 1
+"""Which surroundings come first: two rings, few enough for trends to do little and many enough for chance."""
 _FIRST_BY_DISTANCE = 0.003
 """Pace by squared distances, which are often ten times their median, where the search begins."""
 
@@ -62,19 +64,22 @@ def _labels(groups: Sequence[Reference], n: int) -> np.ndarray:
 
 @dataclass(frozen=True, eq=False)
 class Pooled:
-    """Rates and strengths of each candidate, shape (n_candidates, n), and what they were pooled from.
+    """Rates and strengths of each candidate that is tried, shape (n_tried, n), and what they were pooled from.
 
     Parameters
     ----------
+    at
+        Places of the candidates in ``there``, shape (n_tried,).
     parts, there
         Damped counts, sizes and sizes times places of each area, shape (4, n), and of the surroundings of
-        each, shape (4, n_candidates, n); None where not all areas count the same.
+        each, shape (4, n_sums, n); None where not all areas count the same.
     damped
         Damped keeping, shape (n, 1), in that case.
     """
 
     rates: np.ndarray
     strengths: np.ndarray
+    at: np.ndarray
     parts: np.ndarray | None = None
     there: np.ndarray | None = None
     damped: np.ndarray | None = None
@@ -84,7 +89,8 @@ class Pooled:
 class Column:
     """Counts of one column, and how far their expectation has come; arrays of shape (n,).
 
-    ``rate`` is per unit of ``people``, which are ``size`` times the ``ratio`` of a response to exposure.
+    ``rate`` is per unit of ``people``, which are ``size`` times the ``ratio`` of a response to exposure;
+    ``tried`` are the candidates of a round.
     """
 
     block: Block
@@ -96,6 +102,7 @@ class Column:
     keep: np.ndarray
     people: np.ndarray
     phi: np.ndarray
+    tried: np.ndarray
     rate: np.ndarray = field(default_factory=lambda: _NONE)
     strength: np.ndarray = field(default_factory=lambda: _NONE)
     width: int = 0
@@ -130,7 +137,17 @@ def begin(block: Block, around: Around, options: Options) -> Column:
     phi = np.full(valid.size, float(block.family.first_spread(block.observed, block.size, block.valid)[0]))
     whole = replace(block, observed=observed[:, None], size=size[:, None])
     known = valid.astype(float)
-    return Column(whole, around, options, observed, size, known, known, size, phi)
+    return Column(whole, around, options, observed, size, known, known, size, phi, np.arange(len(around.near)))
+
+
+def turn(column: Column, step: int) -> None:
+    """Begin a round: one surroundings alone leads to what is odd; of all the best is chosen once and kept."""
+    column.people = column.size if column.ratio is None else column.size * column.ratio
+    last, choice = len(column.around.near) - 1, min(1, column.options.clean)
+    if step == choice:
+        column.tried = np.arange(last + 1)
+    else:
+        column.tried = np.array([min(_FIRST, last) if step < choice else column.width])
 
 
 def pooled(columns: Sequence[Column]) -> list[Pooled]:
@@ -143,35 +160,39 @@ def pooled(columns: Sequence[Column]) -> list[Pooled]:
     _, wider, near, _ = around.given
     cap = pooling.CAP, pooling.CAPPED_MEAN
     found = []
-    for column, (parts, there) in zip(columns, _summed(columns), strict=True):
-        rates, strengths = pool(parts, column.valid, wider, near, *cap, there)
-        found.append(Pooled(rates, strengths, parts, there))
+    for column, (parts, there, at) in zip(columns, _summed(columns), strict=True):
+        rates, strengths = pool(parts, column.valid, wider, near, *cap, there, at)
+        found.append(Pooled(rates, strengths, at, parts, there))
     return found
 
 
-def _summed(columns: Sequence[Column]) -> list[tuple[np.ndarray, np.ndarray]]:
-    """Damped counts and sizes of each column, and sums over rings; of groups only room for them."""
+def _summed(columns: Sequence[Column]) -> list[tuple[np.ndarray, np.ndarray, np.ndarray]]:
+    """Damped counts and sizes of each column, sums over rings, and where those of its candidates are.
+
+    Columns of like width go side by side. Of groups there is only room for sums.
+    """
     from zoo_geo.kernels.pooling import weigh
     from zoo_geo.kernels.rings import COLUMNS, LANES, PARTS, ring_sums
 
     around, n = columns[0].around, columns[0].size.size
-    places, _, near, rings = around.given
-    grouped, found = near.size > 0, []
-    for start in range(0, len(columns), COLUMNS):
-        few = columns[start : start + COLUMNS]
+    places, _, near, (indptr, indices, ends) = around.given
+    grouped, found = near.size > 0, {}
+    order = sorted(range(len(columns)), key=lambda c: columns[c].tried[-1])
+    for start in range(0, len(order), COLUMNS):
+        few = order[start : start + COLUMNS]
+        tried = np.unique(np.concatenate([columns[c].tried for c in few]))
         parts = np.zeros((LANES, n))
-        there = np.empty((LANES, len(around.near), n))
-        each = [(parts[at : at + PARTS], there[at : at + PARTS]) for at in range(0, LANES, PARTS)]
-        for column, (own, _) in zip(few, each, strict=False):
+        there = np.empty((LANES, tried.size, n))
+        for lane, c in zip(range(0, LANES, PARTS), few, strict=False):
+            column, own = columns[c], parts[lane : lane + PARTS]
             rate = column.rate if column.ratio is None else column.rate / column.ratio
             phi = column.phi if column.options.precision else _NONE
             at = _NOWHERE if grouped else places
             weigh(column.observed, column.people, column.keep, rate, phi, at, own)
+            found[c] = own, there[lane : lane + PARTS], np.searchsorted(tried, column.tried)
         if not grouped:
-            indptr, indices, ends = rings
-            ring_sums(indptr, indices, ends, parts, there)
-        found += each[: len(few)]
-    return found
+            ring_sums(indptr, indices, np.ascontiguousarray(ends[:, tried]), parts, there)
+    return [found[c] for c in range(len(columns))]
 
 
 def _pooled_by_weights(column: Column) -> Pooled:
@@ -181,22 +202,23 @@ def _pooled_by_weights(column: Column) -> Pooled:
     before = column.fit() if column.rate.size else None
     damped = keep * pooling.damping(block, keep, before, spread, options)
     centre, loose = pooling.wider_rate(block, damped, spread, around.wider)
-    each = [pooling.surroundings(block, damped, spread, one, centre, loose, options) for one in around.near]
+    tried = [around.near[k] for k in column.tried]
+    each = [pooling.surroundings(block, damped, spread, one, centre, loose, options) for one in tried]
     rates, strengths = (np.stack([getattr(one, name)[:, 0] for one in each]) for name in ("rate", "strength"))
-    return Pooled(rates, strengths, damped=damped)
+    return Pooled(rates, strengths, np.arange(column.tried.size), damped=damped)
 
 
 def choose(column: Column, found: Pooled) -> np.ndarray:
     """Take the candidate with the best leave-one-out predictive likelihood, each with its own spread.
 
-    Returns the rows that tell most about the spread.
+    Of one that is tried alone only the spread is sought. Returns the rows that tell most about the spread.
     """
     from zoo_geo.kernels.rounds import best_of, spread_each
 
     family, rates, strengths = column.family, found.rates, found.strengths
     counts = column.observed, column.people, column.keep, rates, strengths, column.phi
-    begins = column.begins if column.begins.size else np.ones(len(rates))
-    given = begins, spreads.SPREAD_SAMPLE, RARE, family.moments
+    begins = column.begins if column.begins.size else np.ones(len(column.around.near))
+    given = begins[column.tried], spreads.SPREAD_SAMPLE, RARE, family.moments
     rows, times, rare, common = spread_each(*counts, *given)
     if rows.size < spreads.FEWEST_SPREAD:
         times[:] = 1.0
@@ -204,9 +226,10 @@ def choose(column: Column, found: Pooled) -> np.ndarray:
         for k in range(times.size):
             of = column.observed, column.people, rates[k], strengths[k], column.phi
             times[k] = family.believed(rows, times[k], rare[k], common[k], *of)
-    width = column.width = int(best_of(*counts, times, spreads.SCORE_SAMPLE))
-    column.rate, column.strength = rates[width], strengths[width]
-    column.phi, column.begins = column.phi * times[width], times / times[width]
+    best = int(best_of(*counts, times, spreads.SCORE_SAMPLE))
+    column.rate, column.strength, column.width = rates[best], strengths[best], int(column.tried[best])
+    column.phi, column.begins = column.phi * times[best], np.ones(begins.size)
+    column.begins[column.tried] = times / times[best]
     return rows
 
 
@@ -224,7 +247,8 @@ def slopes(column: Column, found: Pooled) -> np.ndarray:
     beside = spreads.holds(around.near, width, touching)
     at = touching.indptr, touching.indices, beside
     far = _NONE if far is None else far
-    given = found.parts, found.there, width, column.strength, column.phi
+    chosen = int(found.at[np.searchsorted(column.tried, width)])
+    given = found.parts, found.there, chosen, column.strength, column.phi
     rounds.slopes(*given, far, places, *at, steep)
     return steep
 

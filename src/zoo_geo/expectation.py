@@ -30,6 +30,7 @@ from zoo_geo.counts import (
     steepen,
     steepen_groups,
     tidy,
+    turn,
 )
 from zoo_geo.estimates import EVERYTHING, SURE, Block, Expectation, Options, joined, total_spread, usable
 from zoo_geo.pooling import damping, surroundings, wider_rate
@@ -41,8 +42,9 @@ from zoo_geo.spreads import best, distances, off_centre, steepened, steepness, w
 ODD = 2.6
 """Absolute z above which an area leaves the expectation of others (1 % of a calm map)."""
 ODD_GROUP = 3.0
-_TOGETHER = 4
 """The same for a group: an area with its neighbours."""
+_TOGETHER = 8
+"""Columns of counts that take each round together."""
 
 
 def expect(
@@ -147,14 +149,17 @@ def _expect_counts(
     columns = [begin(block, around, options) for block in blocks]
     for step in range(options.clean + 1):
         for column in columns:
-            column.people = column.size if column.ratio is None else column.size * column.ratio
+            turn(column, step)
         for column, found in zip(columns, pooled(columns), strict=True):
             _take_a_round(column, found, step, classes)
     return [_without_error(column.fit(), options) for column in columns]
 
 
 def _take_a_round(column: Column, found: Pooled, step: int, classes: Classes) -> None:
-    """Choose a width, let errors grow and rates answer to exposure, and keep what is not odd."""
+    """Choose a width, let errors grow and rates answer to exposure, and keep what is not odd.
+
+    The first of several rounds only leads to what is odd, far out by any law, and asks for no response.
+    """
     options, block, touching = column.options, column.block, column.around.touching
     rows = choose(column, found)
     if touching is not None and options.steep and (step > 0 or options.groups or options.clean == 0):
@@ -162,7 +167,8 @@ def _take_a_round(column: Column, found: Pooled, step: int, classes: Classes) ->
             steepen_groups(column, slopes(column, found))
         else:
             steepen(column, rows, slopes(column, found))
-    answer(column, classes, step == options.clean)
+    if step > 0 or options.clean == 0:
+        answer(column, classes, step == options.clean)
     if step < options.clean:
         tidy(column, ODD, _FEWEST_ODD)
         if touching is not None and options.groups:

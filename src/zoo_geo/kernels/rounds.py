@@ -45,24 +45,24 @@ def pool_wider(labels, parts, valid, cap, capped_mean, centre, loose):
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def pool(parts, valid, wider, near, cap, capped_mean, there):
-    """Rates and strengths of each candidate, shape (n_candidates, n).
+def pool(parts, valid, wider, near, cap, capped_mean, there, at):
+    """Rates and strengths of the candidates whose sums are at some places of ``there``, shape (n_at, n).
 
-    ``wider`` and ``near`` are labels of groups, shape (n_groups, n). Sums of the candidates go into
-    ``there``, shape (2 or more, n_candidates, n); where ``near`` is empty they are there already.
+    ``wider`` and ``near`` are labels of groups, shape (n_groups, n). Sums of the latter go into ``there``,
+    shape (2 or more, n_sums, n); where ``near`` is empty they are there already.
     """
-    n, candidates = valid.size, there.shape[1]
+    n, candidates = valid.size, at.size
     centre, loose = np.empty(n), np.zeros(n)
     pool_wider(wider, parts, valid, cap, capped_mean, centre, loose)
     for k in range(near.shape[0]):
         group_sums(near[k], parts, there[:, k])
     rates, strengths = np.empty((candidates, n)), np.empty((candidates, n))
     for k in range(candidates):
+        events, weight = there[0, at[k]], there[1, at[k]]
         if wider.shape[0] == 0:
-            plain_rate(there[0, k], there[1, k], rates[k], strengths[k])
+            plain_rate(events, weight, rates[k], strengths[k])
         else:
-            rest = centre, loose, valid, cap, capped_mean
-            shrink(there[0, k], there[1, k], *rest, rates[k], strengths[k])
+            shrink(events, weight, centre, loose, valid, cap, capped_mean, rates[k], strengths[k])
     return rates, strengths
 
 
