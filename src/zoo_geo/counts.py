@@ -90,7 +90,7 @@ class Column:
     """Counts of one column, and how far their expectation has come; arrays of shape (n,).
 
     ``rate`` is per unit of ``people``, which are ``size`` times the ``ratio`` of a response to exposure;
-    ``tried`` are the candidates of a round.
+    ``tried`` are the candidates of a round, ``asked`` says which slopes errors may grow with, shape (4,).
     """
 
     block: Block
@@ -103,6 +103,7 @@ class Column:
     people: np.ndarray
     phi: np.ndarray
     tried: np.ndarray
+    asked: np.ndarray
     rate: np.ndarray = field(default_factory=lambda: _NONE)
     strength: np.ndarray = field(default_factory=lambda: _NONE)
     width: int = 0
@@ -137,17 +138,27 @@ def begin(block: Block, around: Around, options: Options) -> Column:
     phi = np.full(valid.size, float(block.family.first_spread(block.observed, block.size, block.valid)[0]))
     whole = replace(block, observed=observed[:, None], size=size[:, None])
     known = valid.astype(float)
-    return Column(whole, around, options, observed, size, known, known, size, phi, np.arange(len(around.near)))
+    return Column(whole, around, options, observed, size, known, known, size, phi, *_asked(around))
+
+
+def _asked(around: Around) -> tuple[np.ndarray, np.ndarray]:
+    """All candidates, and all slopes."""
+    return np.arange(len(around.near)), np.ones(2 if around.places is None else 4, bool)
 
 
 def turn(column: Column, step: int) -> None:
     """Begin a round: one surroundings alone leads to what is odd; of all the best is chosen once and kept."""
     column.people = column.size if column.ratio is None else column.size * column.ratio
-    last, choice = len(column.around.near) - 1, min(1, column.options.clean)
+    last, choice = len(column.around.near) - 1, choice_of(column.options)
     if step == choice:
         column.tried = np.arange(last + 1)
     else:
         column.tried = np.array([min(_FIRST, last) if step < choice else column.width])
+
+
+def choice_of(options: Options) -> int:
+    """Round in which width, slopes and response are chosen: the first without what is clearly odd."""
+    return min(1, options.clean)
 
 
 def pooled(columns: Sequence[Column]) -> list[Pooled]:
@@ -249,7 +260,7 @@ def slopes(column: Column, found: Pooled) -> np.ndarray:
     far = _NONE if far is None else far
     chosen = int(found.at[np.searchsorted(column.tried, width)])
     given = found.parts, found.there, chosen, column.strength, column.phi
-    rounds.slopes(*given, far, places, *at, steep)
+    rounds.slopes(*given, far, places, *at, column.asked, steep)
     return steep
 
 
@@ -265,8 +276,11 @@ def _slopes_of_weights(column: Column, found: Pooled, far: np.ndarray | None) ->
     return np.stack([*steep, spreads.steepness(block, found.damped, around.touching, around.near, fit)[:, 0]])
 
 
-def steepen(column: Column, rows: np.ndarray, steep: np.ndarray) -> None:
-    """Let the error grow with each slope in turn, where it predicts better by more than its extra number."""
+def steepen(column: Column, rows: np.ndarray, steep: np.ndarray, again: bool) -> None:
+    """Let the error grow with each slope in turn, where it predicts better by more than its extra number.
+
+    With ``again`` it grows with those that did so before.
+    """
     from zoo_geo.kernels.rounds import steepen
 
     if rows.size < spreads.FEWEST_STEEP:
@@ -277,7 +291,7 @@ def steepen(column: Column, rows: np.ndarray, steep: np.ndarray) -> None:
         column.paces[1:-1] = _FIRST_BY_DISTANCE
     counts = column.observed, column.people, column.keep, column.rate, column.strength, before
     ends = OUTER, float(-special.ndtri(OUTER)), STEEPEST, ROUNDS
-    rest = spreads.MARGIN, spreads.SCORE_SAMPLE, column.family.moments
+    rest = spreads.MARGIN, spreads.SCORE_SAMPLE, column.family.moments, column.asked, again
     column.strength, column.phi = steepen(rows, *counts, steep, column.paces, *ends, *rest)
     column.begins = column.begins * (before[0] / column.phi[0])
 
@@ -290,15 +304,17 @@ def steepen_groups(column: Column, steep: np.ndarray) -> None:
     column.strength, column.phi = fit.strength[:, 0], fit.spread[:, 0]
 
 
-def answer(column: Column, classes: Classes, end: bool) -> None:
-    """Let rate, spread and tail depend on exposure where that predicts better."""
+def answer(column: Column, classes: Classes, step: int) -> None:
+    """Let rate, spread and tail depend on exposure where that predicts better, or did so when it was asked."""
     from zoo_geo.kernels.rounds import as_counts
 
     given = column.observed, column.size, column.valid, column.keep, column.rate, column.strength
     mean, error, usual, known, number = as_counts(*given)
     counts = Counts(column.observed, column.size, mean, error, usual)
     options, law = column.options, column.law
-    column.law = responded(counts, column.phi, known, number, options, end, law, classes)
+    if step > choice_of(options) and law is None:
+        options = replace(options, response=False)
+    column.law = responded(counts, column.phi, known, number, options, step == options.clean, law, classes)
     column.ratio = None
     if column.law is not None:
         column.ratio, column.phi = column.law.at(column.size)

@@ -23,6 +23,7 @@ from zoo_geo.counts import (
     Pooled,
     answer,
     begin,
+    choice_of,
     choose,
     pooled,
     responded,
@@ -162,13 +163,14 @@ def _take_a_round(column: Column, found: Pooled, step: int, classes: Classes) ->
     """
     options, block, touching = column.options, column.block, column.around.touching
     rows = choose(column, found)
-    if touching is not None and options.steep and (step > 0 or options.groups or options.clean == 0):
+    choice = choice_of(options)
+    if touching is not None and options.steep:
         if options.groups:
             steepen_groups(column, slopes(column, found))
-        else:
-            steepen(column, rows, slopes(column, found))
-    if step > 0 or options.clean == 0:
-        answer(column, classes, step == options.clean)
+        elif step == choice or (step > choice and column.asked.any()):
+            steepen(column, rows, slopes(column, found), step > choice)
+    if step >= choice:
+        answer(column, classes, step)
     if step < options.clean:
         tidy(column, ODD, _FEWEST_ODD)
         if touching is not None and options.groups:

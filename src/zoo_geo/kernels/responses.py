@@ -319,6 +319,8 @@ def tail(observed, mean, error, rows, most, shift, phi, places, z_places, few, l
         lack = _likeness(at, worth, places)
         if lack > -doubt:
             return shift, phi, 0.0
+    if at[0] * places[-1] > places[0] * at[-1]:  # where the upper tail is heavier, fewer lie at the lower end
+        return shift, phi, 0.0
     other, log_other = settle_middle(*part, phi, heavy, shift, few, largest)
     mean, wide = given * math.exp(other), math.exp(log_other)
     worth = shares(seen, mean, unsure, ends, wide, heavy, places, z_places, at)

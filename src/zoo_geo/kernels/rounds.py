@@ -121,21 +121,24 @@ def in_medians(square):
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def slopes(parts, there, width, strength, phi, far, points, indptr, indices, holds, found):
+def slopes(parts, there, width, strength, phi, far, points, indptr, indices, holds, asked, found):
     """What the error of a rate may grow with: itself, distance, off-centre distance, steps of the rate.
 
-    Into ``found``, shape (2 or 4, n); the middle two where there are places. ``parts`` are those of `weigh`,
-    and ``there``, shape (4, n_candidates, n), their sums, of which those of candidate ``width`` count.
+    Into ``found``, shape (2 or 4, n), those that are ``asked``; the middle two where there are places.
+    ``parts`` are those of `weigh`, and ``there``, shape (4, n_candidates, n), their sums, of which those of
+    candidate ``width`` count.
     """
-    n = strength.size
-    for i in range(n):
-        found[0, i] = 1.0 / max(strength[i], 1e-9)
     events, size = there[0, width], there[1, width]
+    if asked[0]:
+        for i in range(strength.size):
+            found[0, i] = 1.0 / max(strength[i], 1e-9)
     if points.shape[0] > 0:
         found[1] = far
-        _off_centre(there[2, width], there[3, width], size, points, found[2])
-        in_medians(found[2])
-    found[-1] = steepness(indptr, indices, holds, parts[0], parts[1], events, size, phi, True)
+        if asked[2]:
+            _off_centre(there[2, width], there[3, width], size, points, found[2])
+            in_medians(found[2])
+    if asked[-1]:
+        found[-1] = steepness(indptr, indices, holds, parts[0], parts[1], events, size, phi, True)
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
@@ -167,14 +170,19 @@ def steepen(
     margin,
     most,
     moments,
+    asked,
+    again,
 ):
     """Let the error grow with each slope in turn where that predicts better by more than ``margin``.
 
     ``rows`` are those of `spread_each`. Where as much of the steepest of them, a part ``part_top``, lies
     between the edges as should, nothing is to be gained. ``paces`` are where the searches begin, and then
-    where they ended. Returns strengths and spreads.
+    where they ended; ``asked`` says which slopes come in question, and then which were taken: with ``again``
+    all of them are. Returns strengths and spreads.
     """
-    few, each = compared(keep, size, rate.reshape(1, -1), most)
+    few, each = rows[:0].copy(), 1
+    if not again:
+        few, each = compared(keep, size, rate.reshape(1, -1), most)
     told, people, own, _ = taken(few, observed, size, phi)
     means, wrong, _ = led(few, people, rate, strength)
     spread, at = own + wrong, np.empty(few.size)
@@ -186,10 +194,12 @@ def steepen(
     mean, error, _ = led(rows, people, rate, strength)
     inside, weight = insides(seen, mean, error, mine, ends, edge, z_edge)
     for kind in range(slopes.shape[0]):
-        slope = slopes[kind]
+        if not asked[kind]:
+            continue
+        slope, asked[kind] = slopes[kind], again
         steep = slope[rows]
         least = quantile_of(steep, 1.0 - part_top)
-        if steepest_inside(steep, least, inside, weight, edge) > -_SLIGHT:
+        if not again and steepest_inside(steep, least, inside, weight, edge) > -_SLIGHT:
             continue
         rest = steep, least, edge, z_edge, paces[kind], rounds
         pace, times = pace_of(seen, mean, error, mine, ends, *rest)
@@ -202,7 +212,8 @@ def steepen(
             spread[i] = times * own[i] + wrong[i] + pace * more[i]
         nb_log_likelihood(told, means, spread, at)
         gained = each * sum_of(at)
-        if gained > score + margin:
+        if again or gained > score + margin:
+            asked[kind] = True
             strength, phi, score = 1.0 / (1.0 / strength + pace * slope), phi * times, gained
             wrong, own, error, mine = wrong + pace * more, own * times, error + pace * steep, mine * times
             inside, weight = insides(seen, mean, error, mine, ends, edge, z_edge)
