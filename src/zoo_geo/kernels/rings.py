@@ -10,18 +10,23 @@ PARTS, COLUMNS = 4, 4
 """Numbers of an area that are summed for each column, and columns that go side by side."""
 LANES = PARTS * COLUMNS
 _BATCH = 128
+_LINE = 64
+"""Bytes that memory is read by: rows of a table begin where one begins."""
 
 
 @intrinsic
-def add_rows(typingctx, table, indices, start, end, total):
-    """Add the rows of ``table``, shape (n, LANES), at ``indices[start:end]`` to ``total``, lane by lane.
+def add_rows(typingctx, table, indices, start, end, sums, before, at):
+    """Rows of ``table``, shape (n, LANES), at ``indices[start:end]`` added up, lane by lane, to a row of sums.
 
-    The same as two plain loops, which LLVM would not turn into additions of whole rows.
+    ``sums`` has shape (n_sums, LANES): row ``before`` and the rows of the table make row ``at``. The same as
+    two plain loops, which LLVM would not turn into additions of whole rows. Every other row is added apart,
+    as an addition waits for the one before it.
     """
-    signature = types.void(table, indices, start, end, total)
+    signature = types.void(table, indices, start, end, sums, before, at)
 
     def codegen(context, builder, signature, args):
-        row = ir.VectorType(ir.DoubleType(), LANES)
+        row, whole = ir.VectorType(ir.DoubleType(), LANES), ir.IntType(64)
+        table, indices, start, end, sums, before, at = args
 
         def data(k):
             return context.make_array(signature.args[k])(context, builder, args[k]).data
@@ -31,17 +36,85 @@ def add_rows(typingctx, table, indices, start, end, total):
             found.align = 8
             return found
 
-        rows, at_total = (builder.bitcast(data(k), row.as_pointer()) for k in (0, 4))
-        sum_of_rows = cgutils.alloca_once_value(builder, load(at_total))
-        one = ir.Constant(args[2].type, 1)
-        with cgutils.for_range_slice(builder, args[2], args[3], one) as (at, _):
-            index = builder.zext(builder.load(builder.gep(data(1), [at])), ir.IntType(64))
-            here = load(builder.gep(rows, [index]))
-            builder.store(builder.fadd(builder.load(sum_of_rows), here), sum_of_rows)
-        builder.store(builder.load(sum_of_rows), at_total).align = 8
+        rows, every = (builder.bitcast(data(k), row.as_pointer()) for k in (0, 4))
+        neighbours, one, two = data(1), ir.Constant(whole, 1), ir.Constant(whole, 2)
+
+        def add(total, place):
+            index = builder.zext(load_index(place), whole)
+            builder.store(builder.fadd(builder.load(total), load(builder.gep(rows, [index]))), total)
+
+        def load_index(place):
+            return builder.load(builder.gep(neighbours, [place]))
+
+        even = cgutils.alloca_once_value(builder, load(builder.gep(every, [before])))
+        odd = cgutils.alloca_once_value(builder, ir.Constant(row, [0.0] * LANES))
+        pairs = builder.sub(end, builder.and_(builder.sub(end, start), one))
+        with cgutils.for_range_slice(builder, start, pairs, two) as (place, _):
+            add(even, place)
+            add(odd, builder.add(place, one))
+        with builder.if_then(builder.icmp_signed("<", pairs, end)):
+            add(even, pairs)
+        found = builder.fadd(builder.load(even), builder.load(odd))
+        builder.store(found, builder.gep(every, [at])).align = 8
         return context.get_dummy_value()
 
     return signature, codegen
+
+
+@intrinsic
+def turn_square(typingctx, source, first, stride, target, place, step):
+    """Turn 8 x 8 numbers of one table around into another one: its rows become columns.
+
+    Rows begin at ``first`` of the flat ``source`` and each ``stride`` further on, and go to ``place`` of the
+    flat ``target`` and each ``step`` further on.
+    """
+    signature = types.void(source, first, stride, target, place, step)
+
+    def codegen(context, builder, signature, args):
+        row = ir.VectorType(ir.DoubleType(), 8)
+        source, first, stride, target, place, step = args
+
+        def address(k, start, apart, number):
+            data = context.make_array(signature.args[k])(context, builder, args[k]).data
+            far = builder.add(start, builder.mul(apart, ir.Constant(apart.type, number)))
+            return builder.bitcast(builder.gep(data, [far]), row.as_pointer())
+
+        def load(number):
+            found = builder.load(address(0, first, stride, number))
+            found.align = 8
+            return found
+
+        def mixed(one, other, lanes):
+            chosen = ir.Constant(ir.VectorType(ir.IntType(32), 8), lanes)
+            return builder.shuffle_vector(one, other, chosen)
+
+        rows = [load(number) for number in range(8)]
+        for apart, (low, high) in _HALVES.items():
+            pairs = [k for k in range(8) if not k & apart]
+            for k in pairs:
+                one, other = rows[k], rows[k + apart]
+                rows[k], rows[k + apart] = mixed(one, other, low), mixed(one, other, high)
+        for number, each in enumerate(rows):
+            builder.store(each, address(3, place, step, number)).align = 8
+        return context.get_dummy_value()
+
+    return signature, codegen
+
+
+_HALVES = {
+    4: ([0, 1, 2, 3, 8, 9, 10, 11], [4, 5, 6, 7, 12, 13, 14, 15]),
+    2: ([0, 1, 8, 9, 4, 5, 12, 13], [2, 3, 10, 11, 6, 7, 14, 15]),
+    1: ([0, 8, 2, 10, 4, 12, 6, 14], [1, 9, 3, 11, 5, 13, 7, 15]),
+}
+"""Lanes of two rows, some way apart, that change places when a square is turned around."""
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _aligned(n):
+    """Return an empty table of shape (n, LANES) that begins where a line of memory does."""
+    room = np.empty(n * LANES + _LINE // 8)
+    first = (-room.ctypes.data % _LINE) // 8
+    return room[first : first + n * LANES].reshape(n, LANES)
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
@@ -52,34 +125,28 @@ def ring_sums(indptr, indices, ends, parts, there):
     ``parts`` has shape (LANES, n).
     """
     n, rings = ends.shape
-    table, total, batch = np.empty((n, LANES)), np.empty(LANES), np.empty((_BATCH, rings, LANES))
-    for first in range(0, n, _BATCH):
-        beside = table[first : first + _BATCH]
+    table, batch = _aligned(n), _aligned(1 + _BATCH * rings)
+    batch[0] = 0.0
+    given, rows, sums, found = parts.ravel(), table.ravel(), batch.ravel(), there.ravel()
+    for k in range(0, n - n % 8, 8):
+        for lane in range(0, LANES, 8):
+            turn_square(given, lane * n + k, n, rows, k * LANES + lane, LANES)
+    for k in range(n - n % 8, n):
         for lane in range(LANES):
-            given = parts[lane, first : first + _BATCH]
-            for k in range(given.size):
-                beside[k, lane] = given[k]
+            table[k, lane] = parts[lane, k]
     for first in range(0, n, _BATCH):
         size = min(_BATCH, n - first)
         for k in range(size):
-            start = np.int64(indptr[first + k])
-            total[:] = 0.0
+            start, before = np.int64(indptr[first + k]), 0
             for ring in range(rings):
-                end = np.int64(ends[first + k, ring])
-                add_rows(table, indices, start, end, total)
-                start = end
-                batch[k, ring] = total
-        for lane in range(LANES):
-            for ring in range(rings):
-                _lay(batch[:size, ring, lane], there[lane, ring, first : first + size])
-
-
-@njit(cache=True, nogil=True, error_model="numpy")
-def _lay(lane, at):
-    """Copy a lane of a batch; of a whole one in a loop whose length is known."""
-    if lane.size == _BATCH:
-        for k in range(_BATCH):
-            at[k] = lane[k]
-    else:
-        for k in range(lane.size):
-            at[k] = lane[k]
+                end, at = np.int64(ends[first + k, ring]), 1 + ring * _BATCH + k
+                add_rows(table, indices, start, end, batch, before, at)
+                start, before = end, at
+        for ring in range(rings):
+            for lane in range(0, LANES, 8):
+                for k in range(0, size - size % 8, 8):
+                    own, at = (1 + ring * _BATCH + k) * LANES + lane, (lane * rings + ring) * n + first + k
+                    turn_square(sums, own, LANES, found, at, rings * n)
+            for k in range(size - size % 8, size):
+                for lane in range(LANES):
+                    there[lane, ring, first + k] = batch[1 + ring * _BATCH + k, lane]
