@@ -206,6 +206,8 @@ def test_fused_loops_find_the_slopes_that_matrices_do():
     for candidates in (near, list(near)):
         rest = [references.everybody(inputs.codes.size)], matrix(inputs), places(inputs)
         one = counts.begin(block, counts.Around(candidates, *rest), ex.Options())
+        counts.turn(one, 2)
+        one.tried = np.arange(len(candidates))
         (pooled,) = counts.pooled([one])
         counts.choose(one, pooled)
         found.append(counts.slopes(one, pooled))

@@ -7,7 +7,7 @@ found.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
@@ -71,8 +71,9 @@ class Pooled:
     at
         Places of the candidates in ``there``, shape (n_tried,).
     parts, there
-        Damped counts, sizes and sizes times places of each area, shape (4, n), and of the surroundings of
-        each, shape (4, n_sums, n); None where not all areas count the same.
+        Damped counts and sizes of each area, and sizes times places where these are asked for, shape
+        (2 or 4, n), and of the surroundings of each, shape (2 or 4, n_sums, n); None where not all areas
+        count the same.
     damped
         Damped keeping, shape (n, 1), in that case.
     """
@@ -90,7 +91,8 @@ class Column:
     """Counts of one column, and how far their expectation has come; arrays of shape (n,).
 
     ``rate`` is per unit of ``people``, which are ``size`` times the ``ratio`` of a response to exposure;
-    ``tried`` are the candidates of a round, ``asked`` says which slopes errors may grow with, shape (4,).
+    ``tried`` are the candidates of a round, ``asked`` says which slopes errors may grow with, shape
+    (2 or 4,), and ``placed`` whether one of them takes sums of places.
     """
 
     block: Block
@@ -102,8 +104,9 @@ class Column:
     keep: np.ndarray
     people: np.ndarray
     phi: np.ndarray
-    tried: np.ndarray
     asked: np.ndarray
+    placed: bool = False
+    tried: np.ndarray = field(default_factory=lambda: _NONE)
     rate: np.ndarray = field(default_factory=lambda: _NONE)
     strength: np.ndarray = field(default_factory=lambda: _NONE)
     width: int = 0
@@ -138,12 +141,9 @@ def begin(block: Block, around: Around, options: Options) -> Column:
     phi = np.full(valid.size, float(block.family.first_spread(block.observed, block.size, block.valid)[0]))
     whole = replace(block, observed=observed[:, None], size=size[:, None])
     known = valid.astype(float)
-    return Column(whole, around, options, observed, size, known, known, size, phi, *_asked(around))
-
-
-def _asked(around: Around) -> tuple[np.ndarray, np.ndarray]:
-    """All candidates, and all slopes."""
-    return np.arange(len(around.near)), np.ones(2 if around.places is None else 4, bool)
+    asked = np.full(2 if around.places is None else 4, options.steep and around.touching is not None)
+    asked[:-1:2] &= not options.groups  # a group asks for distance and steps alone
+    return Column(whole, around, options, observed, size, known, known, size, phi, asked)
 
 
 def turn(column: Column, step: int) -> None:
@@ -154,6 +154,7 @@ def turn(column: Column, step: int) -> None:
         column.tried = np.arange(last + 1)
     else:
         column.tried = np.array([min(_FIRST, last) if step < choice else column.width])
+    column.placed = step >= choice and bool(column.asked[2:-1].any())
 
 
 def choice_of(options: Options) -> int:
@@ -183,27 +184,36 @@ def _summed(columns: Sequence[Column]) -> list[tuple[np.ndarray, np.ndarray, np.
     Columns of like width go side by side. Of groups there is only room for sums.
     """
     from zoo_geo.kernels.pooling import weigh
-    from zoo_geo.kernels.rings import COLUMNS, LANES, PARTS, ring_sums
+    from zoo_geo.kernels.rings import LANES, ring_sums
 
-    around, n = columns[0].around, columns[0].size.size
+    around, n, found = columns[0].around, columns[0].size.size, {}
     places, _, near, (indptr, indices, ends) = around.given
-    grouped, found = near.size > 0, {}
+    grouped = near.size > 0
     order = sorted(range(len(columns)), key=lambda c: columns[c].tried[-1])
-    for start in range(0, len(order), COLUMNS):
-        few = order[start : start + COLUMNS]
+    for few, each in _walks(columns, order):
         tried = np.unique(np.concatenate([columns[c].tried for c in few]))
         parts = np.zeros((LANES, n))
         there = np.empty((LANES, tried.size, n))
-        for lane, c in zip(range(0, LANES, PARTS), few, strict=False):
-            column, own = columns[c], parts[lane : lane + PARTS]
+        for lane, c in zip(range(0, LANES, each), few, strict=False):
+            column, own = columns[c], parts[lane : lane + each]
             rate = column.rate if column.ratio is None else column.rate / column.ratio
             phi = column.phi if column.options.precision else _NONE
-            at = _NOWHERE if grouped else places
+            at = places if column.placed else _NOWHERE
             weigh(column.observed, column.people, column.keep, rate, phi, at, own)
-            found[c] = own, there[lane : lane + PARTS], np.searchsorted(tried, column.tried)
+            found[c] = own, there[lane : lane + each], np.searchsorted(tried, column.tried)
         if not grouped:
             ring_sums(indptr, indices, np.ascontiguousarray(ends[:, tried]), parts, there)
     return [found[c] for c in range(len(columns))]
+
+
+def _walks(columns: Sequence[Column], order: list[int]) -> Iterator[tuple[list[int], int]]:
+    """Columns that are summed side by side, and how many numbers of an area each has: places or none."""
+    from zoo_geo.kernels.rings import LANES
+
+    for placed in (False, True):
+        those, each = [c for c in order if columns[c].placed == placed], 4 if placed else 2
+        for start in range(0, len(those), LANES // each):
+            yield those[start : start + LANES // each], each
 
 
 def _pooled_by_weights(column: Column) -> Pooled:
@@ -276,10 +286,10 @@ def _slopes_of_weights(column: Column, found: Pooled, far: np.ndarray | None) ->
     return np.stack([*steep, spreads.steepness(block, found.damped, around.touching, around.near, fit)[:, 0]])
 
 
-def steepen(column: Column, rows: np.ndarray, steep: np.ndarray, again: bool) -> None:
+def steepen(column: Column, rows: np.ndarray, steep: np.ndarray) -> None:
     """Let the error grow with each slope in turn, where it predicts better by more than its extra number.
 
-    With ``again`` it grows with those that did so before.
+    Those that bring nothing are not asked for again.
     """
     from zoo_geo.kernels.rounds import steepen
 
@@ -291,7 +301,7 @@ def steepen(column: Column, rows: np.ndarray, steep: np.ndarray, again: bool) ->
         column.paces[1:-1] = _FIRST_BY_DISTANCE
     counts = column.observed, column.people, column.keep, column.rate, column.strength, before
     ends = OUTER, float(-special.ndtri(OUTER)), STEEPEST, ROUNDS
-    rest = spreads.MARGIN, spreads.SCORE_SAMPLE, column.family.moments, column.asked, again
+    rest = spreads.MARGIN, spreads.SCORE_SAMPLE, column.family.moments, column.asked
     column.strength, column.phi = steepen(rows, *counts, steep, column.paces, *ends, *rest)
     column.begins = column.begins * (before[0] / column.phi[0])
 

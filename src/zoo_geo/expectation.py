@@ -164,11 +164,10 @@ def _take_a_round(column: Column, found: Pooled, step: int, classes: Classes) ->
     options, block, touching = column.options, column.block, column.around.touching
     rows = choose(column, found)
     choice = choice_of(options)
-    if touching is not None and options.steep:
-        if options.groups:
-            steepen_groups(column, slopes(column, found))
-        elif step == choice or (step > choice and column.asked.any()):
-            steepen(column, rows, slopes(column, found), step > choice)
+    if options.groups and column.asked.any():
+        steepen_groups(column, slopes(column, found))
+    elif step >= choice and column.asked.any():
+        steepen(column, rows, slopes(column, found))
     if step >= choice:
         answer(column, classes, step)
     if step < options.clean:

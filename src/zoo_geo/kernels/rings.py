@@ -6,9 +6,8 @@ from numba import njit, types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
-PARTS, COLUMNS = 4, 4
-"""Numbers of an area that are summed for each column, and columns that go side by side."""
-LANES = PARTS * COLUMNS
+LANES = 16
+"""Numbers of an area that are summed side by side: two or four of each column."""
 _BATCH = 128
 _LINE = 64
 """Bytes that memory is read by: rows of a table begin where one begins."""

@@ -171,18 +171,15 @@ def steepen(
     most,
     moments,
     asked,
-    again,
 ):
     """Let the error grow with each slope in turn where that predicts better by more than ``margin``.
 
     ``rows`` are those of `spread_each`. Where as much of the steepest of them, a part ``part_top``, lies
     between the edges as should, nothing is to be gained. ``paces`` are where the searches begin, and then
-    where they ended; ``asked`` says which slopes come in question, and then which were taken: with ``again``
-    all of them are. Returns strengths and spreads.
+    where they ended; ``asked`` says which slopes come in question, and then which were taken. Returns
+    strengths and spreads.
     """
-    few, each = rows[:0].copy(), 1
-    if not again:
-        few, each = compared(keep, size, rate.reshape(1, -1), most)
+    few, each = compared(keep, size, rate.reshape(1, -1), most)
     told, people, own, _ = taken(few, observed, size, phi)
     means, wrong, _ = led(few, people, rate, strength)
     spread, at = own + wrong, np.empty(few.size)
@@ -196,10 +193,10 @@ def steepen(
     for kind in range(slopes.shape[0]):
         if not asked[kind]:
             continue
-        slope, asked[kind] = slopes[kind], again
+        slope, asked[kind] = slopes[kind], False
         steep = slope[rows]
         least = quantile_of(steep, 1.0 - part_top)
-        if not again and steepest_inside(steep, least, inside, weight, edge) > -_SLIGHT:
+        if steepest_inside(steep, least, inside, weight, edge) > -_SLIGHT:
             continue
         rest = steep, least, edge, z_edge, paces[kind], rounds
         pace, times = pace_of(seen, mean, error, mine, ends, *rest)
@@ -212,7 +209,7 @@ def steepen(
             spread[i] = times * own[i] + wrong[i] + pace * more[i]
         nb_log_likelihood(told, means, spread, at)
         gained = each * sum_of(at)
-        if again or gained > score + margin:
+        if gained > score + margin:
             asked[kind] = True
             strength, phi, score = 1.0 / (1.0 / strength + pace * slope), phi * times, gained
             wrong, own, error, mine = wrong + pace * more, own * times, error + pace * steep, mine * times
