@@ -145,3 +145,19 @@ def test_stirlings_lack():
     for z in itertools.chain(np.geomspace(0.02, 63.9, 60), (64.0, 65.5, 1e3, 1e8)):
         direct = math.lgamma(z) - (z - 0.5) * math.log(z) + z - 0.5 * math.log(2 * math.pi)
         assert bulk_tails.lack(z) == pytest.approx(direct, rel=1e-13 * max(z, 1) ** 2, abs=2e-13 * max(z, 1))
+
+
+@pytest.mark.parametrize(
+    ("nodes", "weights"),
+    [
+        (bulk_tails._AT, bulk_tails._WEIGHT),
+        (tails._HALF_NODES[:2], tails._HALF_WEIGHTS[:2]),
+        (tails._HALF_NODES[2:], tails._HALF_WEIGHTS[2:]),
+    ],
+    ids=["six", "two", "four"],
+)
+def test_nodes_are_those_of_gauss(nodes, weights):
+    """Of n nodes: sums of powers below 2 n are integrals with P(Z > x), E Z^(k + 1) / (k + 1) above 0."""
+    for k in range(2 * nodes.size):
+        moment = 2 ** ((k - 1) / 2) * math.gamma(k / 2 + 1) / math.sqrt(math.pi) / (k + 1)
+        assert weights @ nodes**k == pytest.approx(moment, rel=1e-9)

@@ -188,9 +188,8 @@ def test_rates_by_class_differ_by_class_and_not_only_where_planted(country):
 
 
 @pytest.mark.slow
-def test_the_table_of_parts_has_a_row_for_each_and_covariates_help():
-    small = build(1_500)
-    table = calibration.parts(small, 1, scenarios=["isolated", "rates by class"])
+def test_the_table_of_parts_has_a_row_for_each_and_covariates_help(country):
+    table = calibration.parts(country, 1, scenarios=["isolated", "rates by class"])
     rows = table.loc["isolated"].index
     assert set(calibration.PARTS) | {"shrunk to the nation, not to the parent"} == set(rows)
     shares = table.loc["isolated", "P(p<=.05)/.05"]

@@ -175,15 +175,15 @@ def test_replicates_do_not_depend_on_how_they_are_cut():
 )
 def test_p_is_uniform_without_clusters(family, phi, options):
     """300 maps, each with replicates of its own: p takes the values .01, .02 ... 1 equally often."""
-    rng, near, size = np.random.default_rng(8), triangulated(8, 8), drawn(64, 0)[0]
+    rng, near, size = np.random.default_rng(8), triangulated(6, 6), drawn(36, 0)[0]
     ground, p, tail = ground_of(near, size, **options), [], []
-    spread = np.full((64, 1), phi)
+    spread = np.full((36, 1), phi)
     for k in range(300):
         if family == "poisson":
-            seen = rng.poisson(size * 0.05 * (rng.gamma(1 / phi, phi, 64) if phi else 1.0))
+            seen = rng.poisson(size * 0.05 * (rng.gamma(1 / phi, phi, 36) if phi else 1.0))
         else:
             m = (1 - phi) / phi if phi else np.inf
-            seen = rng.binomial(size.astype(int), rng.beta(0.05 * m, 0.95 * m, 64) if phi else 0.05)
+            seen = rng.binomial(size.astype(int), rng.beta(0.05 * m, 0.95 * m, 36) if phi else 0.05)
         given = counts(family, seen[:, None].astype(float), size[:, None], spread=spread)
         maxima, found = growing.maxima(given, ground, k, 0, 99), growing.strongest(given, ground, 1)
         score = np.array([found[0].score if found else 0.0])

@@ -798,12 +798,14 @@ def test_an_interrupt_ends_a_query_and_leaves_nothing(tmp_path):
     with subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, preexec_fn=allow) as process:
         process.stdout.readline()
         until = time.monotonic() + 60
-        while not list(tmp_path.glob("*/records.db")) and time.monotonic() < until:
+        while not list(tmp_path.glob("*/lock")) and time.monotonic() < until:
             time.sleep(0.1)
-        time.sleep(0.5)
+        assert time.monotonic() < until
+        time.sleep(1.0)
         process.send_signal(signal.SIGINT)
         _, said = process.communicate(timeout=60)
-    assert b"KeyboardInterrupt" in said
+    assert said.strip().endswith(b"KeyboardInterrupt")
+    assert b"in aggregate_query" in said
     assert not list(tmp_path.iterdir())
 
 

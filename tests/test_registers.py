@@ -1,12 +1,13 @@
 """The registers of the sample province, counted, give its tables."""
 
 import tomllib
-from collections import defaultdict
+from collections import defaultdict, namedtuple
 
 import duckdb
 import geopandas as gpd
 import numpy as np
 import pandas as pd
+import pyarrow.parquet as pq
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -142,17 +143,18 @@ def test_the_engine_counts_the_panel_of_the_tables(folder, records):
         np.testing.assert_allclose(counted[both], told[both], rtol=1e-9)
 
 
-def rows_of(table):
-    """Rows as dictionaries, None for what is missing."""
-    columns = (table[name].astype(object).where(table[name].notna(), None).tolist() for name in table)
-    return [dict(zip(table, row, strict=True)) for row in zip(*columns, strict=True)]
+def rows_of(path):
+    """Rows of a register as named tuples, None for what is missing."""
+    columns = pq.read_table(path).to_pydict()
+    row = namedtuple("Row", columns)
+    return [row(*each) for each in zip(*columns.values(), strict=True)]
 
 
 @pytest.fixture(scope="module")
-def plain(register):
-    """The registers as plain Python: lists and dictionaries."""
+def plain(folder):
+    """The registers as plain Python: lists and tuples."""
     rows = {
-        name: rows_of(register(name))
+        name: rows_of(folder / f"{name}.parquet")
         for name in (
             "inschrijvingen",
             "bedrijven",
@@ -163,13 +165,13 @@ def plain(register):
             "adressen",
         )
     }
-    rows["jaren"] = register("jaren")["jaar"].tolist()
-    rows["adres"] = {each["adres"]: each for each in rows["adressen"]}
+    rows["jaren"] = [each.jaar for each in rows_of(folder / "jaren.parquet")]
+    rows["adres"] = {each.adres: each for each in rows["adressen"]}
     return rows
 
 
 def _years(plain, row):
-    return [year for year in plain["jaren"] if row["van"] <= year <= row["tot"]]
+    return [year for year in plain["jaren"] if row.van <= year <= row.tot]
 
 
 def _distinct(triples):
@@ -185,14 +187,14 @@ def _distinct(triples):
 def _registered(plain, value, where=lambda address: True):
     """Everybody who is registered at an address, with what `value` says of person and address."""
     for each in plain["inschrijvingen"]:
-        address = plain["adres"][each["adres"]]
+        address = plain["adres"][each.adres]
         if where(address):
             for year in _years(plain, each):
-                yield address["buurtcode"], year, each["bsn"], value(each["bsn"], address)
+                yield address.buurtcode, year, each.bsn, value(each.bsn, address)
 
 
 def _at_parks(plain, value):
-    return _registered(plain, value, where=lambda address: address["park"])
+    return _registered(plain, value, where=lambda address: address.park)
 
 
 @pytest.fixture(scope="module")
@@ -203,16 +205,16 @@ def residents(plain):
 
 def _studios(plain):
     prefixes = {"2008": ("96021", "96022"), "2025": ("9621", "9622")}
-    return {each["kvk"]: each for each in plain["bedrijven"]
-            if each["sbi"].startswith(prefixes.get(each["sbi_versie"], ()))}  # fmt: skip
+    return {each.kvk: each for each in plain["bedrijven"]
+            if each.sbi.startswith(prefixes.get(each.sbi_versie, ()))}  # fmt: skip
 
 
 def test_natural_and_legal_persons_at_parks(plain, records):
     persons = list(_at_parks(plain, lambda *_: 1))
     legal = [
-        (plain["adres"][each["adres"]]["buurtcode"], year, each["kvk"], 1)
+        (plain["adres"][each.adres].buurtcode, year, each.kvk, 1)
         for each in plain["bedrijven"]
-        if each["rechtsvorm"] in ("bv", "stichting") and plain["adres"][each["adres"]]["park"]
+        if each.rechtsvorm in ("bv", "stichting") and plain["adres"][each.adres].park
         for year in _years(plain, each)
     ]
     assert len(legal) > 50
@@ -229,11 +231,11 @@ def test_shares_of_those_registered_at_parks(plain, records, id):
     if id == "park_eigenaren_elders":
         parks = defaultdict(set)
         for each in plain["vastgoed"]:
-            parks[each["eigenaar"]].add(plain["adres"][each["adres"]]["park"])
-        what = lambda bsn, address: bool(parks[bsn] - {address["park"]})  # noqa: E731
+            parks[each.eigenaar].add(plain["adres"][each.adres].park)
+        what = lambda bsn, address: bool(parks[bsn] - {address.park})  # noqa: E731
     else:
-        persons = [each for each in plain["personen"] if each["problematische_schulden"]]
-        parents = {each["bsn"] for each in persons if each["positie_huishouden"] == "alleenstaande ouder"}
+        persons = [each for each in plain["personen"] if each.problematische_schulden]
+        parents = {each.bsn for each in persons if each.positie_huishouden == "alleenstaande ouder"}
         what = lambda bsn, address: bsn in parents  # noqa: E731
     expected = _distinct(_at_parks(plain, what))
     assert sum(n for n, _ in expected.values()) > 30
@@ -247,17 +249,17 @@ def test_figures_per_resident(plain, records, residents, id):
     studios, expected = _studios(plain), defaultdict(float)
     if id == "verdachte_transacties":
         for each in plain["transacties"]:
-            if each["oordeel"] == "verdacht":
-                expected[plain["adres"][each["adres"]]["buurtcode"], str(each["jaar"])] += 1
+            if each.oordeel == "verdacht":
+                expected[plain["adres"][each.adres].buurtcode, str(each.jaar)] += 1
     elif id == "kappers_nagelstudios":
         for each in studios.values():
             for year in _years(plain, each):
-                expected[plain["adres"][each["adres"]]["buurtcode"], str(year)] += 1
+                expected[plain["adres"][each.adres].buurtcode, str(year)] += 1
     else:
         for each in plain["omzet"]:
-            if each["kvk"] in studios:
-                address = plain["adres"][studios[each["kvk"]]["adres"]]
-                expected[address["buurtcode"], str(each["jaar"])] += each["omzet"]
+            if each.kvk in studios:
+                address = plain["adres"][studios[each.kvk].adres]
+                expected[address.buurtcode, str(each.jaar)] += each.omzet
     found = records.frame.query("indicator == @id").set_index(["area", "period"])
     assert sum(expected.values()) == found["observed"].sum() > 1_000
     assert found.loc[list(expected), "observed"].to_dict() == expected

@@ -302,7 +302,7 @@ def _coordinates(
         given = np.asarray(points, dtype=np.float64)
         if given.ndim != 2 or given.shape[1] != 2:
             raise InputError(f"points need to be an array of shape (n_points, 2); got {given.shape}.")
-        xy, index = np.ascontiguousarray(given.T), pd.RangeIndex(len(given))
+        xy, index = np.require(given.T, requirements=["C", "W"]), pd.RangeIndex(len(given))
     _check_coordinates(xy, areas)
     return xy, index
 

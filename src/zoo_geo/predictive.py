@@ -139,7 +139,7 @@ class Poisson:
         from zoo_geo.kernels.likelihood import nb_residual
 
         found = np.empty(mean.shape)
-        phi = np.broadcast_to(phi, mean.shape)
+        phi = _each(phi, mean)
         nb_residual(np.ravel(observed), np.ravel(mean), np.ravel(phi), found.reshape(-1))
         return found
 
@@ -476,7 +476,10 @@ FAMILIES: dict[str, Family] = {f.name: f for f in (Poisson(), Binomial(), Gaussi
 
 
 def _each(phi: np.ndarray | float, like: np.ndarray) -> np.ndarray:
-    return np.ascontiguousarray(np.broadcast_to(phi, like.shape), dtype=float)
+    """One spread for each of some figures; loops are compiled anew for arrays that cannot be written."""
+    if np.shape(phi) == like.shape:
+        return np.ascontiguousarray(phi, dtype=float)
+    return np.full(like.shape, phi, dtype=float)
 
 
 def _known_pairs(

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterator
-from concurrent.futures import Future
+from concurrent.futures import Future, wait
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -115,13 +115,12 @@ class Records:
             The statement is wrong, or takes more time or memory than it may.
         """
         done = Future[duckdb.DuckDBPyConnection]()
-        worker = Thread(target=_execute, args=(self.db, sql, done), daemon=True)
-        worker.start()
+        Thread(target=_execute, args=(self.db, sql, done), daemon=True).start()
         try:
-            worker.join()
+            wait([done])
         except BaseException:  # an interrupt reaches this thread, and DuckDB only through it
             self.db.interrupt()
-            worker.join()
+            wait([done])
             raise
         try:
             return done.result()

@@ -27,23 +27,28 @@ def with_spread(block: Block, keep: np.ndarray, fit: Expectation, phi: np.ndarra
     for c in range(phi.shape[1]):
         rows = telling(block, keep, fit, c)
         if rows.size >= FEWEST_SPREAD:
-            times, freedom[c] = block.family.matched(rows, 1.0, *_column(block, fit, c), phi[:, c])
+            times, freedom[c] = block.family.matched(rows, 1.0, *_column(block, fit, c), _close(c, phi))
             spread[:, c] *= times
     return replace(fit, spread=spread, freedom=freedom)
 
 
 def _column(block: Block, fit: Expectation, c: int) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     """Figures, sizes, rates and strengths of a column."""
-    return block.observed[:, c], block.size[:, c], fit.rate[:, c], fit.strength[:, c]
+    return _close(c, block.observed), _close(c, block.size), _close(c, fit.rate), _close(c, fit.strength)
+
+
+def _close(c: int, table: np.ndarray) -> np.ndarray:
+    """Column with its figures side by side: loops are compiled anew for any other."""
+    return np.ascontiguousarray(table[:, c])
 
 
 def telling(block: Block, keep: np.ndarray, fit: Expectation, c: int) -> np.ndarray:
     """Return the rows that tell most about the spread, which decide it anyway."""
-    rate, size = fit.rate[:, c], block.size[:, c]
+    rate, size = _close(c, fit.rate), _close(c, block.size)
     if block.family.name == "poisson":
         from zoo_geo.kernels import settling
 
-        return settling.telling(keep[:, c], rate, size, SPREAD_SAMPLE)
+        return settling.telling(_close(c, keep), rate, size, SPREAD_SAMPLE)
     rows = np.flatnonzero(_usual(block, keep, c) & usable(block.family, rate, size))
     if rows.size <= SPREAD_SAMPLE:
         return rows
@@ -229,6 +234,6 @@ def _score(block: Block, rows: np.ndarray, fit: Expectation) -> np.ndarray:
     for c in range(score.size):
         known = np.flatnonzero(rows[:, c])
         times = max(known.size // SCORE_SAMPLE, 1)
-        column = *_column(block, fit, c), fit.spread[:, c]
-        score[c] = times * block.family.score(known[::times], *column)
+        column = *_column(block, fit, c), _close(c, fit.spread)
+        score[c] = times * block.family.score(np.ascontiguousarray(known[::times]), *column)
     return score

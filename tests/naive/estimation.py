@@ -13,11 +13,10 @@ def mid(o, mean, phi, upper):
     """Mid tail of a negative binomial, for many means."""
     r = 1 / phi
     x, rest = mean / (r + mean), r / (r + mean)
+    own = np.exp(special.xlogy(o, x) + r * np.log(rest) - special.betaln(o + 1, r)) / (o + r)
     if upper:
-        before = special.betainc(o, r, x) if o else np.ones_like(x)
-        return (special.betainc(o + 1, r, x) + before) / 2
-    before = special.betainc(r, o, rest) if o else np.zeros_like(x)
-    return (special.betainc(r, o + 1, rest) + before) / 2
+        return special.betainc(o + 1, r, x) + own / 2
+    return special.betainc(r, o + 1, rest) - own / 2
 
 
 def factors(strength):

@@ -138,7 +138,8 @@ def modelled(covariates: Covariates, options: ex.Options) -> Source:
         valid = block.valid & np.isfinite(rate)
         if isinstance(block.family, Gaussian):
             block = replace(block, size=_weighed(block, found))
-        led = ex.given(block.observed, block.size, valid, block.family, rate, strength, options)
+        figures = (np.asfortranarray(each) for each in (block.observed, block.size, valid))
+        led = ex.given(*figures, block.family, rate, strength, options)
         told = _uneven(led, block, given.size)
         return Fitted(led, block, skill=[each.skill for each in found], told=told)
 

@@ -132,7 +132,7 @@ class _Search:
             for start in range(0, self.centres.size, _CENTRES)
         ]
         step = max(self.centres.size // _PILOT, 1)
-        self._replicates(0, *self._lists(0, self.centres[::step])[:2])
+        self._replicates(0, *self._lists(0, np.ascontiguousarray(self.centres[::step]))[:2])
         found = spread_out(lambda part: self._part(*part), parts, n_jobs)
         self.records = [(s, rows) for (s, _), rows in zip(parts, found, strict=True)]
 

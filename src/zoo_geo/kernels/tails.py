@@ -11,7 +11,7 @@ import math
 import numpy as np
 from numba import njit
 
-from zoo_geo.kernels.bulk_tails import bulk, half_range
+from zoo_geo.kernels.bulk_tails import bulk
 from zoo_geo.kernels.elementary import plain_exp, plain_log, sum_of
 
 _TINY = 1e-300
@@ -23,9 +23,15 @@ _LOG_WEIGHTS = np.log(_weights / _weights.sum())
 _SHORT = 40.0
 
 
-_HALF_NODES, _HALF_WEIGHTS = (
-    np.concatenate(parts) for parts in zip(half_range(2), half_range(4), strict=True)
-)
+_HALF_NODES = np.array(
+    [0.3362071960895828, 1.569909628628066, 0.1561790058101962,
+     0.7695778699073673, 1.734886411119624, 3.0190949696268605]
+)  # fmt: skip
+_HALF_WEIGHTS = np.array(
+    [0.30501952308925173, 0.09392275743186351, 0.17243584152796548,
+     0.17853341001757825, 0.046068335162934904, 0.001904693812636844]
+)  # fmt: skip
+"""Gauss nodes and weights on (0, inf) for the weight P(Z > x): a rule of two and one of four."""
 
 
 @njit(cache=True, nogil=True)
@@ -77,7 +83,7 @@ def _nb_log_mid(o, mean, r, fixed, upper):
     log_pmf = fixed - r * beyond - o * (beyond - math.log(mean / r))
     away = o > mean
     if away and o <= _SHORT:  # few terms below say what lies above, unless next to nothing does
-        below = math.exp(log_pmf) * (_nb_beyond(o, mean, r, False) - 0.5)
+        below = math.exp(log_pmf) * (_few_below(o, mean / (r + mean), r) - 0.5)
         if below < _NEARLY_ALL:
             return math.log1p(-below) if upper else math.log(max(below, _TINY))
     log_tail = log_pmf + math.log(max(_nb_beyond(o, mean, r, away) - 0.5, 0.5))
@@ -96,13 +102,19 @@ def _nb_beyond(o, mean, r, upper):
     if upper:
         return _beta_fraction(o, r, x)
     if o <= _SHORT:
-        total, term = 1.0, 1.0
-        while o > 0.0:
-            term *= o / ((r + o - 1.0) * x)
-            total += term
-            o -= 1.0
-        return total
+        return _few_below(o, x, r)
     return x * (r + o) / r * _beta_fraction(r, o + 1.0, r / (r + mean))
+
+
+@njit(cache=True, nogil=True)
+def _few_below(o, x, r):
+    """Sum of the terms from o down to 0, in units of the term at o."""
+    total, term = 1.0, 1.0
+    while o > 0.0:
+        term *= o / ((r + o - 1.0) * x)
+        total += term
+        o -= 1.0
+    return total
 
 
 @njit(cache=True, nogil=True)
