@@ -137,7 +137,8 @@ class Column:
 def begin(block: Block, around: Around, options: Options) -> Column:
     """Nothing is known yet of a block of one column."""
     valid = block.valid[:, 0]
-    observed, size = (np.where(valid, each[:, 0], 0.0) for each in (block.observed, block.size))
+    figures = (np.ascontiguousarray(each[:, 0], float) for each in (block.observed, block.size))
+    observed, size = figures if valid.all() else (np.where(valid, each, 0.0) for each in figures)
     phi = np.full(valid.size, float(block.family.first_spread(block.observed, block.size, block.valid)[0]))
     whole = replace(block, observed=observed[:, None], size=size[:, None])
     known = valid.astype(float)
@@ -192,8 +193,9 @@ def _summed(columns: Sequence[Column]) -> list[tuple[np.ndarray, np.ndarray, np.
     order = sorted(range(len(columns)), key=lambda c: columns[c].tried[-1])
     for few, each in _walks(columns, order):
         tried = np.unique(np.concatenate([columns[c].tried for c in few]))
-        parts = np.zeros((LANES, n))
-        there = np.empty((LANES, tried.size, n))
+        lanes = len(few) * each if grouped else LANES
+        parts = (np.zeros if len(few) * each < lanes else np.empty)((lanes, n))
+        there = np.empty((lanes, tried.size, n))
         for lane, c in zip(range(0, LANES, each), few, strict=False):
             column, own = columns[c], parts[lane : lane + each]
             rate = column.rate if column.ratio is None else column.rate / column.ratio

@@ -89,12 +89,10 @@ def expect(
             around = Around(near, wider, touching, points)
             return joined(_each(observed, size, valid, family, around, options, classes))
         order, around = near.order(), Around(*beside_each_other(near, wider, touching, points))
-        observed, size, valid = observed[order], size[order], valid[order]
+        observed, size, valid = (_at(order, each) for each in (observed, size, valid))
         fit, back = joined(_each(observed, size, valid, family, around, options, classes)), np.argsort(order)
-        rate, strength, spread, ratio = (
-            each[back] for each in (fit.rate, fit.strength, fit.spread, fit.ratio)
-        )
-        return replace(fit, rate=rate, strength=strength, spread=spread, ratio=ratio)
+        tables = ("rate", "strength", "spread", "ratio")
+        return replace(fit, **{name: _at(back, getattr(fit, name)) for name in tables})
     block = Block(np.where(valid, observed, 0.0), np.where(valid, size, 0.0), valid, family)
     keep = valid.astype(float)
     phi = np.broadcast_to(family.first_spread(observed, size, valid), keep.shape).copy()
@@ -125,6 +123,11 @@ def expect(
             keep = (valid & ~odd).astype(float)
     assert chosen is not None
     return _without_error(chosen, options)
+
+
+def _at(rows: np.ndarray, table: np.ndarray) -> np.ndarray:
+    """Rows of a table of columns, column by column, each of them in one piece."""
+    return np.stack([column.take(rows) for column in table.T]).T
 
 
 def _each(

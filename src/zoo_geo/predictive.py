@@ -169,11 +169,12 @@ class Poisson:
         freedom: float,
     ) -> tuple[np.ndarray, np.ndarray]:
         """Return the 95 % interval of observed / expected (F quantiles of two Poisson counts, whole ones)."""
-        mean = rate * size
-        with np.errstate(divide="ignore", invalid="ignore"):
-            low = observed / mean * ratio_quantiles(np.maximum(observed, 1.0), strength, 0.025)
-            high = (observed + 1) / mean * ratio_quantiles(observed + 1, strength, 0.975)
-        return np.where(observed > 0, low, 0.0), high
+        from zoo_geo.kernels.quantiles import over_expected
+
+        low = ratio_quantiles(np.maximum(observed, 1.0), strength, 0.025)
+        high = ratio_quantiles(observed + 1.0, strength, 0.975)
+        over_expected(*(np.ascontiguousarray(each, float) for each in (observed, size, rate)), low, high)
+        return low, high
 
 
 class _ByArrays:

@@ -236,24 +236,24 @@ def respond(
     classes = layers(counts.size) if classes is None else classes
     settled = before is not None and (isinstance(before, Hidden) or before.size.size > 1)
     if settled or len(classes.each) > 1:
-        common = _spreads(phi, classes)
+        common = np.array(_middle(phi, classes.each))
         if settled or _any_unusual(counts, common, classes):
             law = _by_exposure(counts, common, classes, heavy, before if settled else None)
             if law is not None:
                 return law
     if not heavy:
         return None
-    _, *found = _tail(counts, classes.many, 0.0, float(np.median(phi[classes.known])))
+    _, *found = _tail(counts, classes.many, 0.0, _middle(phi, [classes.known])[0])
     if found[1] == 0.0:
         return None
     return Response(classes.typical, np.ones(1), *(np.array([value]) for value in found))
 
 
-def _spreads(phi: np.ndarray, classes: Layers) -> np.ndarray:
-    """Middle spread of each class."""
-    if np.ptp(phi) > 0:
-        return np.array([np.median(phi[rows]) for rows in classes.each])
-    return np.full(len(classes.each), phi[0])
+def _middle(phi: np.ndarray, each: list[np.ndarray]) -> list[float]:
+    """Middle spread of some rows each time."""
+    if (phi == phi[0]).all():
+        return [float(phi[0])] * len(each)
+    return [float(np.median(phi[rows])) for rows in each]
 
 
 def _by_exposure(

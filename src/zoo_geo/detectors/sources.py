@@ -23,7 +23,7 @@ from zoo_geo.estimates import SURE, Block, total_spread
 from zoo_geo.features import sensitive
 from zoo_geo.notices import Notice, compared, points, which
 from zoo_geo.predictive import Binomial, Gaussian
-from zoo_geo.response import Hidden
+from zoo_geo.response import Classes, Hidden
 
 GRAPHS = ("neighbours", "peers")
 WHOLES = ("national", "model")
@@ -82,13 +82,15 @@ def surroundings(
 ) -> Source:
     """Rates of other areas, pooled; with `adjust`, relative to what covariates lead to expect of them."""
 
+    classes = Classes()
+
     def fit(block: Block) -> Fitted:
         found = Fitted(None, block) if adjust is None else adjust(block)  # type: ignore[arg-type]
         given = found.block
         size = ex.steadied(given.observed, given.size, given.valid, given.family, near[0])
         given = replace(given, size=size)
         led = ex.expect(
-            given.observed, size, given.valid, given.family, near, wider, options, touching, points
+            given.observed, size, given.valid, given.family, near, wider, options, touching, points, classes
         )
         return replace(found, fit=led, block=given)
 

@@ -79,3 +79,12 @@ def _sum_far(count, strength, far, at):
             high = cubic(t, t2, far[m, 4], far[m, 5], far[m, 6], far[m, 7])
             total = total * u + (low + high * (t2 * t2))
         at[i] = plain_exp(reach * total) if s >= FAR_STRENGTH else math.nan
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def over_expected(observed, size, rate, low, high):
+    """Turn quantiles of `ratio_quantiles` into ends of intervals of observed over expected counts."""
+    for i in range(observed.size):
+        mean = rate[i] * size[i]
+        low[i] = observed[i] / mean * low[i] if observed[i] > 0.0 else 0.0
+        high[i] = (observed[i] + 1.0) / mean * high[i]
