@@ -64,7 +64,7 @@ def _labels(groups: Sequence[Reference], n: int) -> np.ndarray:
 
 @dataclass(frozen=True, eq=False)
 class Pooled:
-    """Rates and strengths of each candidate that is tried, shape (n_tried, n), and what they were pooled from.
+    """Rates and strengths of each candidate that is tried, shape (n_tried, n), and what they come from.
 
     Parameters
     ----------
@@ -317,7 +317,7 @@ def steepen_groups(column: Column, steep: np.ndarray) -> None:
 
 
 def answer(column: Column, classes: Classes, step: int) -> None:
-    """Let rate, spread and tail depend on exposure where that predicts better, or did so when it was asked."""
+    """Let rate, spread and tail depend on exposure where that predicts better, or did when it was asked."""
     from zoo_geo.kernels.rounds import as_counts
 
     given = column.observed, column.size, column.valid, column.keep, column.rate, column.strength

@@ -91,8 +91,10 @@ def expect(
         order, around = near.order(), Around(*beside_each_other(near, wider, touching, points))
         observed, size, valid = (_at(order, each) for each in (observed, size, valid))
         fit, back = joined(_each(observed, size, valid, family, around, options, classes)), np.argsort(order)
-        tables = ("rate", "strength", "spread", "ratio")
-        return replace(fit, **{name: _at(back, getattr(fit, name)) for name in tables})
+        rate, strength, spread, ratio = (
+            _at(back, each) for each in (fit.rate, fit.strength, fit.spread, fit.ratio)
+        )
+        return replace(fit, rate=rate, strength=strength, spread=spread, ratio=ratio)
     block = Block(np.where(valid, observed, 0.0), np.where(valid, size, 0.0), valid, family)
     keep = valid.astype(float)
     phi = np.broadcast_to(family.first_spread(observed, size, valid), keep.shape).copy()

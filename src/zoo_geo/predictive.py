@@ -173,7 +173,8 @@ class Poisson:
 
         low = ratio_quantiles(np.maximum(observed, 1.0), strength, 0.025)
         high = ratio_quantiles(observed + 1.0, strength, 0.975)
-        over_expected(*(np.ascontiguousarray(each, float) for each in (observed, size, rate)), low, high)
+        seen, people, led_to = (np.ascontiguousarray(each, float) for each in (observed, size, rate))
+        over_expected(seen, people, led_to, low, high)
         return low, high
 
 

@@ -274,6 +274,8 @@ def _column(name: str, detector: Detector, inputs: Inputs, scores: Scores) -> An
     if name in scores.fresh and inputs.in_order():
         return scores.arrays[name].reshape(-1)  # type: ignore[union-attr]
     if array is not None and name in ("z", "p_value", "statistic"):
+        if array is scores.arrays.get("z") and "z" in scores.fresh and inputs.in_order():
+            return array.reshape(-1).copy()
         array = np.where(scores.status == OK, array, np.nan)
     return _flat(array, inputs)
 
@@ -285,8 +287,7 @@ def _cluster(number: np.ndarray | None, inputs: Inputs) -> pd.arrays.IntegerArra
 
 def _direction(scores: Scores) -> np.ndarray:
     side = scores.side
-    ok = scores.status == OK
-    return (ok & (side > 0)).astype(np.int8) + 2 * (ok & (side < 0)).astype(np.int8)
+    return np.where(scores.status == OK, (side > 0) + 2 * (side < 0).view(np.int8), 0)
 
 
 def _labels(scores: Scores) -> tuple[tuple[str, ...], np.ndarray]:

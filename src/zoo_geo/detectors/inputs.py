@@ -330,7 +330,14 @@ def lonely(inputs: Inputs, weights: references.Reference) -> np.ndarray:
 
 def column_status(inputs: Inputs) -> np.ndarray:
     """Status of every cell, with columns that are all alike or nearly empty marked as such."""
-    status = inputs.status.astype(np.int8).copy()
+    if "column status" not in inputs.kept:
+        inputs.kept["column status"] = _column_status(inputs)
+    return inputs.kept["column status"].copy("K")
+
+
+def _column_status(inputs: Inputs) -> np.ndarray:
+    """As `column_status`, which references share."""
+    status = inputs.status.astype(np.int8)
     ok = status == OK
     rate = values(inputs)
     low = np.where(ok, rate, np.inf).min(axis=0, initial=np.inf)

@@ -81,7 +81,6 @@ def surroundings(
     adjust: Adjust | None = None,
 ) -> Source:
     """Rates of other areas, pooled; with `adjust`, relative to what covariates lead to expect of them."""
-
     classes = Classes()
 
     def fit(block: Block) -> Fitted:
@@ -140,8 +139,8 @@ def modelled(covariates: Covariates, options: ex.Options) -> Source:
         valid = block.valid & np.isfinite(rate)
         if isinstance(block.family, Gaussian):
             block = replace(block, size=_weighed(block, found))
-        figures = (np.asfortranarray(each) for each in (block.observed, block.size, valid))
-        led = ex.given(*figures, block.family, rate, strength, options)
+        observed, size, valid = (np.asfortranarray(each) for each in (block.observed, block.size, valid))
+        led = ex.given(observed, size, valid, block.family, rate, strength, options)
         told = _uneven(led, block, given.size)
         return Fitted(led, block, skill=[each.skill for each in found], told=told)
 

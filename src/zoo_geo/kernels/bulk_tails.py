@@ -290,27 +290,38 @@ _FAR = 1e-4
 _LOST = 1e-280
 
 
-@njit(cache=True, nogil=True, error_model="numpy", forceinline=True)
+@njit(cache=True, nogil=True, error_model="numpy")
 def _key(o, mean, phi, strength):
     """Class of a count and how much work it is."""
     own = phi + 1.0 / mean  # the variance relative to the square of the mean
-    error = 1.0 / (strength * own)
-    away = abs(o / mean - 1.0) / own / math.sqrt(strength)  # times the error
+    error = 1.0 / (strength * own)  # that of the error of the mean, in units of the count's
+    away = (o / mean - 1.0) / own
+    away *= away / strength  # times the error, squared
     sure = (strength > _SURE) | ((o == 0.0) & (strength >= _BOUNDLESS) & (error < _LEAST_ERROR**2))
-    small = sure & (error < _SMALL * _SMALL) & (away < _TILT)
-    moderate = (
-        (strength >= _BOUNDLESS) & (error < 1.0) & (away < min(2.0, 0.2 * strength)) & (phi * _LEAST_R <= 1.0)
-    )
+    usual = (strength >= _BOUNDLESS) & (phi * _LEAST_R <= 1.0)
+    tilt = min(2.0, 0.2 * strength)
+    key = -1.0
+    if o >= 0.0 and sure and error < _SMALL * _SMALL and away < _TILT * _TILT:
+        key = 0.0
+    elif o >= 0.0 and usual and error < 1.0 and away < tilt * tilt:
+        key = float(_MODERATE)
+    if key >= 0.0:
+        return (
+            key + o if o <= FEW else key + _FRACTIONS + min(math.sqrt(math.sqrt(o / (1.0 + phi * o))), 31.0)
+        )
     within = (strength >= _BOUNDLESS) | ((strength >= _LEAST_STRENGTH) & (o < 20.0 * mean))
-    large = within & (phi * _LEAST_R <= 1.0) & (error >= _LEAST_ERROR**2)
-    size = math.sqrt(math.sqrt(1.0 / (phi + 1.0 / (o + 1.0))))
-    size = size if size < 31.0 else 31.0
-    narrow = 4.0 * math.sqrt(1.0 + strength * (phi + 1.0 / max(o, NONE)))
-    narrow = narrow if narrow < 63.0 else 63.0
-    key = o if o <= FEW else _FRACTIONS + size
-    key = key if small else key + _MODERATE
-    key = key if small | moderate else (_ERRORS + narrow if large else float(_REST))
-    return key if key >= 0.0 else float(_REST)
+    if o >= 0.0 and within and phi * _LEAST_R <= 1.0 and error >= _LEAST_ERROR**2:
+        return _ERRORS + min(4.0 * math.sqrt(1.0 + strength * (phi + 1.0 / max(o, NONE))), 63.0)
+    return float(_REST)
+
+
+@njit(cache=True, nogil=True, error_model="numpy", forceinline=True)
+def _easy(o, mean, phi, strength):
+    """As `_key` of a small count with a small error, which most are; -1 for others."""
+    own = 1.0 + phi * mean
+    small = (strength > _SURE) & (mean < _SMALL * _SMALL * strength * own)
+    small &= (o - mean) * (o - mean) < _TILT * _TILT * own * own * strength
+    return o if small & (o <= FEW) & (o >= 0.0) else -1.0
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
@@ -320,7 +331,10 @@ def _sorted(observed, mean, phi, strength):
     n = observed.size
     key, order, ends = np.empty(n), np.empty(n, np.int64), np.zeros(_REST + 2, np.int64)
     for i in range(n):
-        key[i] = _key(observed[i], mean[i], phi[i], strength[i])
+        key[i] = _easy(observed[i], mean[i], phi[i], strength[i])
+    for i in range(n):
+        if key[i] < 0.0:
+            key[i] = _key(observed[i], mean[i], phi[i], strength[i])
     for i in range(n):
         ends[int(key[i]) + 1] += 1
     for k in range(_REST + 1):

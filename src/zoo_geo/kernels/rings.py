@@ -15,7 +15,7 @@ _LINE = 64
 
 @intrinsic
 def add_rows(typingctx, table, indices, start, end, sums, before, at):
-    """Rows of ``table``, shape (n, LANES), at ``indices[start:end]`` added up, lane by lane, to a row of sums.
+    """Add up the rows of ``table``, shape (n, LANES), at ``indices[start:end]``, lane by lane.
 
     ``sums`` has shape (n_sums, LANES): row ``before`` and the rows of the table make row ``at``. The same as
     two plain loops, which LLVM would not turn into additions of whole rows. Every other row is added apart,
@@ -25,7 +25,7 @@ def add_rows(typingctx, table, indices, start, end, sums, before, at):
 
     def codegen(context, builder, signature, args):
         row, whole = ir.VectorType(ir.DoubleType(), LANES), ir.IntType(64)
-        table, indices, start, end, sums, before, at = args
+        start, end, before, at = (args[k] for k in (2, 3, 5, 6))
 
         def data(k):
             return context.make_array(signature.args[k])(context, builder, args[k]).data
@@ -71,7 +71,7 @@ def turn_square(typingctx, source, first, stride, target, place, step):
 
     def codegen(context, builder, signature, args):
         row = ir.VectorType(ir.DoubleType(), 8)
-        source, first, stride, target, place, step = args
+        first, stride, place, step = (args[k] for k in (1, 2, 4, 5))
 
         def address(k, start, apart, number):
             data = context.make_array(signature.args[k])(context, builder, args[k]).data
