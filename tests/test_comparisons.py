@@ -9,6 +9,7 @@ from scipy import special
 import zoo_geo as zg
 from naive import estimation as naive
 from panels import counts_of, lattice
+from zoo_geo.detectors.comparisons import figures_next_door
 from zoo_geo.kernels import bulk_tails, comparing, layout, normal, tails
 
 ASKED = {"two-sided": 0, "greater": 1, "less": -1}
@@ -82,18 +83,17 @@ def test_results_are_put_together_area_by_area():
 
 def test_figures_next_door_are_those_of_plain_loops():
     rng = np.random.default_rng(2)
-    n, columns = 30, 11
+    n, columns = 30, 41
     near = [np.flatnonzero(rng.random(n) < 0.15) for _ in range(n)]
     near[4] = np.array([], int)
     observed, exposure = rng.poisson(5, (columns, n)).astype(float), rng.uniform(1, 9, (columns, n))
-    known = rng.random((columns, n)) < 0.7
+    known = rng.random((columns, n)) < np.where(np.arange(columns) < 19, 0.7, 1.0)[:, None]
     observed[~known], exposure[~known] = np.nan, np.nan
     weighed, per = np.arange(columns) % 3 == 0, np.linspace(1, 1000, columns)
-    number, value = np.empty((n, columns)), np.empty((n, columns))
     indptr = np.concatenate([[0], np.cumsum([each.size for each in near])])
-    comparing.next_door(
-        indptr, np.concatenate(near).astype(np.int64), observed, exposure, known, weighed, per, number, value
-    )
+    figures = observed.T, exposure.T, known.T
+    ends = np.stack([indptr[:-1], indptr[1:]])
+    number, value = figures_next_door(ends, np.concatenate(near), *figures, weighed, per, n_jobs=2)
     for i, c in itertools.product(range(n), range(columns)):
         there = [j for j in near[i] if known[c, j]]
         assert number[i, c] == len(there)

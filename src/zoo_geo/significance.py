@@ -38,10 +38,12 @@ def adjust(p: np.ndarray, method: Method = "bh") -> np.ndarray:
     if method not in METHODS:
         raise ValueError(f"method needs to be one of {', '.join(METHODS)}; got {method!r}.")
     known = np.isfinite(p)
-    family = np.asarray(p, float)[known]
+    family = np.ascontiguousarray(p, float) if known.all() else np.asarray(p, float)[known]
     if ((family < 0) | (family > 1)).any():
         raise ValueError("p-values need to be between 0 and 1.")
-    adjusted = np.full(np.shape(p), np.nan)
+    if family.size == known.size > 0:
+        return _family(family.ravel(), method).reshape(known.shape)
+    adjusted = np.full(known.shape, np.nan)
     if family.size:
         adjusted[known] = _family(family, method)
     return adjusted
@@ -49,9 +51,11 @@ def adjust(p: np.ndarray, method: Method = "bh") -> np.ndarray:
 
 def _family(p: np.ndarray, method: Method) -> np.ndarray:
     if method in ("bh", "by"):
-        from scipy.stats import false_discovery_control
-
-        return false_discovery_control(p, method=method)
+        order, rank = np.argsort(p), np.arange(1.0, p.size + 1.0)
+        steps, adjusted = p[order] * (p.size / rank), np.empty_like(p)
+        steps *= np.sum(1.0 / rank) if method == "by" else 1.0
+        adjusted[order] = np.minimum(np.minimum.accumulate(steps[::-1])[::-1], 1.0)
+        return adjusted
     if method == "bonferroni":
         return np.minimum(p * p.size, 1.0)
     if method == "holm":

@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 
 from zoo_geo import expectation as ex
-from zoo_geo.detectors.base import Alternative
+from zoo_geo.detectors.base import Alternative, spread_out
 from zoo_geo.detectors.inputs import OK, Inputs, matrix
 from zoo_geo.detectors.sources import Block, Fitted
 from zoo_geo.predictive import Binomial, Gaussian, Poisson
@@ -111,22 +111,65 @@ def signed(log_p: np.ndarray, upper: np.ndarray, alternative: Alternative) -> tu
     return z, p
 
 
-def next_door(inputs: Inputs) -> dict[str, np.ndarray]:
+def next_door(inputs: Inputs, n_jobs: int) -> dict[str, np.ndarray]:
     """Figures of the direct neighbours: how many have one, and their rate together; references share them."""
     if "next door" not in inputs.kept:
-        inputs.kept["next door"] = _figures_next_door(inputs)
+        weights, is_value = matrix(inputs), inputs.is_value()
+        ends = np.stack([weights.indptr[:-1], weights.indptr[1:]])
+        figures = inputs.observed, inputs.exposure, inputs.status == OK
+        per = np.where(is_value, 1.0, inputs.per())
+        number, value = figures_next_door(ends, weights.indices, *figures, is_value, per, n_jobs)
+        inputs.kept["next door"] = {"n_neighbors": number, "neighbors_value": value}
     return dict(inputs.kept["next door"])
 
 
-def _figures_next_door(inputs: Inputs) -> dict[str, np.ndarray]:
-    """How many neighbours of each area have a figure, and their rate together."""
-    from zoo_geo.kernels import comparing
+def figures_next_door(
+    ends: np.ndarray,
+    neighbours: np.ndarray,
+    observed: np.ndarray,
+    exposure: np.ndarray,
+    known: np.ndarray,
+    weighed: np.ndarray,
+    per: np.ndarray,
+    n_jobs: int = 1,
+) -> tuple[np.ndarray, np.ndarray]:
+    """How many neighbours of each area have a figure, and their rate together per ``per``.
 
-    weights, is_value = matrix(inputs), inputs.is_value()
-    number, value = (np.empty(inputs.observed.shape) for _ in range(2))
-    columns = (inputs.observed, inputs.exposure, inputs.status == OK)
-    observed, exposure, known = (np.ascontiguousarray(each.T) for each in columns)
-    indptr, indices = weights.indptr.astype(np.int64), weights.indices.astype(np.int64)
-    per = np.where(is_value, 1.0, inputs.per())
-    comparing.next_door(indptr, indices, observed, exposure, known, is_value, per, number, value)
-    return {"n_neighbors": number, "neighbors_value": value}
+    Those of area i lie at ``ends[0, i]`` up to ``ends[1, i]`` of ``neighbours``. Figures and exposures have
+    shape (n, n_columns), as both results. Figures of a column that is ``weighed`` count as often as their
+    exposure, and their mean is taken.
+    """
+    from zoo_geo.kernels.layout import into_areas
+    from zoo_geo.kernels.rings import LANES, ring_sums
+
+    given = ends[0], neighbours, ends[1][:, None]
+    starts, beside, last = (np.ascontiguousarray(each, np.uint32) for each in given)
+    n = ends.shape[1]
+    number, value = (np.empty(observed.shape) for _ in range(2))
+    number[:] = (ends[1] - ends[0])[:, None]
+
+    def summed(rows: list[np.ndarray]) -> np.ndarray:
+        parts, there = np.zeros((LANES, n)), np.empty((LANES, 1, n))
+        parts[: len(rows)] = rows
+        ring_sums(starts, beside, last, parts, there)
+        return there[: len(rows), 0]
+
+    def figures(columns: np.ndarray) -> None:
+        rows = []
+        for c in columns:
+            size = np.where(known[:, c], exposure[:, c], 0.0)
+            events = observed[:, c] * (size if weighed[c] else per[c])
+            rows += [np.where(known[:, c], events, 0.0), size]
+        sums = summed(rows)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            into_areas(sums[::2] / sums[1::2], columns, value)
+
+    def numbers(columns: np.ndarray) -> None:
+        into_areas(summed([known[:, c].astype(float) for c in columns]), columns, number)
+
+    def blocks(columns: np.ndarray, size: int) -> list[np.ndarray]:
+        return [columns[start : start + size] for start in range(0, columns.size, size)]
+
+    spread_out(numbers, blocks(np.flatnonzero(~known.all(axis=0)), LANES), n_jobs)
+    spread_out(figures, blocks(np.arange(known.shape[1]), LANES // 2), n_jobs)
+    return number, value

@@ -172,7 +172,7 @@ class Deviation(Detector):
             spread_out(block, [work for work in wanted if work[1].size], n_jobs)
         arrays: dict[str, np.ndarray | None] = {**results, "statistic": results["z"]}
         arrays |= {name: arrays.get(name) for name in self.own} | {"events": inputs.events}
-        arrays |= {} if inputs.csr is None else next_door(inputs)
+        arrays |= {} if inputs.csr is None else next_door(inputs, n_jobs)
         notices = [*unfit, *source.notices, *_told(told, inputs, reference)]
         notices += [*_doubts(inputs, status, extreme, reference), *_bursts(inputs, over, reference)]
         if reference == "peers" and inputs.peers is None:

@@ -241,9 +241,15 @@ def _are(given: tuple[Any, ...], kept: tuple[weakref.ref[Any] | None, ...]) -> b
 def _spread(cube: np.ndarray, places: np.ndarray, blank: float) -> np.ndarray:
     """Lay a cube of the panel out as columns in code order."""
     flat = cube.reshape(cube.shape[0], -1)
-    out = np.full((places.size, flat.shape[1]), blank, cube.dtype, order="F")
-    out[places[: flat.shape[0]]] = flat
-    return out
+    table = np.full((flat.shape[1], places.size), blank, cube.dtype)
+    in_order = bool((places == np.arange(places.size)).all())
+    for start in range(0, flat.shape[0], _ROWS):  # a few rows at a time: memory is read and written in lines
+        end = min(start + _ROWS, flat.shape[0])
+        table[:, slice(start, end) if in_order else places[start:end]] = flat[start:end].T
+    return table.T
+
+
+_ROWS = 256
 
 
 def values(inputs: Inputs) -> np.ndarray:
@@ -303,11 +309,11 @@ def places(inputs: Inputs) -> np.ndarray | None:
 
 
 def blocks(inputs: Inputs, n_jobs: int) -> list[tuple[str, np.ndarray]]:
-    """Cut each family's columns into blocks that are worked on together, one for each thread at least."""
+    """Cut each family's columns into blocks that are worked on together, like in size, as many a thread."""
     cut = []
     for family, columns in inputs.families().items():
-        step = min(_BLOCK, -(-columns.size // n_jobs))
-        cut += [(family, columns[start : start + step]) for start in range(0, columns.size, step)]
+        number = -(-columns.size // (_BLOCK * n_jobs)) * n_jobs
+        cut += [(family, each) for each in np.array_split(columns, number) if each.size]
     return cut
 
 
@@ -338,12 +344,12 @@ def column_status(inputs: Inputs) -> np.ndarray:
 def _column_status(inputs: Inputs) -> np.ndarray:
     """As `column_status`, which references share."""
     status = inputs.status.astype(np.int8)
-    ok = status == OK
-    rate = values(inputs)
-    low = np.where(ok, rate, np.inf).min(axis=0, initial=np.inf)
-    high = np.where(ok, rate, -np.inf).max(axis=0, initial=-np.inf)
-    alike = low >= high - 1e-12 * np.abs(high)
-    few = ok.sum(0) < FEWEST_AREAS
-    status[ok & alike] = CONSTANT
-    status[ok & few & ~alike] = TOO_FEW
+    for own, rate in zip(status.T, values(inputs).T, strict=True):
+        ok = own == OK
+        known = rate if ok.all() else rate[ok]
+        low, high = known.min(initial=np.inf), known.max(initial=-np.inf)
+        if low >= high - 1e-12 * abs(high):
+            own[ok] = CONSTANT
+        elif known.size < FEWEST_AREAS:
+            own[ok] = TOO_FEW
     return status
