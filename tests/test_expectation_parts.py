@@ -1,6 +1,7 @@
 """Parts of the expectation: given rates, distances, medians, and whether its error is as large as it says."""
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -195,22 +196,66 @@ def test_fused_loops_find_what_matrices_do(seed, steep):
         np.testing.assert_allclose(getattr(fused, name), getattr(plain, name), rtol=1e-6)
 
 
-def test_fused_loops_find_the_slopes_that_matrices_do():
-    """Error, distance, off-centre distance and steps of the rate."""
+def small_world():
+    """A block of one column of counts, and rings of neighbours with what they are shrunk to."""
     land = country.build(900, seed=3)
     draw = country.simulate(land, np.random.default_rng(0), 0.05, 0.1, country.World(scale=12.0))
     inputs = prepare(country.panel(land, [draw]), land.graph, land.areas)
     near = sources.find("neighbours", inputs, 3, ex.Options(), (), "poisson").near
     block = sources.Block(inputs.observed, inputs.exposure, inputs.status == OK, FAMILIES["poisson"])
+    wider = [references.everybody(inputs.codes.size)]
+    return block, counts.Around(near, wider, matrix(inputs), places(inputs))
+
+
+@pytest.mark.parametrize(
+    ("clean", "tried", "placed"),
+    [
+        (0, [[0, 1, 2]], [True]),
+        (1, [[1], [0, 1, 2]], [False, True]),
+        (3, [[1], [0, 1, 2], [2], [2]], [False, True, False, False]),
+    ],
+)
+def test_width_and_slopes_are_chosen_once(clean, tried, placed):
+    """First two rings alone, then all of them, then the best; places are summed while they may matter."""
+    (block, around), options = small_world(), ex.Options(clean=clean)
+    one, seen = counts.begin(block, around, options), []
+    for step in range(clean + 1):
+        counts.turn(one, step)
+        seen.append((one.tried.tolist(), one.placed))
+        one.width = 2
+        if step >= counts.choice_of(options):
+            one.asked[:] = [True, True, False, True]  # off-centre distance brought nothing
+    assert seen == list(zip(tried, placed, strict=True))
+
+
+@pytest.mark.parametrize("number", [1, 3, 9])
+def test_columns_side_by_side_have_the_sums_they_have_alone(number):
+    """Some with places, some without, of like and unlike widths."""
+    block, around = small_world()
+    figures = [replace(block, observed=block.observed * (k + 1)) for k in range(number)]
+    columns = [counts.begin(each, around, ex.Options()) for each in figures]
+    for k, column in enumerate(columns):
+        counts.turn(column, 2)
+        column.tried, column.placed = np.array([[0, 1, 2], [k % 3]][k % 2]), k % 4 < 2
+    for column, together in zip(columns, counts.pooled(columns), strict=True):
+        (alone,) = counts.pooled([column])
+        for name in ("rates", "strengths", "parts"):
+            np.testing.assert_array_equal(getattr(together, name), getattr(alone, name))
+        np.testing.assert_array_equal(together.there[:, together.at], alone.there[:, alone.at])
+        assert len(together.parts) == (4 if column.placed else 2)
+
+
+def test_fused_loops_find_the_slopes_that_matrices_do():
+    """Error, distance, off-centre distance and steps of the rate."""
+    block, around = small_world()
     found = []
-    for candidates in (near, list(near)):
-        rest = [references.everybody(inputs.codes.size)], matrix(inputs), places(inputs)
-        one = counts.begin(block, counts.Around(candidates, *rest), ex.Options())
+    for candidates in (around.near, list(around.near)):
+        one = counts.begin(block, replace(around, near=candidates), ex.Options())
         counts.turn(one, 2)
         one.tried = np.arange(len(candidates))
         (pooled,) = counts.pooled([one])
         counts.choose(one, pooled)
         found.append(counts.slopes(one, pooled))
-    assert found[0].shape == (4, inputs.codes.size)
+    assert found[0].shape == (4, 900)
     assert (found[0].std(axis=1) > 0).all()
     np.testing.assert_allclose(*found, rtol=1e-6, atol=1e-9)

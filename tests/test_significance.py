@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.stats import false_discovery_control
 
 from naive import significance as naive
 from zoo_geo.significance import METHODS, adjust, needed_at_floor, significant
@@ -48,6 +49,15 @@ def test_nan_is_outside_the_family(method):
     assert not significant(adjust(p, method), 0.99)[[1, 4, 5]].any()
     assert np.isnan(adjust(np.full(3, np.nan), method)).all()
     assert adjust(np.array([]), method).size == 0
+
+
+@pytest.mark.parametrize("method", ["bh", "by"])
+@pytest.mark.parametrize("decimals", [1, 3, 17])
+def test_false_discoveries_are_controlled_as_by_scipy(method, decimals):
+    p = np.random.default_rng(decimals).beta(0.3, 1.0, 500).round(decimals)
+    np.testing.assert_array_equal(adjust(p, method), false_discovery_control(p, method=method))
+    with_gaps = np.insert(p, [0, 7, 500], np.nan)
+    np.testing.assert_array_equal(adjust(with_gaps, method)[~np.isnan(with_gaps)], adjust(p, method))
 
 
 def test_values_on_the_limit_are_significant():

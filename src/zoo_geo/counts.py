@@ -204,7 +204,7 @@ def _summed(columns: Sequence[Column]) -> list[tuple[np.ndarray, np.ndarray, np.
             weigh(column.observed, column.people, column.keep, rate, phi, at, own)
             found[c] = own, there[lane : lane + each], np.searchsorted(tried, column.tried)
         if not grouped:
-            ring_sums(indptr, indices, np.ascontiguousarray(ends[:, tried]), parts, there)
+            ring_sums(indptr, indices, ends, tried, parts, there)
     return [found[c] for c in range(len(columns))]
 
 
