@@ -228,6 +228,18 @@ def test_width_and_slopes_are_chosen_once(clean, tried, placed):
     assert seen == list(zip(tried, placed, strict=True))
 
 
+def test_where_groups_are_sought_every_round_chooses():
+    block, around = small_world()
+    one = counts.begin(block, around, ex.Options(groups=True))
+    assert one.asked.tolist() == [False, True, False, True]
+    for step in range(3):
+        counts.turn(one, step)
+        assert one.tried.tolist() == [0, 1, 2]
+        assert not one.placed
+        assert counts.chooses(one.options, step)
+        assert step >= counts.choice_of(one.options)
+
+
 @pytest.mark.parametrize("number", [1, 3, 9])
 def test_columns_side_by_side_have_the_sums_they_have_alone(number):
     """Some with places, some without, of like and unlike widths."""

@@ -151,7 +151,7 @@ def turn(column: Column, step: int) -> None:
     """Begin a round: one surroundings alone leads to what is odd; of all the best is chosen once and kept."""
     column.people = column.size if column.ratio is None else column.size * column.ratio
     last, choice = len(column.around.near) - 1, choice_of(column.options)
-    if step == choice:
+    if chooses(column.options, step):
         column.tried = np.arange(last + 1)
     else:
         column.tried = np.array([min(_FIRST, last) if step < choice else column.width])
@@ -160,7 +160,12 @@ def turn(column: Column, step: int) -> None:
 
 def choice_of(options: Options) -> int:
     """Round in which width, slopes and response are chosen: the first without what is clearly odd."""
-    return min(1, options.clean)
+    return 0 if options.groups else min(1, options.clean)
+
+
+def chooses(options: Options, step: int) -> bool:
+    """Whether a round chooses among all there is; each one does where groups are sought."""
+    return options.groups or step == choice_of(options)
 
 
 def pooled(columns: Sequence[Column]) -> list[Pooled]:
@@ -324,7 +329,7 @@ def answer(column: Column, classes: Classes, step: int) -> None:
     mean, error, usual, known, number = as_counts(*given)
     counts = Counts(column.observed, column.size, mean, error, usual)
     options, law = column.options, column.law
-    if step > choice_of(options) and law is None:
+    if law is None and not chooses(options, step):
         options = replace(options, response=False)
     column.law = responded(counts, column.phi, known, number, options, step == options.clean, law, classes)
     column.ratio = None

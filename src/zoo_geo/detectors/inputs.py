@@ -309,7 +309,7 @@ def places(inputs: Inputs) -> np.ndarray | None:
 
 
 def blocks(inputs: Inputs, n_jobs: int) -> list[tuple[str, np.ndarray]]:
-    """Cut each family's columns into blocks that are worked on together, like in size, as many a thread."""
+    """Cut each family's columns into blocks that are worked on together, of like size, for all threads."""
     cut = []
     for family, columns in inputs.families().items():
         number = -(-columns.size // (_BLOCK * n_jobs)) * n_jobs

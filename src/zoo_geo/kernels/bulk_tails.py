@@ -321,7 +321,7 @@ def _easy(o, mean, phi, strength):
     own = 1.0 + phi * mean
     small = (strength > _SURE) & (mean < _SMALL * _SMALL * strength * own)
     small &= (o - mean) * (o - mean) < _TILT * _TILT * own * own * strength
-    return o if small & (o <= FEW) & (o >= 0.0) else -1.0
+    return o if small & (o <= FEW) & (o >= 0.0) & (mean > 0.0) else -1.0
 
 
 @njit(cache=True, nogil=True, error_model="numpy")

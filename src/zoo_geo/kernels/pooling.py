@@ -10,7 +10,7 @@ from zoo_geo.kernels.elementary import sum_of
 def weigh(observed, size, keep, rate, phi, points, parts):
     """Counts and sizes times the precision of each rate, ``keep / (1 + phi rate size)``.
 
-    Into ``parts``, shape (4, n): counts, sizes, and sizes times ``points`` where there are any, shape (2, n).
+    Into ``parts``, shape (2 or 4, n): counts, sizes, and sizes times ``points``, shape (0 or 2, n).
     A rate that is not known, or an empty ``rate``, is that of all together; with an empty ``phi`` all that is
     kept counts the same.
     """
@@ -36,25 +36,23 @@ def _times(one, other, found):
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def group_sums(labels, parts, there):
-    """Sums of counts and sizes over all other areas with the same label; none for a negative one.
+    """Sums of parts over all other areas with the same label; none for a negative one.
 
-    ``parts`` and ``there`` have shape (2 or more, n).
+    Those of the first parts go into ``there``, shape (n_sums, n); ``parts`` has as many rows at least.
     """
-    n, groups = labels.size, labels.max() + 1
+    n, groups, number = labels.size, labels.max() + 1, there.shape[0]
     if groups == 1 and labels.min() == 0:  # everybody
-        for k in range(2):
+        for k in range(number):
             part, found, total = parts[k], there[k], sum_of(parts[k])
             for i in range(n):
                 found[i] = total - part[i]
         return
-    sums = np.zeros((groups + 1, 2))
-    for i in range(n):
-        sums[labels[i] + 1, 0] += parts[0, i]
-        sums[labels[i] + 1, 1] += parts[1, i]
-    for k in range(2):
-        part, found = parts[k], there[k]
+    for k in range(number):
+        part, found, sums = parts[k], there[k], np.zeros(groups + 1)
         for i in range(n):
-            found[i] = sums[labels[i] + 1, k] - part[i] if labels[i] >= 0 else 0.0
+            sums[labels[i] + 1] += part[i]
+        for i in range(n):
+            found[i] = sums[labels[i] + 1] - part[i] if labels[i] >= 0 else 0.0
 
 
 @njit(cache=True, nogil=True, error_model="numpy")

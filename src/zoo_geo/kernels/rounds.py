@@ -124,9 +124,9 @@ def in_medians(square):
 def slopes(parts, there, width, strength, phi, far, points, indptr, indices, holds, asked, found):
     """What the error of a rate may grow with: itself, distance, off-centre distance, steps of the rate.
 
-    Into ``found``, shape (2 or 4, n), those that are ``asked``; the middle two where there are places.
-    ``parts`` are those of `weigh`, and ``there``, shape (4, n_candidates, n), their sums, of which those of
-    candidate ``width`` count.
+    Into ``found``, shape (2 or 4, n), those that are ``asked``, and distance ``far``; the middle two where
+    there are places. ``parts`` are those of `weigh`, and ``there``, shape (2 or 4, n_sums, n), their sums, of
+    which those at ``width`` count.
     """
     events, size = there[0, width], there[1, width]
     if asked[0]:
