@@ -211,12 +211,12 @@ def small_world():
     ("clean", "tried", "placed"),
     [
         (0, [[0, 1, 2]], [True]),
-        (1, [[1], [0, 1, 2]], [False, True]),
-        (3, [[1], [0, 1, 2], [2], [2]], [False, True, False, False]),
+        (1, [[0], [0, 1, 2]], [False, True]),
+        (3, [[0], [0, 1, 2], [2], [2]], [False, True, False, False]),
     ],
 )
 def test_width_and_slopes_are_chosen_once(clean, tried, placed):
-    """First two rings alone, then all of them, then the best; places are summed while they may matter."""
+    """First one ring alone, then all of them, then the best; places are summed while they may matter."""
     (block, around), options = small_world(), ex.Options(clean=clean)
     one, seen = counts.begin(block, around, options), []
     for step in range(clean + 1):

@@ -23,8 +23,6 @@ from zoo_geo.response import Classes, Counts, Law, respond
 
 _NONE, _NOWHERE = np.empty(0), np.empty((0, 0))
 _FEWEST_RESPONSIVE = 200
-_FIRST = 1
-"""Which surroundings come first: two rings, few enough for trends to do little and many enough for chance."""
 _FIRST_BY_DISTANCE = 0.003
 """Pace by squared distances, which are often ten times their median, where the search begins."""
 
@@ -148,13 +146,17 @@ def begin(block: Block, around: Around, options: Options) -> Column:
 
 
 def turn(column: Column, step: int) -> None:
-    """Begin a round: one surroundings alone leads to what is odd; of all the best is chosen once and kept."""
+    """Begin a round: the narrowest surroundings lead to what is odd; of all the best is chosen once and kept.
+
+    A trend makes few areas odd beside their neighbours; beside wide surroundings it makes many, and without
+    those wide ones look best.
+    """
     column.people = column.size if column.ratio is None else column.size * column.ratio
     last, choice = len(column.around.near) - 1, choice_of(column.options)
     if chooses(column.options, step):
         column.tried = np.arange(last + 1)
     else:
-        column.tried = np.array([min(_FIRST, last) if step < choice else column.width])
+        column.tried = np.array([0 if step < choice else column.width])
     column.placed = step >= choice and bool(column.asked[2:-1].any())
 
 
