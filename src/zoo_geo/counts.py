@@ -161,7 +161,7 @@ def turn(column: Column, step: int) -> None:
 
 
 def choice_of(options: Options) -> int:
-    """Round in which width, slopes and response are chosen: the first without what is clearly odd."""
+    """Round in which width and slopes are chosen: the first without what is clearly odd."""
     return 0 if options.groups else min(1, options.clean)
 
 
@@ -323,17 +323,15 @@ def steepen_groups(column: Column, steep: np.ndarray) -> None:
     column.strength, column.phi = fit.strength[:, 0], fit.spread[:, 0]
 
 
-def answer(column: Column, classes: Classes, step: int) -> None:
-    """Let rate, spread and tail depend on exposure where that predicts better, or did when it was asked."""
+def answer(column: Column, classes: Classes, end: bool) -> None:
+    """Let rate, spread and tail depend on exposure where that predicts better."""
     from zoo_geo.kernels.rounds import as_counts
 
     given = column.observed, column.size, column.valid, column.keep, column.rate, column.strength
     mean, error, usual, known, number = as_counts(*given)
     counts = Counts(column.observed, column.size, mean, error, usual)
     options, law = column.options, column.law
-    if law is None and not chooses(options, step):
-        options = replace(options, response=False)
-    column.law = responded(counts, column.phi, known, number, options, step == options.clean, law, classes)
+    column.law = responded(counts, column.phi, known, number, options, end, law, classes)
     column.ratio = None
     if column.law is not None:
         column.ratio, column.phi = column.law.at(column.size)

@@ -162,19 +162,14 @@ def _expect_counts(
 
 
 def _take_a_round(column: Column, found: Pooled, step: int, classes: Classes) -> None:
-    """Choose a width, let errors grow and rates answer to exposure, and keep what is not odd.
-
-    The first of several rounds only leads to what is odd, far out by any law, and asks for no response.
-    """
+    """Choose a width, let errors grow and rates answer to exposure, and keep what is not odd."""
     options, block, touching = column.options, column.block, column.around.touching
     rows = choose(column, found)
-    choice = choice_of(options)
     if options.groups and column.asked.any():
         steepen_groups(column, slopes(column, found))
-    elif step >= choice and column.asked.any():
+    elif step >= choice_of(options) and column.asked.any():
         steepen(column, rows, slopes(column, found))
-    if step >= choice:
-        answer(column, classes, step)
+    answer(column, classes, step == options.clean)
     if step < options.clean:
         tidy(column, ODD, _FEWEST_ODD)
         if touching is not None and options.groups:
