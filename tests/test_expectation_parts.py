@@ -207,37 +207,19 @@ def small_world():
     return block, counts.Around(near, wider, matrix(inputs), places(inputs))
 
 
-@pytest.mark.parametrize(
-    ("clean", "tried", "placed"),
-    [
-        (0, [[0, 1, 2]], [True]),
-        (1, [[0], [0, 1, 2]], [False, True]),
-        (3, [[0], [0, 1, 2], [2], [2]], [False, True, False, False]),
-    ],
-)
-def test_width_and_slopes_are_chosen_once(clean, tried, placed):
-    """First one ring alone, then all of them, then the best; places are summed while they may matter."""
-    (block, around), options = small_world(), ex.Options(clean=clean)
-    one, seen = counts.begin(block, around, options), []
-    for step in range(clean + 1):
-        counts.turn(one, step)
-        seen.append((one.tried.tolist(), one.placed))
-        one.width = 2
-        if step >= counts.choice_of(options):
-            one.asked[:] = [True, True, False, True]  # off-centre distance brought nothing
-    assert seen == list(zip(tried, placed, strict=True))
-
-
-def test_where_groups_are_sought_every_round_chooses():
+@pytest.mark.parametrize(("clean", "steep"), [(0, [True]), (2, [False, True, True])])
+def test_every_round_tries_all_widths_and_later_ones_all_slopes(clean, steep):
+    """Chosen once, they cost false discoveries: decision 0019."""
     block, around = small_world()
-    one = counts.begin(block, around, ex.Options(groups=True))
-    assert one.asked.tolist() == [False, True, False, True]
-    for step in range(3):
+    one = counts.begin(block, around, ex.Options(clean=clean))
+    for step, asks in enumerate(steep):
         counts.turn(one, step)
         assert one.tried.tolist() == [0, 1, 2]
-        assert not one.placed
-        assert counts.chooses(one.options, step)
-        assert step >= counts.choice_of(one.options)
+        assert (one.steep, one.placed) == (asks, asks)
+    groups = counts.begin(block, around, ex.Options(groups=True))
+    counts.turn(groups, 0)
+    assert groups.asked.tolist() == [False, True, False, True]
+    assert (groups.steep, groups.placed) == (True, False)
 
 
 @pytest.mark.parametrize("number", [1, 3, 9])

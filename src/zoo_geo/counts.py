@@ -90,7 +90,7 @@ class Column:
 
     ``rate`` is per unit of ``people``, which are ``size`` times the ``ratio`` of a response to exposure;
     ``tried`` are the candidates of a round, ``asked`` says which slopes errors may grow with, shape
-    (2 or 4,), and ``placed`` whether one of them takes sums of places.
+    (2 or 4,), ``steep`` whether a round asks for them, and ``placed`` whether that takes sums of places.
     """
 
     block: Block
@@ -103,6 +103,7 @@ class Column:
     people: np.ndarray
     phi: np.ndarray
     asked: np.ndarray
+    steep: bool = False
     placed: bool = False
     tried: np.ndarray = field(default_factory=lambda: _NONE)
     rate: np.ndarray = field(default_factory=lambda: _NONE)
@@ -146,28 +147,12 @@ def begin(block: Block, around: Around, options: Options) -> Column:
 
 
 def turn(column: Column, step: int) -> None:
-    """Begin a round: the narrowest surroundings lead to what is odd; of all the best is chosen once and kept.
-
-    A trend makes few areas odd beside their neighbours; beside wide surroundings it makes many, and without
-    those wide ones look best.
-    """
+    """Begin a round: all surroundings are tried, and slopes once what is clearly odd was set aside."""
+    options = column.options
     column.people = column.size if column.ratio is None else column.size * column.ratio
-    last, choice = len(column.around.near) - 1, choice_of(column.options)
-    if chooses(column.options, step):
-        column.tried = np.arange(last + 1)
-    else:
-        column.tried = np.array([0 if step < choice else column.width])
-    column.placed = step >= choice and bool(column.asked[2:-1].any())
-
-
-def choice_of(options: Options) -> int:
-    """Round in which width and slopes are chosen: the first without what is clearly odd."""
-    return 0 if options.groups else min(1, options.clean)
-
-
-def chooses(options: Options, step: int) -> bool:
-    """Whether a round chooses among all there is; each one does where groups are sought."""
-    return options.groups or step == choice_of(options)
+    column.tried = np.arange(len(column.around.near))
+    column.steep = (step > 0 or options.groups or options.clean == 0) and bool(column.asked.any())
+    column.placed = column.steep and bool(column.asked[2:-1].any())
 
 
 def pooled(columns: Sequence[Column]) -> list[Pooled]:
@@ -241,7 +226,7 @@ def _pooled_by_weights(column: Column) -> Pooled:
 def choose(column: Column, found: Pooled) -> np.ndarray:
     """Take the candidate with the best leave-one-out predictive likelihood, each with its own spread.
 
-    Of one that is tried alone only the spread is sought. Returns the rows that tell most about the spread.
+    Returns the rows that tell most about the spread.
     """
     from zoo_geo.kernels.rounds import best_of, spread_each
 
@@ -296,10 +281,7 @@ def _slopes_of_weights(column: Column, found: Pooled, far: np.ndarray | None) ->
 
 
 def steepen(column: Column, rows: np.ndarray, steep: np.ndarray) -> None:
-    """Let the error grow with each slope in turn, where it predicts better by more than its extra number.
-
-    Those that bring nothing are not asked for again.
-    """
+    """Let the error grow with each slope in turn, where it predicts better by more than its extra number."""
     from zoo_geo.kernels.rounds import steepen
 
     if rows.size < spreads.FEWEST_STEEP:
@@ -310,7 +292,7 @@ def steepen(column: Column, rows: np.ndarray, steep: np.ndarray) -> None:
         column.paces[1:-1] = _FIRST_BY_DISTANCE
     counts = column.observed, column.people, column.keep, column.rate, column.strength, before
     ends = OUTER, float(-special.ndtri(OUTER)), STEEPEST, ROUNDS
-    rest = spreads.MARGIN, spreads.SCORE_SAMPLE, column.family.moments, column.asked
+    rest = spreads.MARGIN, spreads.SCORE_SAMPLE, column.family.moments
     column.strength, column.phi = steepen(rows, *counts, steep, column.paces, *ends, *rest)
     column.begins = column.begins * (before[0] / column.phi[0])
 

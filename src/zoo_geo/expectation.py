@@ -23,7 +23,6 @@ from zoo_geo.counts import (
     Pooled,
     answer,
     begin,
-    choice_of,
     choose,
     pooled,
     responded,
@@ -165,9 +164,9 @@ def _take_a_round(column: Column, found: Pooled, step: int, classes: Classes) ->
     """Choose a width, let errors grow and rates answer to exposure, and keep what is not odd."""
     options, block, touching = column.options, column.block, column.around.touching
     rows = choose(column, found)
-    if options.groups and column.asked.any():
+    if column.steep and options.groups:
         steepen_groups(column, slopes(column, found))
-    elif step >= choice_of(options) and column.asked.any():
+    elif column.steep:
         steepen(column, rows, slopes(column, found))
     answer(column, classes, step == options.clean)
     if step < options.clean:

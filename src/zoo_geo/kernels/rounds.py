@@ -170,14 +170,12 @@ def steepen(
     margin,
     most,
     moments,
-    asked,
 ):
     """Let the error grow with each slope in turn where that predicts better by more than ``margin``.
 
     ``rows`` are those of `spread_each`. Where as much of the steepest of them, a part ``part_top``, lies
     between the edges as should, nothing is to be gained. ``paces`` are where the searches begin, and then
-    where they ended; ``asked`` says which slopes come in question, and then which were taken. Returns
-    strengths and spreads.
+    where they ended. Returns strengths and spreads.
     """
     few, each = compared(keep, size, rate.reshape(1, -1), most)
     told, people, own, _ = taken(few, observed, size, phi)
@@ -191,9 +189,7 @@ def steepen(
     mean, error, _ = led(rows, people, rate, strength)
     inside, weight = insides(seen, mean, error, mine, ends, edge, z_edge)
     for kind in range(slopes.shape[0]):
-        if not asked[kind]:
-            continue
-        slope, asked[kind] = slopes[kind], False
+        slope = slopes[kind]
         steep = slope[rows]
         least = quantile_of(steep, 1.0 - part_top)
         if steepest_inside(steep, least, inside, weight, edge) > -_SLIGHT:
@@ -210,7 +206,6 @@ def steepen(
         nb_log_likelihood(told, means, spread, at)
         gained = each * sum_of(at)
         if gained > score + margin:
-            asked[kind] = True
             strength, phi, score = 1.0 / (1.0 / strength + pace * slope), phi * times, gained
             wrong, own, error, mine = wrong + pace * more, own * times, error + pace * steep, mine * times
             inside, weight = insides(seen, mean, error, mine, ends, edge, z_edge)
