@@ -208,13 +208,12 @@ def small_world():
 
 
 @pytest.mark.parametrize(("clean", "steep"), [(0, [True]), (2, [False, True, True])])
-def test_every_round_tries_all_widths_and_later_ones_all_slopes(clean, steep):
+def test_later_rounds_ask_for_all_slopes(clean, steep):
     """Chosen once, they cost false discoveries: decision 0019."""
     block, around = small_world()
     one = counts.begin(block, around, ex.Options(clean=clean))
     for step, asks in enumerate(steep):
         counts.turn(one, step)
-        assert one.tried.tolist() == [0, 1, 2]
         assert (one.steep, one.placed) == (asks, asks)
     groups = counts.begin(block, around, ex.Options(groups=True))
     counts.turn(groups, 0)
@@ -224,18 +223,17 @@ def test_every_round_tries_all_widths_and_later_ones_all_slopes(clean, steep):
 
 @pytest.mark.parametrize("number", [1, 3, 9])
 def test_columns_side_by_side_have_the_sums_they_have_alone(number):
-    """Some with places, some without, of like and unlike widths."""
+    """Some with places, some without."""
     block, around = small_world()
     figures = [replace(block, observed=block.observed * (k + 1)) for k in range(number)]
     columns = [counts.begin(each, around, ex.Options()) for each in figures]
     for k, column in enumerate(columns):
         counts.turn(column, 2)
-        column.tried, column.placed = np.array([[0, 1, 2], [k % 3]][k % 2]), k % 4 < 2
+        column.placed = k % 4 < 2
     for column, together in zip(columns, counts.pooled(columns), strict=True):
         (alone,) = counts.pooled([column])
-        for name in ("rates", "strengths", "parts"):
+        for name in ("rates", "strengths", "parts", "there"):
             np.testing.assert_array_equal(getattr(together, name), getattr(alone, name))
-        np.testing.assert_array_equal(together.there[:, together.at], alone.there[:, alone.at])
         assert len(together.parts) == (4 if column.placed else 2)
 
 
@@ -246,7 +244,6 @@ def test_fused_loops_find_the_slopes_that_matrices_do():
     for candidates in (around.near, list(around.near)):
         one = counts.begin(block, replace(around, near=candidates), ex.Options())
         counts.turn(one, 2)
-        one.tried = np.arange(len(candidates))
         (pooled,) = counts.pooled([one])
         counts.choose(one, pooled)
         found.append(counts.slopes(one, pooled))

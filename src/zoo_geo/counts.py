@@ -62,23 +62,20 @@ def _labels(groups: Sequence[Reference], n: int) -> np.ndarray:
 
 @dataclass(frozen=True, eq=False)
 class Pooled:
-    """Rates and strengths of each candidate that is tried, shape (n_tried, n), and what they come from.
+    """Rates and strengths of each candidate, shape (n_candidates, n), and what they come from.
 
     Parameters
     ----------
-    at
-        Places of the candidates in ``there``, shape (n_tried,).
     parts, there
         Damped counts and sizes of each area, and sizes times places where these are asked for, shape
-        (2 or 4, n), and of the surroundings of each, shape (2 or 4, n_sums, n); None where not all areas
-        count the same.
+        (2 or 4, n), and of the surroundings of each, shape (2 or 4, n_candidates, n); None where not all
+        areas count the same.
     damped
         Damped keeping, shape (n, 1), in that case.
     """
 
     rates: np.ndarray
     strengths: np.ndarray
-    at: np.ndarray
     parts: np.ndarray | None = None
     there: np.ndarray | None = None
     damped: np.ndarray | None = None
@@ -89,8 +86,8 @@ class Column:
     """Counts of one column, and how far their expectation has come; arrays of shape (n,).
 
     ``rate`` is per unit of ``people``, which are ``size`` times the ``ratio`` of a response to exposure;
-    ``tried`` are the candidates of a round, ``asked`` says which slopes errors may grow with, shape
-    (2 or 4,), ``steep`` whether a round asks for them, and ``placed`` whether that takes sums of places.
+    ``asked`` says which slopes errors may grow with, shape (2 or 4,), ``steep`` whether a round asks for
+    them, and ``placed`` whether that takes sums of places.
     """
 
     block: Block
@@ -105,7 +102,6 @@ class Column:
     asked: np.ndarray
     steep: bool = False
     placed: bool = False
-    tried: np.ndarray = field(default_factory=lambda: _NONE)
     rate: np.ndarray = field(default_factory=lambda: _NONE)
     strength: np.ndarray = field(default_factory=lambda: _NONE)
     width: int = 0
@@ -147,10 +143,9 @@ def begin(block: Block, around: Around, options: Options) -> Column:
 
 
 def turn(column: Column, step: int) -> None:
-    """Begin a round: all surroundings are tried, and slopes once what is clearly odd was set aside."""
+    """Begin a round; slopes are asked for once what is clearly odd was set aside."""
     options = column.options
     column.people = column.size if column.ratio is None else column.size * column.ratio
-    column.tried = np.arange(len(column.around.near))
     column.steep = (step > 0 or options.groups or options.clean == 0) and bool(column.asked.any())
     column.placed = column.steep and bool(column.asked[2:-1].any())
 
@@ -165,47 +160,43 @@ def pooled(columns: Sequence[Column]) -> list[Pooled]:
     _, wider, near, _ = around.given
     cap = pooling.CAP, pooling.CAPPED_MEAN
     found = []
-    for column, (parts, there, at) in zip(columns, _summed(columns), strict=True):
-        rates, strengths = pool(parts, column.valid, wider, near, *cap, there, at)
-        found.append(Pooled(rates, strengths, at, parts, there))
+    for column, (parts, there) in zip(columns, _summed(columns), strict=True):
+        rates, strengths = pool(parts, column.valid, wider, near, *cap, there)
+        found.append(Pooled(rates, strengths, parts, there))
     return found
 
 
-def _summed(columns: Sequence[Column]) -> list[tuple[np.ndarray, np.ndarray, np.ndarray]]:
-    """Damped counts and sizes of each column, sums over rings, and where those of its candidates are.
-
-    Columns of like width go side by side. Of groups there is only room for sums.
-    """
+def _summed(columns: Sequence[Column]) -> list[tuple[np.ndarray, np.ndarray]]:
+    """Damped counts and sizes of each column, and sums over rings; of groups only room for them."""
     from zoo_geo.kernels.pooling import weigh
     from zoo_geo.kernels.rings import LANES, ring_sums
 
     around, n, found = columns[0].around, columns[0].size.size, {}
     places, _, near, (indptr, indices, ends) = around.given
     grouped = near.size > 0
-    order = sorted(range(len(columns)), key=lambda c: columns[c].tried[-1])
-    for few, each in _walks(columns, order):
-        tried = np.unique(np.concatenate([columns[c].tried for c in few]))
+    for few, each in _walks(columns):
         lanes = len(few) * each if grouped else LANES
         parts = (np.zeros if len(few) * each < lanes else np.empty)((lanes, n))
-        there = np.empty((lanes, tried.size, n))
+        there = np.empty((lanes, len(around.near), n))
         for lane, c in zip(range(0, LANES, each), few, strict=False):
             column, own = columns[c], parts[lane : lane + each]
             rate = column.rate if column.ratio is None else column.rate / column.ratio
             phi = column.phi if column.options.precision else _NONE
             at = places if column.placed else _NOWHERE
             weigh(column.observed, column.people, column.keep, rate, phi, at, own)
-            found[c] = own, there[lane : lane + each], np.searchsorted(tried, column.tried)
+            found[c] = own, there[lane : lane + each]
         if not grouped:
-            ring_sums(indptr, indices, ends, tried, parts, there)
+            ring_sums(indptr, indices, ends, parts, there)
     return [found[c] for c in range(len(columns))]
 
 
-def _walks(columns: Sequence[Column], order: list[int]) -> Iterator[tuple[list[int], int]]:
+def _walks(columns: Sequence[Column]) -> Iterator[tuple[list[int], int]]:
     """Columns that are summed side by side, and how many numbers of an area each has: places or none."""
     from zoo_geo.kernels.rings import LANES
 
     for placed in (False, True):
-        those, each = [c for c in order if columns[c].placed == placed], 4 if placed else 2
+        those = [c for c in range(len(columns)) if columns[c].placed == placed]
+        each = 4 if placed else 2
         for start in range(0, len(those), LANES // each):
             yield those[start : start + LANES // each], each
 
@@ -217,10 +208,9 @@ def _pooled_by_weights(column: Column) -> Pooled:
     before = column.fit() if column.rate.size else None
     damped = keep * pooling.damping(block, keep, before, spread, options)
     centre, loose = pooling.wider_rate(block, damped, spread, around.wider)
-    tried = [around.near[k] for k in column.tried]
-    each = [pooling.surroundings(block, damped, spread, one, centre, loose, options) for one in tried]
+    each = [pooling.surroundings(block, damped, spread, one, centre, loose, options) for one in around.near]
     rates, strengths = (np.stack([getattr(one, name)[:, 0] for one in each]) for name in ("rate", "strength"))
-    return Pooled(rates, strengths, np.arange(column.tried.size), damped=damped)
+    return Pooled(rates, strengths, damped=damped)
 
 
 def choose(column: Column, found: Pooled) -> np.ndarray:
@@ -232,8 +222,8 @@ def choose(column: Column, found: Pooled) -> np.ndarray:
 
     family, rates, strengths = column.family, found.rates, found.strengths
     counts = column.observed, column.people, column.keep, rates, strengths, column.phi
-    begins = column.begins if column.begins.size else np.ones(len(column.around.near))
-    given = begins[column.tried], spreads.SPREAD_SAMPLE, RARE, family.moments
+    begins = column.begins if column.begins.size else np.ones(len(rates))
+    given = begins, spreads.SPREAD_SAMPLE, RARE, family.moments
     rows, times, rare, common = spread_each(*counts, *given)
     if rows.size < spreads.FEWEST_SPREAD:
         times[:] = 1.0
@@ -241,10 +231,9 @@ def choose(column: Column, found: Pooled) -> np.ndarray:
         for k in range(times.size):
             of = column.observed, column.people, rates[k], strengths[k], column.phi
             times[k] = family.believed(rows, times[k], rare[k], common[k], *of)
-    best = int(best_of(*counts, times, spreads.SCORE_SAMPLE))
-    column.rate, column.strength, column.width = rates[best], strengths[best], int(column.tried[best])
-    column.phi, column.begins = column.phi * times[best], np.ones(begins.size)
-    column.begins[column.tried] = times / times[best]
+    width = column.width = int(best_of(*counts, times, spreads.SCORE_SAMPLE))
+    column.rate, column.strength = rates[width], strengths[width]
+    column.phi, column.begins = column.phi * times[width], times / times[width]
     return rows
 
 
@@ -262,8 +251,7 @@ def slopes(column: Column, found: Pooled) -> np.ndarray:
     beside = spreads.holds(around.near, width, touching)
     at = touching.indptr, touching.indices, beside
     far = _NONE if far is None else far
-    chosen = int(found.at[np.searchsorted(column.tried, width)])
-    given = found.parts, found.there, chosen, column.strength, column.phi
+    given = found.parts, found.there, width, column.strength, column.phi
     rounds.slopes(*given, far, places, *at, column.asked, steep)
     return steep
 

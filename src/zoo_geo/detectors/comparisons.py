@@ -151,7 +151,7 @@ def figures_next_door(
     def summed(rows: list[np.ndarray]) -> np.ndarray:
         parts, there = np.zeros((LANES, n)), np.empty((LANES, 1, n))
         parts[: len(rows)] = rows
-        ring_sums(starts, beside, last, np.zeros(1, np.int64), parts, there)
+        ring_sums(starts, beside, last, parts, there)
         return there[: len(rows), 0]
 
     def figures(columns: np.ndarray) -> None:

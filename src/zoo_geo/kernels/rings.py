@@ -117,14 +117,13 @@ def _aligned(n):
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def ring_sums(indptr, indices, ends, kept, parts, there):
-    """Sums over some of one, two ... rings of neighbours, each with those before it; (LANES, n_kept, n).
+def ring_sums(indptr, indices, ends, parts, there):
+    """Sums over one, two ... rings of neighbours, each with those before it; shape (LANES, n_rings, n).
 
     ``ends`` says where each ring of an area ends in ``indices``, shape (n, n_rings); all three are uint32.
-    ``kept`` are the rings asked for, in order, which have the same sums whatever others are. ``parts`` has
-    shape (LANES, n).
+    ``parts`` has shape (LANES, n).
     """
-    n, rings = ends.shape[0], kept[-1] + 1
+    n, rings = ends.shape
     table, batch = _aligned(n), _aligned(1 + _BATCH * rings)
     batch[0] = 0.0
     given, rows, sums, found = parts.ravel(), table.ravel(), batch.ravel(), there.ravel()
@@ -142,12 +141,12 @@ def ring_sums(indptr, indices, ends, kept, parts, there):
                 end, at = np.int64(ends[first + k, ring]), 1 + ring * _BATCH + k
                 add_rows(table, indices, start, end, batch, before, at)
                 start, before = end, at
-        for at in range(kept.size):
-            own = 1 + kept[at] * _BATCH
+        for ring in range(rings):
+            own = 1 + ring * _BATCH
             for lane in range(0, LANES, 8):
                 for k in range(0, size - size % 8, 8):
-                    place = (lane * kept.size + at) * n + first + k
-                    turn_square(sums, (own + k) * LANES + lane, LANES, found, place, kept.size * n)
+                    place = (lane * rings + ring) * n + first + k
+                    turn_square(sums, (own + k) * LANES + lane, LANES, found, place, rings * n)
             for k in range(size - size % 8, size):
                 for lane in range(LANES):
-                    there[lane, at, first + k] = batch[own + k, lane]
+                    there[lane, ring, first + k] = batch[own + k, lane]

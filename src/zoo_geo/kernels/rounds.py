@@ -45,20 +45,20 @@ def pool_wider(labels, parts, valid, cap, capped_mean, centre, loose):
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def pool(parts, valid, wider, near, cap, capped_mean, there, at):
-    """Rates and strengths of the candidates whose sums are at some places of ``there``, shape (n_at, n).
+def pool(parts, valid, wider, near, cap, capped_mean, there):
+    """Rates and strengths of each candidate, shape (n_candidates, n).
 
-    ``wider`` and ``near`` are labels of groups, shape (n_groups, n). Sums of the latter go into ``there``,
-    shape (2 or more, n_sums, n); where ``near`` is empty they are there already.
+    ``wider`` and ``near`` are labels of groups, shape (n_groups, n). Sums of the candidates go into
+    ``there``, shape (2 or more, n_candidates, n); where ``near`` is empty they are there already.
     """
-    n, candidates = valid.size, at.size
+    n, candidates = valid.size, there.shape[1]
     centre, loose = np.empty(n), np.zeros(n)
     pool_wider(wider, parts, valid, cap, capped_mean, centre, loose)
     for k in range(near.shape[0]):
         group_sums(near[k], parts, there[:, k])
     rates, strengths = np.empty((candidates, n)), np.empty((candidates, n))
     for k in range(candidates):
-        events, weight = there[0, at[k]], there[1, at[k]]
+        events, weight = there[0, k], there[1, k]
         if wider.shape[0] == 0:
             plain_rate(events, weight, rates[k], strengths[k])
         else:
@@ -125,8 +125,8 @@ def slopes(parts, there, width, strength, phi, far, points, indptr, indices, hol
     """What the error of a rate may grow with: itself, distance, off-centre distance, steps of the rate.
 
     Into ``found``, shape (2 or 4, n), those that are ``asked``, and distance ``far``; the middle two where
-    there are places. ``parts`` are those of `weigh`, and ``there``, shape (2 or 4, n_sums, n), their sums, of
-    which those at ``width`` count.
+    there are places. ``parts`` are those of `weigh`, and ``there``, shape (2 or 4, n_candidates, n), their
+    sums, of which those of candidate ``width`` count.
     """
     events, size = there[0, width], there[1, width]
     if asked[0]:
