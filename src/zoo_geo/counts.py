@@ -23,6 +23,8 @@ from zoo_geo.response import Classes, Counts, Law, respond
 
 _NONE, _NOWHERE = np.empty(0), np.empty((0, 0))
 _FEWEST_RESPONSIVE = 200
+_SETTLED = 0.005
+"""Part of the areas that may turn odd, or usual, in a round that leaves nothing to do for another."""
 _FIRST_BY_DISTANCE = 0.003
 """Pace by squared distances, which are often ten times their median, where the search begins."""
 
@@ -87,7 +89,7 @@ class Column:
 
     ``rate`` is per unit of ``people``, which are ``size`` times the ``ratio`` of a response to exposure;
     ``asked`` says which slopes errors may grow with, shape (2 or 4,), ``steep`` whether a round asks for
-    them, and ``placed`` whether that takes sums of places.
+    them, and ``placed`` whether that takes sums of places. No round follows once a column is ``settled``.
     """
 
     block: Block
@@ -102,6 +104,7 @@ class Column:
     asked: np.ndarray
     steep: bool = False
     placed: bool = False
+    settled: bool = False
     rate: np.ndarray = field(default_factory=lambda: _NONE)
     strength: np.ndarray = field(default_factory=lambda: _NONE)
     width: int = 0
@@ -295,17 +298,35 @@ def steepen_groups(column: Column, steep: np.ndarray) -> None:
 
 def answer(column: Column, classes: Classes, end: bool) -> None:
     """Let rate, spread and tail depend on exposure where that predicts better."""
+    _answer(column, classes, column.options, end)
+
+
+def _answer(column: Column, classes: Classes, options: Options, end: bool) -> None:
     from zoo_geo.kernels.rounds import as_counts
 
     given = column.observed, column.size, column.valid, column.keep, column.rate, column.strength
     mean, error, usual, known, number = as_counts(*given)
     counts = Counts(column.observed, column.size, mean, error, usual)
-    options, law = column.options, column.law
-    column.law = responded(counts, column.phi, known, number, options, end, law, classes)
+    column.law = responded(counts, column.phi, known, number, options, end, column.law, classes)
     column.ratio = None
     if column.law is not None:
         column.ratio, column.phi = column.law.at(column.size)
         column.rate = column.rate * column.ratio
+
+
+def answer_in_the_tail(column: Column, classes: Classes) -> None:
+    """Ask a column that does not answer to exposure for a heavy tail alone."""
+    if column.options.heavy:
+        without = replace(column.options, response=False)
+        _answer(column, classes, without, True)
+
+
+def settled(column: Column, before: np.ndarray) -> bool:
+    """Say whether hardly an area has turned odd, or usual, and nothing depends on exposure.
+
+    What another round would change lies far inside the error of the spread; see decision 0022.
+    """
+    return column.law is None and np.count_nonzero(column.keep != before) <= _SETTLED * before.size
 
 
 def responded(
@@ -322,7 +343,7 @@ def responded(
     if number < _FEWEST_RESPONSIVE:
         return None
     at = classes.of(counts.size, known)
-    return respond(counts, phi, at if options.response else at.none(), options.heavy and end, before)
+    return respond(counts, phi, at if options.response else at.whole, options.heavy and end, before)
 
 
 def tidy(column: Column, far: float, fewest: int) -> None:

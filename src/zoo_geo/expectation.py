@@ -22,10 +22,12 @@ from zoo_geo.counts import (
     Column,
     Pooled,
     answer,
+    answer_in_the_tail,
     begin,
     choose,
     pooled,
     responded,
+    settled,
     slopes,
     steepen,
     steepen_groups,
@@ -152,11 +154,15 @@ def _expect_counts(
 ) -> list[Expectation]:
     """Estimate what to expect of a few columns of counts."""
     columns = [begin(block, around, options) for block in blocks]
+    going = columns
     for step in range(options.clean + 1):
-        for column in columns:
+        for column in going:
             turn(column, step)
-        for column, found in zip(columns, pooled(columns), strict=True):
+        for column, found in zip(going, pooled(going), strict=True):
             _take_a_round(column, found, step, classes)
+        going = [column for column in going if not column.settled]
+        if not going:
+            break
     return [_without_error(column.fit(), options) for column in columns]
 
 
@@ -170,11 +176,15 @@ def _take_a_round(column: Column, found: Pooled, step: int, classes: Classes) ->
         steepen(column, rows, slopes(column, found))
     answer(column, classes, step == options.clean)
     if step < options.clean:
+        before = column.keep
         tidy(column, ODD, _FEWEST_ODD)
         if touching is not None and options.groups:
             once = shared(column.fit(), block.valid, touching)
             away = residuals(block.observed, block.size, block.valid, block.family, once)
             column.keep = column.keep * ~odd_together(away, touching)[:, 0]
+        column.settled = step > 0 and settled(column, before)
+        if column.settled:
+            answer_in_the_tail(column, classes)
 
 
 def _without_error(fit: Expectation, options: Options) -> Expectation:

@@ -169,7 +169,8 @@ class Layers:
     known: np.ndarray
     each: list[np.ndarray]
 
-    def none(self) -> Layers:
+    @cached_property
+    def whole(self) -> Layers:
         """Return the same without classes: nothing depends on exposure."""
         return Layers(self.size, self.known, [])
 
