@@ -51,12 +51,20 @@ def test_nan_is_outside_the_family(method):
     assert adjust(np.array([]), method).size == 0
 
 
+def test_large_families_that_differ_in_the_last_digits_are_sorted_by_them():
+    p = np.random.default_rng(2).random(5_000)
+    p[:200] = p[200] * (1.0 - np.arange(200) * 2.0**-52)
+    p[300:310], p[310:320] = 0.0, -0.0
+    np.testing.assert_array_equal(adjust(p), false_discovery_control(p))
+
+
 @pytest.mark.parametrize("method", ["bh", "by"])
 @pytest.mark.parametrize("decimals", [1, 3, 17])
-def test_false_discoveries_are_controlled_as_by_scipy(method, decimals):
-    p = np.random.default_rng(decimals).beta(0.3, 1.0, 500).round(decimals)
+@pytest.mark.parametrize("size", [500, 6_000])
+def test_false_discoveries_are_controlled_as_by_scipy(method, decimals, size):
+    p = np.random.default_rng(decimals).beta(0.3, 1.0, size).round(decimals)
     np.testing.assert_array_equal(adjust(p, method), false_discovery_control(p, method=method))
-    with_gaps = np.insert(p, [0, 7, 500], np.nan)
+    with_gaps = np.insert(p, [0, 7, size], np.nan)
     np.testing.assert_array_equal(adjust(with_gaps, method)[~np.isnan(with_gaps)], adjust(p, method))
 
 
