@@ -153,52 +153,52 @@ def turn(column: Column, step: int) -> None:
     column.placed = column.steep and bool(column.asked[2:-1].any())
 
 
-def pooled(columns: Sequence[Column]) -> list[Pooled]:
-    """Rates and strengths of each candidate, of every column."""
-    around, options = columns[0].around, columns[0].options
+def pooled(
+    columns: Sequence[Column], around: Around, options: Options
+) -> Iterator[tuple[Column, Pooled]]:
+    """Rates and strengths of each candidate, of every column; those that are summed together come together."""
     if not around.plain or (around.wider and not options.shrink):
-        return [_pooled_by_weights(column) for column in columns]
+        yield from ((column, _pooled_by_weights(column)) for column in columns)
+        return
     from zoo_geo.kernels.rounds import pool
 
     _, wider, near, _ = around.given
     cap = pooling.CAP, pooling.CAPPED_MEAN
-    found = []
-    for column, (parts, there) in zip(columns, _summed(columns), strict=True):
-        rates, strengths = pool(parts, column.valid, wider, near, *cap, there)
-        found.append(Pooled(rates, strengths, parts, there))
-    return found
+    for few, each in _walks(columns):
+        for column, parts, there in _summed(few, each):
+            rates, strengths = pool(parts, column.valid, wider, near, *cap, there)
+            yield column, Pooled(rates, strengths, parts, there)
 
 
-def _summed(columns: Sequence[Column]) -> list[tuple[np.ndarray, np.ndarray]]:
+def _summed(columns: Sequence[Column], each: int) -> list[tuple[Column, np.ndarray, np.ndarray]]:
     """Damped counts and sizes of each column, and sums over rings; of groups only room for them."""
     from zoo_geo.kernels.pooling import weigh
     from zoo_geo.kernels.rings import LANES, ring_sums
 
-    around, n, found = columns[0].around, columns[0].size.size, {}
+    around, n, found = columns[0].around, columns[0].size.size, []
     places, _, near, (indptr, indices, ends) = around.given
     grouped = near.size > 0
-    for few, each in _walks(columns):
-        lanes = len(few) * each if grouped else LANES
-        parts = (np.zeros if len(few) * each < lanes else np.empty)((lanes, n))
-        there = np.empty((lanes, len(around.near), n))
-        for lane, c in zip(range(0, LANES, each), few, strict=False):
-            column, own = columns[c], parts[lane : lane + each]
-            rate = column.rate if column.ratio is None else column.rate / column.ratio
-            phi = column.phi if column.options.precision else _NONE
-            at = places if column.placed else _NOWHERE
-            weigh(column.observed, column.people, column.keep, rate, phi, at, own)
-            found[c] = own, there[lane : lane + each]
-        if not grouped:
-            ring_sums(indptr, indices, ends, parts, there)
-    return [found[c] for c in range(len(columns))]
+    lanes = len(columns) * each if grouped else LANES
+    parts = (np.zeros if len(columns) * each < lanes else np.empty)((lanes, n))
+    there = np.empty((lanes, len(around.near), n))
+    for lane, column in zip(range(0, LANES, each), columns, strict=False):
+        own = parts[lane : lane + each]
+        rate = column.rate if column.ratio is None else column.rate / column.ratio
+        phi = column.phi if column.options.precision else _NONE
+        at = places if column.placed else _NOWHERE
+        weigh(column.observed, column.people, column.keep, rate, phi, at, own)
+        found.append((column, own, there[lane : lane + each]))
+    if not grouped:
+        ring_sums(indptr, indices, ends, parts, there)
+    return found
 
 
-def _walks(columns: Sequence[Column]) -> Iterator[tuple[list[int], int]]:
+def _walks(columns: Sequence[Column]) -> Iterator[tuple[list[Column], int]]:
     """Columns that are summed side by side, and how many numbers of an area each has: places or none."""
     from zoo_geo.kernels.rings import LANES
 
     for placed in (False, True):
-        those = [c for c in range(len(columns)) if columns[c].placed == placed]
+        those = [column for column in columns if column.placed == placed]
         each = 4 if placed else 2
         for start in range(0, len(those), LANES // each):
             yield those[start : start + LANES // each], each

@@ -45,8 +45,6 @@ ODD = 2.6
 """Absolute z above which an area leaves the expectation of others (1 % of a calm map)."""
 ODD_GROUP = 3.0
 """The same for a group: an area with its neighbours."""
-_TOGETHER = 8
-"""Columns of counts that take each round together."""
 
 
 def expect(
@@ -144,25 +142,15 @@ def _each(
 ) -> list[Expectation]:
     """Estimate what to expect of columns of counts."""
     each = (slice(c, c + 1) for c in range(size.shape[1]))
-    columns = [Block(observed[:, c], size[:, c], valid[:, c], family) for c in each]
-    few = (columns[start : start + _TOGETHER] for start in range(0, len(columns), _TOGETHER))
-    return [fit for together in few for fit in _expect_counts(together, around, options, classes)]
-
-
-def _expect_counts(
-    blocks: list[Block], around: Around, options: Options, classes: Classes
-) -> list[Expectation]:
-    """Estimate what to expect of a few columns of counts."""
+    blocks = (Block(observed[:, c], size[:, c], valid[:, c], family) for c in each)
     columns = [begin(block, around, options) for block in blocks]
     going = columns
     for step in range(options.clean + 1):
         for column in going:
             turn(column, step)
-        for column, found in zip(going, pooled(going), strict=True):
+        for column, found in pooled(going, around, options):
             _take_a_round(column, found, step, classes)
         going = [column for column in going if not column.settled]
-        if not going:
-            break
     return [_without_error(column.fit(), options) for column in columns]
 
 

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 OK, MISSING, SECRET, NO_EXPOSURE, ISOLATED, CONSTANT, TOO_FEW, NOT_TESTED = range(len(STATUSES))
 FEWEST_AREAS = 10
 """Fewer areas with a figure than this say nothing about each other."""
-_BLOCK = 8
+_BLOCK = 16
 
 
 @dataclass(frozen=True, eq=False)
