@@ -5,7 +5,8 @@ import math
 import numpy as np
 from numba import njit
 
-from zoo_geo.kernels.elementary import log, sum_of
+from zoo_geo.kernels.elementary import log, plain_log, sum_of
+from zoo_geo.kernels.lanes import all_lanes
 
 _SHIFT = 8.0
 
@@ -26,18 +27,21 @@ def _series(inverse):
 @njit(cache=True, nogil=True, error_model="numpy")
 def nb_log_likelihood(observed, mean, phi, at):
     """Log probability of counts, up to what depends on neither mean nor spread, into ``at``."""
+    all_lanes()
+    shifted = 0
     for i in range(observed.size):
         o, r = observed[i], 1.0 / phi[i]
         shift = _SHIFT if r < _SHIFT else 0.0
+        shifted += r < _SHIFT
         x, y = o + r + shift, r + shift
         a, b = 1.0 / x, 1.0 / y
-        rise = (x - 0.5) * log(x * b) - o + _series(a) - _series(b)
+        rise = (x - 0.5) * plain_log(x * b) - o + _series(a) - _series(b)
         at[i] = (
             rise
-            - r * log(1.0 + mean[i] * phi[i])
-            - o * log((1.0 + mean[i] * phi[i]) / (mean[i] * phi[i] * y))
+            - r * plain_log(1.0 + mean[i] * phi[i])
+            - o * plain_log((1.0 + mean[i] * phi[i]) / (mean[i] * phi[i] * y))
         )
-    if phi.size > 0 and phi.max() * _SHIFT > 1.0:
+    if shifted > 0:
         for i in range(observed.size):
             r = 1.0 / phi[i]
             at[i] += log(_from(r) / _from(observed[i] + r)) if r < _SHIFT else 0.0
@@ -46,6 +50,7 @@ def nb_log_likelihood(observed, mean, phi, at):
 @njit(cache=True, nogil=True, error_model="numpy")
 def nb_residual(observed, mean, phi, at):
     """Signed deviance residuals of counts into ``at``."""
+    all_lanes()
     for i in range(observed.size):
         o, m = observed[i], mean[i]
         own = o * log(o / m) if o > 0.0 else 0.0
@@ -60,18 +65,27 @@ def nb_usual(observed, size, valid, rate, spread, strength, far, fewest, keep):
 
     The error of the rate, ``1 / strength``, joins the spread.
     """
+    all_lanes()
     n = observed.size
-    mean, phi, away = np.empty(n), np.empty(n), np.empty(n)
+    doubtful, number, near = np.empty(n, np.int64), 0, 0.999 * far * far
     for i in range(n):
-        mean[i] = rate[i] * size[i]
-    for i in range(n):
-        phi[i] = spread[i] + 1.0 / strength[i]
-    nb_residual(observed, mean, phi, away)
-    for i in range(n):
-        keep[i] = 1.0 if (abs(away[i]) < far) | ((away[i] > 0.0) & (observed[i] < fewest)) else 0.0
+        o, mean, phi = observed[i], rate[i] * size[i], spread[i] + 1.0 / strength[i]
+        away = o - mean
+        least = min(o, mean)  # the variance at the nearer one bounds the deviance, as does twice the mean
+        close = (away * away < near * (least + phi * least * least)) | ((away < 0.0) & (2.0 * mean < near))
+        keep[i] = 1.0 if close | ((away > 0.0) & (o < fewest)) else 0.0
     for i in range(n):
         known = (valid[i] > 0.0) & (rate[i] > 0.0) & (rate[i] < np.inf) & (size[i] > 0.0)
+        doubtful[number] = i
+        number += known & (keep[i] == 0.0)
         keep[i] = keep[i] if known else 0.0
+    seen, mean, phi, away = np.empty(number), np.empty(number), np.empty(number), np.empty(number)
+    for k in range(number):
+        i = doubtful[k]
+        seen[k], mean[k], phi[k] = observed[i], rate[i] * size[i], spread[i] + 1.0 / strength[i]
+    nb_residual(seen, mean, phi, away)
+    for k in range(number):
+        keep[doubtful[k]] = 1.0 if abs(away[k]) < far else 0.0
 
 
 @njit(cache=True, nogil=True, error_model="numpy")

@@ -10,12 +10,14 @@ import math
 import numpy as np
 from numba import njit
 
-from zoo_geo.kernels.elementary import cubic, exp, log, normal_below
+from zoo_geo.kernels.elementary import cubic, normal_below, plain_exp, plain_log
+from zoo_geo.kernels.lanes import all_lanes
 
 SHORT = 24
 """Largest count whose distribution function is summed."""
 _WIDEST = 0.75
 """Largest spread for which the approximation holds."""
+_NEAR = 512
 _NODES, _weights = np.polynomial.hermite_e.hermegauss(5)
 _WEIGHTS = _weights / _weights.sum()
 
@@ -58,15 +60,19 @@ def steps(observed, mean, spread, ends, low, high):
 @njit(cache=True, nogil=True, error_model="numpy")
 def _short_steps(mean, spread, ends, low, high):
     """`steps` of short counts, by sums."""
+    all_lanes()
     r, ratio = np.empty(mean.size), np.empty(mean.size)
     for i in range(mean.size):
-        r[i] = 1.0 / spread[i]
-        beyond = 1.0 + mean[i] * spread[i]
-        ratio[i] = mean[i] * spread[i] / beyond
-        high[i] = exp(-r[i] * log(beyond))
-        low[i] = 0.0
-    for k in range(SHORT):
-        _add_term(float(k), r[ends[k] :], ratio[ends[k] :], low[ends[k] :], high[ends[k] :])
+        own, inverse = mean[i] * spread[i], 1.0 / spread[i]
+        high[i] = plain_exp(-inverse * plain_log(1.0 + own))
+        ratio[i], r[i], low[i] = own / (1.0 + own), inverse, 0.0
+    for first in range(0, mean.size, _NEAR):  # few enough to stay close to the processor
+        last = min(first + _NEAR, mean.size)
+        for k in range(SHORT):
+            start = max(first, ends[k])
+            if start >= last:
+                break
+            _add_term(float(k), r[start:last], ratio[start:last], low[start:last], high[start:last])
     for i in range(mean.size):
         high[i] += low[i]
 
@@ -74,6 +80,7 @@ def _short_steps(mean, spread, ends, low, high):
 @njit(cache=True, nogil=True, error_model="numpy")
 def _add_term(k, r, ratio, low, high):
     """Add the probability of ``k``, and go on to that of the next."""
+    all_lanes()
     inverse = 1.0 / (k + 1.0)
     for i in range(r.size):
         low[i] += high[i]
@@ -88,6 +95,7 @@ def _long_steps(observed, mean, spread, low, high):
     (2k + 3)), and log x the sum of 2 t^(2k + 1) / (2k + 1): polynomials up to a ratio of 37, beyond which
     counts are far out whatever it is. Nothing cancels.
     """
+    all_lanes()
     for i in range(observed.size):
         o, beyond = observed[i], 1.0 + mean[i] * spread[i]
         inverse = 1.0 / (spread[i] * beyond)
@@ -152,7 +160,7 @@ def _wide_steps(observed, mean, spread, start, low, high):
 def quantile(p):
     """Normal quantile to three digits (Hastings 1955, Abramowitz and Stegun 26.2.23)."""
     tail = min(max(min(p, 1.0 - p), 1e-12), 0.5)
-    t = math.sqrt(-2.0 * log(tail))
+    t = math.sqrt(-2.0 * plain_log(tail))
     over = 2.515517 + t * (0.802853 + t * 0.010328)
     under = 1.0 + t * (1.432788 + t * (0.189269 + t * 0.001308))
     z = t - over / under
@@ -177,6 +185,7 @@ def _averaged_steps(observed, means, spread, weights, ends, low, high):
 @njit(cache=True, nogil=True, error_model="numpy")
 def _add_normal(weight, z, at):
     """Add weighted normal probabilities below ``z``."""
+    all_lanes()
     for i in range(z.size):
         at[i] += weight * normal_below(z[i])
 

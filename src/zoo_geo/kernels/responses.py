@@ -10,6 +10,7 @@ import numpy as np
 from numba import njit
 
 from zoo_geo.kernels.elementary import sum_of
+from zoo_geo.kernels.lanes import all_lanes
 from zoo_geo.kernels.likelihood import nb_log_likelihood
 from zoo_geo.kernels.positions import SHORT, heavy_steps, hidden_steps, quantile, sort_counts, steps
 from zoo_geo.kernels.settling import CENTRAL, LEAST, MOST, Z_CENTRAL, inside_of, ramp, root_of
@@ -51,6 +52,7 @@ def sorted_counts(observed, mean, error, rows):
 @njit(cache=True, nogil=True, error_model="numpy")
 def _weigh(mean, spread, weight):
     """How much each count tells about spread: the part of its variance that is not chance."""
+    all_lanes()
     for i in range(mean.size):
         own = mean[i] * spread[i]
         weight[i] = own / (1.0 + own) + 1e-6
@@ -62,6 +64,7 @@ def _below(low, high, short, weight, edges, z_edges, at):
 
     Steps are probabilities where ``short`` says so, and normal quantiles elsewhere.
     """
+    all_lanes()
     n = low.size
     unit, part, whole = np.empty(n), np.empty(n), sum_of(weight)
     for i in range(n):
@@ -134,6 +137,7 @@ def _short_lines(low, high, deviation, variance, middle, rising, offset, rise):
 
     ``clip(middle + rising * shift)`` and ``clip(offset + rise * variance)``, see `settling.ramps`.
     """
+    all_lanes()
     for i in range(low.size):
         below = min(max((0.5 - low[i]) / max(high[i] - low[i], 1e-12), 0.0), 1.0)
         inside = inside_of(low[i], high[i], CENTRAL, 1.0 - CENTRAL)
@@ -147,6 +151,7 @@ def _short_lines(low, high, deviation, variance, middle, rising, offset, rise):
 @njit(cache=True, nogil=True, error_model="numpy")
 def _long_lines(low, high, deviation, variance, middle, rising, offset, rise):
     """`_short_lines` of counts whose steps are normal quantiles."""
+    all_lanes()
     for i in range(low.size):
         unit = 1.0 / (deviation[i] * max(high[i] - low[i], 1e-9))
         rising[i] = unit

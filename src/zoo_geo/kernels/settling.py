@@ -11,6 +11,7 @@ import numpy as np
 from numba import njit
 
 from zoo_geo.kernels.elementary import bits, sum_of
+from zoo_geo.kernels.lanes import all_lanes
 from zoo_geo.kernels.positions import SHORT, quantile, sort_counts, steps
 from zoo_geo.kernels.ranks import quantile_of
 
@@ -59,6 +60,7 @@ def ramps(low, high, short, variance, edge, z_edge, offset, rise):
 @njit(cache=True, nogil=True, error_model="numpy")
 def _long_ramps(low, high, variance, z_edge, offset, rise):
     """`ramps` of counts whose steps are normal quantiles."""
+    all_lanes()
     for i in range(low.size):
         inside = inside_of(low[i], high[i], -z_edge, z_edge)
         offset[i], rise[i] = ramp(low[i], high[i], inside, variance[i], z_edge)
@@ -70,6 +72,7 @@ def root_of(start, rise, weight, wanted, here, low, high, part, grow):
 
     The share grows along straight lines: Newton's steps, inside what is known to hold the root.
     """
+    all_lanes()
     n, total = start.size, sum_of(weight)
     goal, close, least, most = wanted * total, 2e-5 * total, -math.inf, math.inf
     here = min(max(here, low), high)
@@ -197,6 +200,7 @@ def insides(seen, mean, error, phi, ends, edge, z_edge):
 
     Columns as of `sampled`.
     """
+    all_lanes()
     n, short = mean.size, ends[SHORT]
     low, high, spread, weight = np.empty(n), np.empty(n), np.empty(n), np.empty(n)
     for i in range(n):
@@ -239,6 +243,7 @@ def spread_of(seen, mean, error, phi, ends, begin, few):
     Returns the factor, the part of the weight that is on counts with a mean below ``few``, and the smallest
     and the largest spread.
     """
+    all_lanes()
     n, short = mean.size, ends[SHORT]
     if n == 0:
         return 1.0, 0.0, 0.0, 1.0
@@ -299,6 +304,7 @@ def _solved(offset, rise, rest, unit, more, wanted, times, low, high, work):
     Variances are ``rest`` and that factor times ``unit``; weights are those of ``rest`` and ``more``, shape
     (5, n) of ``work``.
     """
+    all_lanes()
     n = rest.size
     begin, grow, weight = work[0, :n], work[1, :n], work[2, :n]
     for i in range(n):
@@ -327,6 +333,7 @@ def pace_of(seen, mean, error, phi, ends, slope, least, edge, z_edge, pace, roun
     Those with slopes of ``least`` or more are to have the share between ``edge`` and ``1 - edge`` inside; all
     half in the central half. The two are sought in turns, ``rounds`` times. Columns as of `sampled`.
     """
+    all_lanes()
     n = mean.size
     top = np.flatnonzero(slope >= least)
     steep, spread_there, few, none = (
