@@ -37,8 +37,8 @@ def stream(country: Country, figures: zg.Panel, references: Sequence[str], block
         )  # fmt: skip
         for reference in references:
             frame = zg.Deviation(reference=reference).detect(part, country.graph, areas=country.areas).frame
-            p = frame["p_value"].to_numpy().reshape(country.residents.size, -1)
-            found += sum(int((adjust(p[:, k]) <= 0.05).sum()) for k in range(p.shape[1]))
+            p = np.ascontiguousarray(frame["p_value"].to_numpy().reshape(country.residents.size, -1).T)
+            found += sum(int((adjust(own) <= 0.05).sum()) for own in p)
     return found
 
 

@@ -38,8 +38,10 @@ def adjust(p: np.ndarray, method: Method = "bh") -> np.ndarray:
     if method not in METHODS:
         raise ValueError(f"method needs to be one of {', '.join(METHODS)}; got {method!r}.")
     whole = np.ascontiguousarray(p, float)
-    if whole.size and whole.min() >= 0.0 and whole.max() <= 1.0:  # no NaN either
-        return _family(whole.ravel(), method).reshape(whole.shape)
+    if method in ("bh", "by") and whole.size >= _LARGE:
+        found = _of_large(whole.ravel(), method)
+        if found is not None:
+            return found.reshape(whole.shape)
     known = np.isfinite(whole)
     family = whole[known]
     if ((family < 0) | (family > 1)).any():
@@ -52,12 +54,9 @@ def adjust(p: np.ndarray, method: Method = "bh") -> np.ndarray:
 
 def _family(p: np.ndarray, method: Method) -> np.ndarray:
     if method in ("bh", "by"):
-        rank = np.arange(1.0, p.size + 1.0)
-        factor = float(np.sum(1.0 / rank)) if method == "by" else 1.0
-        if p.size >= _LARGE and (adjusted := _of_large(p, factor)) is not None:
-            return adjusted
-        order = np.argsort(p)
-        steps, adjusted = p[order] * (p.size / rank) * factor, np.empty_like(p)
+        order, rank = np.argsort(p), np.arange(1.0, p.size + 1.0)
+        steps, adjusted = p[order] * (p.size / rank), np.empty_like(p)
+        steps *= np.sum(1.0 / rank) if method == "by" else 1.0
         adjusted[order] = np.minimum(np.minimum.accumulate(steps[::-1])[::-1], 1.0)
         return adjusted
     if method == "bonferroni":
@@ -75,15 +74,18 @@ _LARGE = 4_096
 """Size of a family from which compiled loops pay."""
 
 
-def _of_large(p: np.ndarray, factor: float) -> np.ndarray | None:
-    """As `_family` for false-discovery rates, sorted with ranks in the last bits; None where those decide."""
+def _of_large(p: np.ndarray, method: Method) -> np.ndarray | None:
+    """False-discovery rates of a large family, sorted with places in the last bits; None where those decide."""
     from zoo_geo.kernels.adjusting import adjusted_from_order
 
     last = (1 << p.size.bit_length()) - 1
-    keys = (p.view(np.int64) & ~last) | np.arange(p.size)
+    keys = p.view(np.int64) & ~last
+    keys |= np.arange(p.size)
     keys.sort()
     keys &= last
-    adjusted = np.empty_like(p)
+    factor, adjusted = 1.0, np.empty_like(p)
+    if method == "by":
+        factor = float(np.sum(1.0 / np.arange(1.0, np.count_nonzero(np.isfinite(p)) + 1.0)))
     return adjusted if adjusted_from_order(p, keys, factor, adjusted) else None
 
 

@@ -323,11 +323,15 @@ def _told(told: dict[int, tuple[Notice, ...]], inputs: Inputs, reference: str) -
 def _doubts(inputs: Inputs, status: np.ndarray, extreme: np.ndarray, reference: str) -> list[Notice]:
     """Warn where far more areas are extreme than chance explains: the exposure may be the wrong one."""
     known = status == OK
-    doubtful = (known.sum(0) >= 200) & (extreme.sum(0) > _IMPLAUSIBLE * known.sum(0))
+    number = known.sum(0)
+    doubtful = (number >= 200) & (extreme.sum(0) > _IMPLAUSIBLE * number)
+    own: dict[str, list[int]] = {}
+    for c in np.flatnonzero(doubtful):
+        own.setdefault(inputs.columns[c][0].id, []).append(int(c))
     return [
-        _doubt(indicator, np.flatnonzero(doubtful & own), inputs, known, extreme, reference)
+        _doubt(indicator, np.array(own[indicator.id]), inputs, known, extreme, reference)
         for indicator in inputs.indicators
-        if (doubtful & (own := np.array([each == indicator for each, _ in inputs.columns]))).any()
+        if indicator.id in own
     ]
 
 
