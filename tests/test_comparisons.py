@@ -69,7 +69,7 @@ def test_results_are_put_together_area_by_area():
     )
     out = np.full((8, 5), 77.0)
     comparing.put_together(
-        observed, size, people, valid, rate, spread, 100.0, np.array([1, 0, 3, 4]), found, out
+        observed, size, people, valid, rate, spread, 100.0, np.array([1, 0, 3, 4]), *found, out
     )
     expected = {
         comparing.EXPECTED: [1, 4, nan, 4, 10], comparing.RATIO: [3, 0, nan, nan, 0.5],
@@ -79,6 +79,22 @@ def test_results_are_put_together_area_by_area():
     }  # fmt: skip
     for row, values in expected.items():
         np.testing.assert_allclose(out[row], values, rtol=1e-14, err_msg=str(row))
+
+
+def test_classes_and_sides_are_those_of_the_control_limits():
+    z = np.array([[np.nan, 0.0, 1.95, 1.97, 3.0], [3.1, -1.95, -1.97, -3.0, -3.1]])
+    p = np.array([[np.nan, 1.0, 0.0011, 0.001, 0.0], [0.5, 0.5, 0.5, 0.5, 0.5]])
+    label, side, far = np.empty((2, 5), np.int8), np.empty((2, 5), np.int8), np.empty((2, 5), bool)
+    comparing.classify(z, p, *special.ndtri([0.975, 0.999]), 0.001, label, side, far)
+    assert label.tolist() == [[2, 2, 2, 3, 3], [4, 2, 1, 1, 0]]
+    assert side.tolist() == [[0, 0, 1, 1, 1], [1, -1, -1, -1, -1]]
+    assert far.tolist() == [[False, False, False, True, True], [False] * 5]
+
+
+def test_wide_spreads_are_counted_with_their_errors_where_something_is_expected():
+    spread, strength = np.array([0.5, 0.4, 0.4, 9.0, 9.0, 0.1]), np.array([1e9, 9.0, 11.0, 1.0, 1.0, np.nan])
+    expected, valid = np.array([1.0, 1.0, 1.0, np.nan, 1.0, 1.0]), np.array([True] * 4 + [False, True])
+    assert comparing.widely_spread(spread, strength, expected, valid, 0.5) == (4, 2)
 
 
 def test_figures_next_door_are_those_of_plain_loops():

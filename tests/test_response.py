@@ -72,7 +72,7 @@ def test_a_response_by_class_is_found(seed):
     np.testing.assert_allclose(spread, [0.5, 0.5, 0.05, 0.05], rtol=0.55)
     assert (np.diff(law.size) > 0).all()
     assert (
-        respond(column(size, seen), np.full(size.size, 0.1), classes=layers(size).none(), heavy=False) is None
+        respond(column(size, seen), np.full(size.size, 0.1), classes=layers(size).whole, heavy=False) is None
     )
 
 

@@ -231,12 +231,13 @@ def choose(column: Column, found: Pooled) -> np.ndarray:
     if rows.size < spreads.FEWEST_SPREAD:
         times[:] = 1.0
     else:
-        for k in range(times.size):
+        for k in np.flatnonzero(family.doubtful(times, rare, common)):
             of = column.observed, column.people, rates[k], strengths[k], column.phi
             times[k] = family.believed(rows, times[k], rare[k], common[k], *of)
     width = column.width = int(best_of(*counts, times, spreads.SCORE_SAMPLE))
     column.rate, column.strength = rates[width], strengths[width]
-    column.phi, column.begins = column.phi * times[width], times / times[width]
+    column.phi *= times[width]
+    column.begins = times / times[width]
     return rows
 
 

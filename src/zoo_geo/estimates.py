@@ -46,14 +46,24 @@ class Expectation:
     laws: tuple[Law | None, ...]
 
 
-def joined(fits: Sequence[Expectation]) -> Expectation:
-    """Put expectations of blocks of columns side by side."""
-    tables = {
-        name: np.concatenate([getattr(fit, name).T for fit in fits]).T
-        for name in ("rate", "strength", "spread", "ratio")
-    }
+def joined(fits: Sequence[Expectation], order: np.ndarray | None = None) -> Expectation:
+    """Put expectations of blocks of columns side by side, and their rows in another order if one is given."""
+    names = "rate", "strength", "spread", "ratio"
+    tables = {name: side_by_side([getattr(fit, name) for fit in fits], order) for name in names}
     rows = {name: np.concatenate([getattr(fit, name) for fit in fits]) for name in ("width", "freedom")}
     return Expectation(**tables, **rows, laws=tuple(law for fit in fits for law in fit.laws))
+
+
+def side_by_side(tables: Sequence[np.ndarray], order: np.ndarray | None = None) -> np.ndarray:
+    """Columns of tables of shape (n, n_columns), each of them in one piece, their rows in an order if given."""
+    columns = [column for table in tables for column in table.T]
+    found = np.empty((len(columns), len(tables[0])), tables[0].dtype)
+    for own, column in zip(found, columns, strict=True):
+        if order is None:
+            own[:] = column
+        else:
+            np.take(column, order, out=own, mode="clip")  # which does without a buffer
+    return found.T
 
 
 @dataclass(frozen=True)

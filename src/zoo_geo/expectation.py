@@ -34,7 +34,7 @@ from zoo_geo.counts import (
     tidy,
     turn,
 )
-from zoo_geo.estimates import EVERYTHING, SURE, Block, Expectation, Options, joined, total_spread, usable
+from zoo_geo.estimates import EVERYTHING, SURE, Block, Expectation, Options, joined, side_by_side, total_spread, usable
 from zoo_geo.pooling import damping, surroundings, wider_rate
 from zoo_geo.predictive import Binomial, Family, Gaussian, Poisson
 from zoo_geo.references import Reference, Rings, beside_each_other, totals
@@ -88,12 +88,8 @@ def expect(
             around = Around(near, wider, touching, points)
             return joined(_each(observed, size, valid, family, around, options, classes))
         order, around = near.order(), Around(*beside_each_other(near, wider, touching, points))
-        observed, size, valid = (_at(order, each) for each in (observed, size, valid))
-        fit, back = joined(_each(observed, size, valid, family, around, options, classes)), np.argsort(order)
-        rate, strength, spread, ratio = (
-            _at(back, each) for each in (fit.rate, fit.strength, fit.spread, fit.ratio)
-        )
-        return replace(fit, rate=rate, strength=strength, spread=spread, ratio=ratio)
+        figures = (side_by_side([each], order) for each in (observed, size, valid))
+        return joined(_each(*figures, family, around, options, classes), np.argsort(order))
     block = Block(np.where(valid, observed, 0.0), np.where(valid, size, 0.0), valid, family)
     keep = valid.astype(float)
     phi = np.broadcast_to(family.first_spread(observed, size, valid), keep.shape).copy()
@@ -124,11 +120,6 @@ def expect(
             keep = (valid & ~odd).astype(float)
     assert chosen is not None
     return _without_error(chosen, options)
-
-
-def _at(rows: np.ndarray, table: np.ndarray) -> np.ndarray:
-    """Rows of a table of columns, column by column, each of them in one piece."""
-    return np.stack([column.take(rows) for column in table.T]).T
 
 
 def _each(

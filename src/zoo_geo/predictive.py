@@ -8,6 +8,7 @@ estimated, and how far in the tail a figure lies. Arrays of one column have shap
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import numpy as np
 from scipy import special
@@ -73,12 +74,16 @@ class Poisson:
         self, rows: np.ndarray, times: float, rare: float, common: float, *column: np.ndarray
     ) -> float:
         """Factor on a common spread, 0 for none, by likelihood where coverage cannot tell it."""
-        if common == 0.0 or (times * common <= _DOUBTFUL_SPREAD and rare <= 0.5):
+        if not self.doubtful(times, rare, common):
             return times
         observed, size, rate, strength, _ = column
         rows = rows[rate[rows] * size[rows] > 0]  # narrow surroundings may hold no event, wide ones do
         observed, size, rate, strength = (each[rows] for each in (observed, size, rate, strength))
         return self.likeliest(observed, size, rate, 1.0 / strength, _DOUBTFUL_SPREAD) / common
+
+    def doubtful(self, times: Any, rare: Any, common: Any) -> Any:  # noqa: ANN401
+        """Say of factors on common spreads, of numbers or arrays, whether coverage can tell them at all."""
+        return (common != 0.0) & ((times * common > _DOUBTFUL_SPREAD) | (rare > 0.5))
 
     def likeliest(
         self, observed: np.ndarray, size: np.ndarray, rate: np.ndarray, error: np.ndarray, largest: float

@@ -31,24 +31,26 @@ def ratio_quantiles(count: np.ndarray, strength: np.ndarray, level: float) -> np
     """
     from zoo_geo.kernels.layout import by_count
 
-    if _FEW_TOGETHER * np.count_nonzero(count[1:] != count[:-1]) <= count.size:
-        return _of_sorted(count, strength, level)
-    order, found = by_count(count, np.ones(count.size, bool)), np.empty(count.size)
-    found[order] = _of_sorted(count[order], strength[order], level)
+    found = np.empty(count.size)
+    if not _of_sorted(count, strength, level, _FEW_TOGETHER, found):
+        order, there = by_count(count, np.ones(count.size, bool)), np.empty(count.size)
+        _of_sorted(count[order], strength[order], level, 0, there)
+        found[order] = there
     return found
 
 
-def _of_sorted(count: np.ndarray, strength: np.ndarray, level: float) -> np.ndarray:
-    """As `ratio_quantiles`, fast where equal counts lie side by side."""
+def _of_sorted(
+    count: np.ndarray, strength: np.ndarray, level: float, together: int, found: np.ndarray
+) -> bool:
+    """As `ratio_quantiles` into ``found``, unless fewer than ``together`` equal counts lie side by side."""
     from zoo_geo.kernels import quantiles
 
-    found = np.empty(count.size)
-    count, strength = np.ascontiguousarray(count), np.ascontiguousarray(strength)
-    quantiles.ratio_quantiles(count, strength, *_tables(level), found)
-    rest = np.isnan(found)
-    if rest.any():
+    count, strength = np.ascontiguousarray(count, float), np.ascontiguousarray(strength, float)
+    missing = quantiles.ratio_quantiles(count, strength, *_tables(level), together, found)
+    if missing > 0:
+        rest = np.isnan(found)
         found[rest] = special.fdtri(2.0 * count[rest], 2.0 * strength[rest], level)
-    return found
+    return bool(missing >= 0)
 
 
 _FEW_TOGETHER = 4

@@ -147,14 +147,17 @@ class Classes:
     def of(self, size: np.ndarray, known: np.ndarray | None = None) -> Layers:
         """Rows of each class of exposure, of areas that are known where that is said, shape (n,)."""
         last = self._last
-        same = last is not None and np.array_equal(last[0], size)
-        if last is None or not same or not _same(last[1], known):
+        if last is None or not (_same(last[0], size) and _same(last[1], known)):
             last = self._last = size, known, layers(size, known)
         return last[2]
 
 
 def _same(one: np.ndarray | None, other: np.ndarray | None) -> bool:
-    return one is other or (one is not None and other is not None and np.array_equal(one, other))
+    if one is None or other is None or one is other:
+        return one is other
+    from zoo_geo.kernels.ranks import equal
+
+    return bool(equal(np.ascontiguousarray(one), np.ascontiguousarray(other)))
 
 
 @dataclass(frozen=True, eq=False)
@@ -252,7 +255,9 @@ def respond(
 
 def _middle(phi: np.ndarray, each: list[np.ndarray]) -> list[float]:
     """Middle spread of some rows each time."""
-    if (phi == phi[0]).all():
+    from zoo_geo.kernels.ranks import constant
+
+    if constant(np.ascontiguousarray(phi)):
         return [float(phi[0])] * len(each)
     return [float(np.median(phi[rows])) for rows in each]
 

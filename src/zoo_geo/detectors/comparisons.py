@@ -67,14 +67,13 @@ def _of_counts(
     certain, varying = behind, own
     if sure is not fit:
         certain, varying = (each[rows] for each in column(sure.strength, sure.spread))
-    found = np.empty((4, rows.size))
     log_p, upper = ex.tails_of(seen, there, led, certain, varying, block.family, law, np.inf)
-    found[2], found[3] = signed(log_p, upper, alternative)
+    z, p = signed(log_p, upper, alternative)
     if isinstance(law, Hidden):
         times = ex.typical(law, size)
         rate, led = rate * times, led * times[rows]
-    found[0], found[1] = block.family.interval(seen, there, led, behind, own, np.inf)
-    put_together(observed, size, people, known, rate, spread, per, rows, found, out)
+    low, high = block.family.interval(seen, there, led, behind, own, np.inf)
+    put_together(observed, size, people, known, rate, spread, per, rows, low, high, z, p, out)
 
 
 def _of_others(

@@ -147,7 +147,8 @@ class Deviation(Detector):
         def block(work: tuple[str, np.ndarray]) -> None:
             family, columns = (FAMILIES if self.robust else BY_MOMENTS)[work[0]], work[1]
             valid = status[:, columns] == OK
-            given = sources.Block(inputs.observed[:, columns], inputs.exposure[:, columns], valid, family)
+            those = slice(columns[0], columns[-1] + 1) if columns[-1] - columns[0] < columns.size else columns
+            given = sources.Block(inputs.observed[:, those], inputs.exposure[:, those], valid, family)
             fitted = source.fit(given)
             fit, known = fitted.fit, inputs.status[:, columns] == OK
             usable = ex.usable(family, fit.rate, fitted.block.size)
@@ -161,8 +162,8 @@ class Deviation(Detector):
                 before = _before(given, valid, found["ratio"].T, found["expected"].T)
                 for name, array in zip(modelled, before, strict=True):
                     into_areas(np.ascontiguousarray(array.T), columns, results[name])
-            label[:, columns], side[:, columns] = _classes(found["z"]).T, _sides(found["z"]).T
-            extreme[:, columns] = (found["p_value"] <= 0.001).T
+            classes = _classes(found["z"], found["p_value"])
+            label[:, columns], side[:, columns], extreme[:, columns] = (each.T for each in classes)
             if isinstance(family, Poisson) and not isinstance(family, Binomial):
                 over[columns] = _overdispersions(fit, found["expected"], valid)
             told.update({int(c): _words(fitted, given, k) for k, c in enumerate(columns)})
@@ -217,7 +218,7 @@ def _lonely(
     """Mark areas whose reference holds no other figure, and those it leads to expect nothing of."""
     if not near:
         return np.where((status == OK) & ~usable, TOO_FEW, status)
-    alone = np.zeros(status.shape, bool)
+    alone = np.zeros(status.shape, bool, order="F")
     for c, width in enumerate(fit.width):
         alone[:, c] = _without_company(near[width], known[:, c], kept)
     return np.where(known & alone, ISOLATED, np.where((status == OK) & ~usable, TOO_FEW, status))
@@ -236,16 +237,13 @@ def _without_company(
 _CLASSES = ("low_998", "low_95", "as_expected", "high_95", "high_998")
 
 
-def _classes(z: np.ndarray) -> np.ndarray:
-    """Control-limit class: 95 % and 99.8 %, as in funnel plots; as expected where z is NaN."""
-    inner, outer = special.ndtri([0.975, 0.999])
-    below = (z <= -outer).astype(np.int8) + (z <= -inner)
-    return 2 - below + (z >= inner) + (z >= outer)
+def _classes(z: np.ndarray, p: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Control-limit class (95 % and 99.8 %, as in funnel plots), side, and whether p is extreme."""
+    from zoo_geo.kernels.comparing import classify
 
-
-def _sides(z: np.ndarray) -> np.ndarray:
-    """1 above what is expected, -1 below."""
-    return (z > 0).astype(np.int8) - (z < 0)
+    label, side, far = np.empty(z.shape, np.int8), np.empty(z.shape, np.int8), np.empty(z.shape, bool)
+    classify(z, p, *special.ndtri([0.975, 0.999]).tolist(), 0.001, label, side, far)
+    return label, side, far
 
 
 def _about(number: float) -> str:
@@ -346,15 +344,18 @@ def _overdispersions(fit: ex.Expectation, expected: np.ndarray, valid: np.ndarra
 
     The spread is that about the expectation, its error included: where counts come in bursts it may take all.
     """
+    from zoo_geo.kernels.comparing import widely_spread
+
     found = np.full(valid.shape[1], np.nan)
     for c, led_to in enumerate(expected):
-        known = valid[:, c] & np.isfinite(led_to)
-        if (number := np.count_nonzero(known)) < _FEWEST_FOR_BURSTS:
+        column = (np.ascontiguousarray(each[:, c]) for each in (fit.spread, fit.strength))
+        rest = led_to, np.ascontiguousarray(valid[:, c]), _BURSTY[-1][0]
+        number, wide = widely_spread(*column, *rest)
+        if number < _FEWEST_FOR_BURSTS or 2 * wide < number:
             continue
+        known = valid[:, c] & np.isfinite(led_to)
         with np.errstate(divide="ignore", invalid="ignore"):
             spread = fit.spread[:, c] + 1.0 / fit.strength[:, c]
-        if 2 * np.count_nonzero(known & (spread >= _BURSTY[-1][0])) < number:
-            continue
         phi, over = np.median(spread[known]), 1.0 + np.median(spread[known] * led_to[known])
         if over > next((least for wide, least in _BURSTY if phi >= wide), np.inf):
             found[c] = over

@@ -17,14 +17,21 @@ _LANES, _WIDTH = 8, 128
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def ratio_quantiles(count, strength, near, far, at):
+def ratio_quantiles(count, strength, near, far, together, at):
     """F quantiles with 2 ``count`` and 2 ``strength`` degrees of freedom into ``at``; NaN without a series.
 
     ``near`` has one series a count from 0 to `COUNTS`, by powers, and behind each what its variable is
     multiplied by; ``far`` is two-way; see `zoo_geo.quantiles`. Counts that are alike and lie side by side
     share a series, and are done many at once.
+
+    Returns how many are NaN; or -1, with nothing done, where fewer than ``together`` alike lie side by side.
     """
     all_lanes()
+    changes, missing = 0, 0
+    for i in range(1, count.size):
+        changes += count[i] != count[i - 1]
+    if together * changes > count.size:
+        return -1
     first, some = 0, np.ones(_WIDTH)
     while first < count.size:
         k, last = count[first], first + 1
@@ -39,6 +46,9 @@ def ratio_quantiles(count, strength, near, far, at):
         else:
             found[:] = math.nan
         first = last
+    for i in range(at.size):
+        missing += at[i] != at[i]
+    return missing
 
 
 @njit(cache=True, nogil=True, error_model="numpy")

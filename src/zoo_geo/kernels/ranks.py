@@ -1,4 +1,4 @@
-"""Quantiles of numbers that are not negative, by counting them in bins of their bits."""
+"""Quantiles of numbers that are not negative, by counting them in bins of their bits; and equal ones."""
 
 import numpy as np
 from numba import njit
@@ -45,3 +45,23 @@ def _two(x, k):
         size += (bins[i] >= least) & (bins[i] <= most)
     few = np.sort(few[:size])
     return few[k - below], few[min(k + 1 - below, size - 1)]
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def equal(one, other):
+    """Say whether two arrays of shape (n,) hold the same numbers."""
+    if one.size != other.size:
+        return False
+    different = 0
+    for i in range(one.size):
+        different += one[i] != other[i]
+    return different == 0
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def constant(x):
+    """Say whether all numbers of an array of shape (n,) are the same."""
+    different = 0
+    for i in range(1, x.size):
+        different += x[i] != x[0]
+    return different == 0
