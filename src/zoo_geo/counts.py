@@ -89,7 +89,8 @@ class Column:
 
     ``rate`` is per unit of ``people``, which are ``size`` times the ``ratio`` of a response to exposure;
     ``asked`` says which slopes errors may grow with, shape (2 or 4,), ``steep`` whether a round asks for
-    them, and ``placed`` whether that takes sums of places. No round follows once a column is ``settled``.
+    them, and ``placed`` whether that takes sums of places. No round follows once a column is ``settled``;
+    ``seen`` are counts beside their means, which areas are known and how many, as of the last `answer`.
     """
 
     block: Block
@@ -109,6 +110,7 @@ class Column:
     strength: np.ndarray = field(default_factory=lambda: _NONE)
     width: int = 0
     law: Law | None = None
+    seen: Any = None
     ratio: np.ndarray | None = None
     begins: np.ndarray = field(default_factory=lambda: _NONE)
     paces: np.ndarray = field(default_factory=lambda: _NONE)
@@ -299,27 +301,27 @@ def steepen_groups(column: Column, steep: np.ndarray) -> None:
 
 def answer(column: Column, classes: Classes, end: bool) -> None:
     """Let rate, spread and tail depend on exposure where that predicts better."""
-    _answer(column, classes, column.options, end)
-
-
-def _answer(column: Column, classes: Classes, options: Options, end: bool) -> None:
     from zoo_geo.kernels.rounds import as_counts
 
     given = column.observed, column.size, column.valid, column.keep, column.rate, column.strength
     mean, error, usual, known, number = as_counts(*given)
-    counts = Counts(column.observed, column.size, mean, error, usual)
+    column.seen = Counts(column.observed, column.size, mean, error, usual), known, number
+    _take(column, column.options, classes, end)
+
+
+def answer_in_the_tail(column: Column, classes: Classes) -> None:
+    """Ask a column that does not answer to exposure for a heavy tail alone, which odd areas may have."""
+    if column.options.heavy:
+        _take(column, replace(column.options, response=False), classes, True)
+
+
+def _take(column: Column, options: Options, classes: Classes, end: bool) -> None:
+    counts, known, number = column.seen
     column.law = responded(counts, column.phi, known, number, options, end, column.law, classes)
     column.ratio = None
     if column.law is not None:
         column.ratio, column.phi = column.law.at(column.size)
         column.rate = column.rate * column.ratio
-
-
-def answer_in_the_tail(column: Column, classes: Classes) -> None:
-    """Ask a column that does not answer to exposure for a heavy tail alone."""
-    if column.options.heavy:
-        without = replace(column.options, response=False)
-        _answer(column, classes, without, True)
 
 
 def settled(column: Column, before: np.ndarray) -> bool:

@@ -58,13 +58,14 @@ _FEW_TOGETHER = 4
 
 
 @cache
-def _tables(level: float) -> tuple[np.ndarray, np.ndarray]:
+def _tables(level: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Series of every count up to the largest, shape (n_counts + 1, degree + 2), and that of larger ones.
 
     By powers: their coefficients are below 4, so that nothing is lost of the Chebyshev series they come from.
-    Behind those of a count stands what its v is multiplied by.
+    Behind those of a count stands what its v is multiplied by; of the second, for strengths that are larger,
+    what the inverse of the strength is.
     """
-    from zoo_geo.kernels.quantiles import COUNTS, DEGREE, FAR_DEGREE, FAR_REACH
+    from zoo_geo.kernels.quantiles import CLOSE, CLOSE_DEGREE, COUNTS, DEGREE, FAR_DEGREE, FAR_REACH
 
     x = _nodes(DEGREE)
     k = np.arange(1.0, COUNTS + 1.0)[:, None]
@@ -74,11 +75,18 @@ def _tables(level: float) -> tuple[np.ndarray, np.ndarray]:
     near[1:, :-1] = _by_powers(chebyshev.chebfit(x, scaled.T, DEGREE)).T
     near[1:, -1:] = 2.0 / np.log1p(k)
 
+    x = _nodes(CLOSE_DEGREE)
+    inverse = 0.5 * (x + 1.0) / (CLOSE * k)
+    scaled = np.log(special.fdtri(2.0 * k, 2.0 / inverse, level)) / np.sqrt(1.0 / k + inverse)
+    close = np.zeros((COUNTS + 1, CLOSE_DEGREE + 2))
+    close[1:, :-1] = _by_powers(chebyshev.chebfit(x, scaled.T, CLOSE_DEGREE)).T
+    close[1:, -1:] = 2.0 * CLOSE * k
+
     x = _nodes(FAR_DEGREE)
     reach, part = 0.5 * (x + 1.0)[:, None] * FAR_REACH, 0.5 * (x + 1.0)
     scaled = np.log(special.fdtri(2.0 / (part * reach**2), 2.0 / ((1.0 - part) * reach**2), level)) / reach
     rows = _by_powers(chebyshev.chebfit(x, scaled, FAR_DEGREE))
-    return near, np.ascontiguousarray(_by_powers(chebyshev.chebfit(x, rows.T, FAR_DEGREE)).T)
+    return near, close, np.ascontiguousarray(_by_powers(chebyshev.chebfit(x, rows.T, FAR_DEGREE)).T)
 
 
 def _by_powers(series: np.ndarray) -> np.ndarray:
