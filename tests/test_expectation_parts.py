@@ -8,8 +8,10 @@ import pytest
 from benchmarks import country
 from scipy import sparse
 
+import zoo_geo as zg
 from naive import expectation as naive
 from naive import tails as exact
+from panels import lattice
 from zoo_geo import counts, references, spreads
 from zoo_geo import expectation as ex
 from zoo_geo.detectors import sources
@@ -230,8 +232,10 @@ def test_columns_side_by_side_have_the_sums_they_have_alone(number):
     for k, column in enumerate(columns):
         counts.turn(column, 2)
         column.placed = k % 4 < 2
-    for column, together in zip(columns, counts.pooled(columns), strict=True):
-        (alone,) = counts.pooled([column])
+    found = list(counts.pooled(columns, around, ex.Options()))
+    assert sorted(map(id, columns)) == sorted(id(column) for column, _ in found)
+    for column, together in found:
+        ((_, alone),) = counts.pooled([column], around, ex.Options())
         for name in ("rates", "strengths", "parts", "there"):
             np.testing.assert_array_equal(getattr(together, name), getattr(alone, name))
         assert len(together.parts) == (4 if column.placed else 2)
@@ -244,9 +248,60 @@ def test_fused_loops_find_the_slopes_that_matrices_do():
     for candidates in (around.near, list(around.near)):
         one = counts.begin(block, replace(around, near=candidates), ex.Options())
         counts.turn(one, 2)
-        (pooled,) = counts.pooled([one])
+        ((_, pooled),) = counts.pooled([one], one.around, one.options)
         counts.choose(one, pooled)
         found.append(counts.slopes(one, pooled))
     assert found[0].shape == (4, 900)
     assert (found[0].std(axis=1) > 0).all()
     np.testing.assert_allclose(*found, rtol=1e-6, atol=1e-9)
+
+
+def rounds_taken(monkeypatch, few, n=1_600, clean=2):
+    """Rounds that a column on a calm surface takes where a part ``few`` may turn, and what is found."""
+    rng, side = np.random.default_rng(0), int(np.sqrt(n))
+    world, size = lattice(side, side), rng.uniform(500, 3_000, n)
+    rate = 0.02 * rng.gamma(10.0, 0.1, n) * np.exp(0.3 * np.sin(np.arange(n) / 90.0))
+    seen = rng.poisson(rate * size).astype(float)
+    rounds, take = [], ex._take_a_round
+    monkeypatch.setattr(counts, "_SETTLED", few)
+    monkeypatch.setattr(ex, "_take_a_round", lambda *given: (rounds.append(1), take(*given)))
+    frame = zg.Deviation(clean=clean).detect(world.panel(seen, size), world.graph()).frame
+    monkeypatch.undo()
+    return len(rounds), frame
+
+
+def test_a_column_in_which_few_areas_turn_takes_no_third_round_and_expects_the_same(monkeypatch):
+    number, frame = rounds_taken(monkeypatch, 0.02)
+    whole, all_rounds = rounds_taken(monkeypatch, -1.0)
+    assert (number, whole) == (2, 3)
+    spread = np.sqrt(1 / all_rounds["expected"] + all_rounds["spread"])
+    away = np.abs(np.log(frame["expected"] / all_rounds["expected"])) / spread
+    assert 0 < away.mean() < 0.02
+    assert away.max() < 0.3
+    np.testing.assert_allclose(frame["spread"], all_rounds["spread"], rtol=0.1)
+    flags = [set(np.flatnonzero(each["p_value"] < 0.001)) for each in (frame, all_rounds)]
+    assert len(flags[0] ^ flags[1]) <= 1
+
+
+@pytest.mark.parametrize(
+    ("few", "n", "clean", "expected"),
+    [(0.02, 900, 2, 3), (0.02, 1_600, 1, 2), (0.02, 1_600, 4, 2), (-1.0, 1_600, 4, 5), (1.0, 1_600, 2, 2)],
+)
+def test_small_maps_take_all_rounds_and_the_second_one_always(monkeypatch, few, n, clean, expected):
+    assert rounds_taken(monkeypatch, few, n, clean)[0] == expected
+
+
+def test_a_column_that_depends_on_exposure_takes_all_its_rounds():
+    block, around = small_world()
+    one = counts.begin(block, around, ex.Options())
+    before, one.seen = one.keep.copy(), (None, None, 5_000)
+    assert counts.settled(one, before)
+    one.law = Hidden(10.0, 1.0, 1.0, 0.1)
+    assert not counts.settled(one, before)
+    one.law, turned = None, np.flatnonzero(before)[:26]
+    one.keep[turned] = 0.0
+    assert not counts.settled(one, before)
+    one.keep[turned[:1]] = 1.0
+    assert counts.settled(one, before)
+    one.seen = None, None, 999
+    assert not counts.settled(one, one.keep)

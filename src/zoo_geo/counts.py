@@ -23,8 +23,9 @@ from zoo_geo.response import Classes, Counts, Law, respond
 
 _NONE, _NOWHERE = np.empty(0), np.empty((0, 0))
 _FEWEST_RESPONSIVE = 200
-_SETTLED = 0.005
-"""Part of the areas that may turn odd, or usual, in a round that leaves nothing to do for another."""
+_SETTLED, _FEWEST_SETTLED = 0.005, 1_000
+"""Part of the areas that may turn odd, or usual, in a round that leaves nothing to do for another; and areas
+that this takes at least: of few, the first rounds know spread too badly."""
 _FIRST_BY_DISTANCE = 0.003
 """Pace by squared distances, which are often ten times their median, where the search begins."""
 
@@ -155,10 +156,8 @@ def turn(column: Column, step: int) -> None:
     column.placed = column.steep and bool(column.asked[2:-1].any())
 
 
-def pooled(
-    columns: Sequence[Column], around: Around, options: Options
-) -> Iterator[tuple[Column, Pooled]]:
-    """Rates and strengths of each candidate, of every column; those that are summed together come together."""
+def pooled(columns: Sequence[Column], around: Around, options: Options) -> Iterator[tuple[Column, Pooled]]:
+    """Rates and strengths of each candidate, of every column; those summed together come together."""
     if not around.plain or (around.wider and not options.shrink):
         yield from ((column, _pooled_by_weights(column)) for column in columns)
         return
@@ -329,7 +328,9 @@ def settled(column: Column, before: np.ndarray) -> bool:
 
     What another round would change lies far inside the error of the spread; see decision 0022.
     """
-    return column.law is None and np.count_nonzero(column.keep != before) <= _SETTLED * before.size
+    number = column.seen[2]
+    changes = np.count_nonzero(column.keep != before)
+    return bool(column.law is None and number >= _FEWEST_SETTLED and changes <= _SETTLED * number)
 
 
 def responded(

@@ -55,7 +55,7 @@ def joined(fits: Sequence[Expectation], order: np.ndarray | None = None) -> Expe
 
 
 def side_by_side(tables: Sequence[np.ndarray], order: np.ndarray | None = None) -> np.ndarray:
-    """Columns of tables of shape (n, n_columns), each of them in one piece, their rows in an order if given."""
+    """Columns of tables of shape (n, n_columns), each in one piece, their rows in an order if any."""
     columns = [column for table in tables for column in table.T]
     found = np.empty((len(columns), len(tables[0])), tables[0].dtype)
     for own, column in zip(found, columns, strict=True):

@@ -34,7 +34,17 @@ from zoo_geo.counts import (
     tidy,
     turn,
 )
-from zoo_geo.estimates import EVERYTHING, SURE, Block, Expectation, Options, joined, side_by_side, total_spread, usable
+from zoo_geo.estimates import (
+    EVERYTHING,
+    SURE,
+    Block,
+    Expectation,
+    Options,
+    joined,
+    side_by_side,
+    total_spread,
+    usable,
+)
 from zoo_geo.pooling import damping, surroundings, wider_rate
 from zoo_geo.predictive import Binomial, Family, Gaussian, Poisson
 from zoo_geo.references import Reference, Rings, beside_each_other, totals
@@ -88,8 +98,8 @@ def expect(
             around = Around(near, wider, touching, points)
             return joined(_each(observed, size, valid, family, around, options, classes))
         order, around = near.order(), Around(*beside_each_other(near, wider, touching, points))
-        figures = (side_by_side([each], order) for each in (observed, size, valid))
-        return joined(_each(*figures, family, around, options, classes), np.argsort(order))
+        observed, size, valid = (side_by_side([each], order) for each in (observed, size, valid))
+        return joined(_each(observed, size, valid, family, around, options, classes), np.argsort(order))
     block = Block(np.where(valid, observed, 0.0), np.where(valid, size, 0.0), valid, family)
     keep = valid.astype(float)
     phi = np.broadcast_to(family.first_spread(observed, size, valid), keep.shape).copy()

@@ -20,8 +20,6 @@ STEEPEST, FIRST_PACE, ROUNDS = 0.25, 0.3, 3
 """Part of the areas that decide how fast errors grow, where the search begins, and its rounds."""
 OUTER, CENTRAL = 0.05, 0.25
 """Tails that the pace of an error leaves out: it is there for the outer ones; the central half is robust."""
-
-
 _NONE = np.empty(0)
 
 
@@ -114,9 +112,8 @@ class Poisson:
 
         observed, size, rate, strength, phi = column
         ends = tail, float(-special.ndtri(tail))
-        pace, times = settle_pace(
-            rows, observed, size, rate, strength, phi, slope, STEEPEST, *ends, begin, ROUNDS
-        )
+        rest = slope, STEEPEST, *ends, begin, ROUNDS
+        pace, times = settle_pace(rows, observed, size, rate, strength, phi, *rest)
         return pace, times, np.inf
 
     def score(self, rows: np.ndarray, *column: np.ndarray) -> float:

@@ -75,7 +75,7 @@ _LARGE = 4_096
 
 
 def _of_large(p: np.ndarray, method: Method) -> np.ndarray | None:
-    """False-discovery rates of a large family, sorted with places in the last bits; None where those decide."""
+    """As `_family`, of many p, sorted with their places in the last bits; None where those bits decide."""
     from zoo_geo.kernels.adjusting import adjusted_from_order
 
     last = (1 << p.size.bit_length()) - 1

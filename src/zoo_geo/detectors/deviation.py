@@ -23,7 +23,7 @@ from zoo_geo.moments import BY_MOMENTS
 from zoo_geo.notices import Notice, compared, count
 from zoo_geo.notices import share as percent
 from zoo_geo.panel import ALL, Indicator
-from zoo_geo.predictive import FAMILIES, Binomial, Poisson
+from zoo_geo.predictive import FAMILIES, Binomial, Family, Poisson
 from zoo_geo.response import Hidden
 from zoo_geo.schema import SMALL_EXPOSURE
 from zoo_geo.threads import one_thread
@@ -147,8 +147,7 @@ class Deviation(Detector):
         def block(work: tuple[str, np.ndarray]) -> None:
             family, columns = (FAMILIES if self.robust else BY_MOMENTS)[work[0]], work[1]
             valid = status[:, columns] == OK
-            those = slice(columns[0], columns[-1] + 1) if columns[-1] - columns[0] < columns.size else columns
-            given = sources.Block(inputs.observed[:, those], inputs.exposure[:, those], valid, family)
+            given = _given(inputs, columns, valid, family)
             fitted = source.fit(given)
             fit, known = fitted.fit, inputs.status[:, columns] == OK
             usable = ex.usable(family, fit.rate, fitted.block.size)
@@ -187,6 +186,13 @@ class Deviation(Detector):
             en, nl = "Peers are those of set", "Vergelijkingsgebieden zijn die van set"
             notices.append(Notice(f"{en} {inputs.peers}.", f"{nl} {inputs.peers}."))
         return Scores(reference, status, arrays, _CLASSES, label, side, notices, fresh=frozenset(results))
+
+
+def _given(inputs: Inputs, columns: np.ndarray, valid: np.ndarray, family: Family) -> sources.Block:
+    """Figures of some columns; those that lie side by side are not copied."""
+    together = columns[-1] - columns[0] < columns.size
+    those = slice(columns[0], columns[-1] + 1) if together else columns
+    return sources.Block(inputs.observed[:, those], inputs.exposure[:, those], valid, family)
 
 
 def _before(
@@ -242,7 +248,8 @@ def _classes(z: np.ndarray, p: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.n
     from zoo_geo.kernels.comparing import classify
 
     label, side, far = np.empty(z.shape, np.int8), np.empty(z.shape, np.int8), np.empty(z.shape, bool)
-    classify(z, p, *special.ndtri([0.975, 0.999]).tolist(), 0.001, label, side, far)
+    inner, outer = special.ndtri([0.975, 0.999]).tolist()
+    classify(z, p, inner, outer, 0.001, label, side, far)
     return label, side, far
 
 
@@ -348,14 +355,15 @@ def _overdispersions(fit: ex.Expectation, expected: np.ndarray, valid: np.ndarra
 
     found = np.full(valid.shape[1], np.nan)
     for c, led_to in enumerate(expected):
-        column = (np.ascontiguousarray(each[:, c]) for each in (fit.spread, fit.strength))
-        rest = led_to, np.ascontiguousarray(valid[:, c]), _BURSTY[-1][0]
-        number, wide = widely_spread(*column, *rest)
+        spread, strength, own = (
+            np.ascontiguousarray(each[:, c]) for each in (fit.spread, fit.strength, valid)
+        )
+        number, wide = widely_spread(spread, strength, led_to, own, _BURSTY[-1][0])
         if number < _FEWEST_FOR_BURSTS or 2 * wide < number:
             continue
-        known = valid[:, c] & np.isfinite(led_to)
+        known = own & np.isfinite(led_to)
         with np.errstate(divide="ignore", invalid="ignore"):
-            spread = fit.spread[:, c] + 1.0 / fit.strength[:, c]
+            spread = spread + 1.0 / strength
         phi, over = np.median(spread[known]), 1.0 + np.median(spread[known] * led_to[known])
         if over > next((least for wide, least in _BURSTY if phi >= wide), np.inf):
             found[c] = over

@@ -74,7 +74,7 @@ def scatter(square, error, known, unit, cap, capped_mean, begin):
             plain[i] = precision
         last, slope = found, max(sum_of(down), _FLATTEST * sum_of(plain), 1e-300)
         found = max(found + sum_of(up) / slope, 1e-4 * unit)
-        if abs(found - last) < 1e-4 * last:
+        if abs(found - last) < 1e-6 * last:
             break
     return found
 
@@ -90,8 +90,8 @@ def shrink(events, weight, centre, loose, valid, cap, capped_mean, begin, rate, 
 
     ``events`` and ``weight`` are sums of counts and sizes, shape (n,); ``loose`` is the relative variance of
     the centre's error, ``valid`` 1 where an area has a figure. How much surroundings differ is estimated from
-    some three thousand of them, evenly spaced; the search begins at ``begin`` (0.05 where that is 0), and what
-    is found is returned.
+    some three thousand of them, evenly spaced; the search begins at ``begin`` (0.05 where that is 0), and
+    what is found is returned.
     """
     n = events.size
     step = max(n // _ENOUGH, 1)

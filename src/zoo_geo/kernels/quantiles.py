@@ -23,8 +23,8 @@ def ratio_quantiles(count, strength, near, close, far, together, at):
     """F quantiles with 2 ``count`` and 2 ``strength`` degrees of freedom into ``at``; NaN without a series.
 
     ``near`` has one series a count from 0 to `COUNTS`, by powers, and behind each what its variable is
-    multiplied by; ``close`` the same where strengths are larger than counts, and ``far`` is two-way; see `zoo_geo.quantiles`. Counts that are alike and lie side by side
-    share a series, and are done many at once.
+    multiplied by; ``close`` the same for strengths of `CLOSE` times the count and more; ``far`` is two-way;
+    see `zoo_geo.quantiles`. Counts that are alike and lie side by side share a series, and are done many at once.
 
     Returns how many are NaN; or -1, with nothing done, where fewer than ``together`` alike lie side by side.
     """
