@@ -24,7 +24,7 @@ def ratio_quantiles(count, strength, near, close, far, together, at):
 
     ``near`` has one series a count from 0 to `COUNTS`, by powers, and behind each what its variable is
     multiplied by; ``close`` the same for strengths of `CLOSE` times the count and more; ``far`` is two-way;
-    see `zoo_geo.quantiles`. Counts that are alike and lie side by side share a series, and are done many at once.
+    see `zoo_geo.quantiles`. Counts that are alike and lie side by side share a series, many at once.
 
     Returns how many are NaN; or -1, with nothing done, where fewer than ``together`` alike lie side by side.
     """
