@@ -7,11 +7,12 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from scipy import stats
+from scipy import special, stats
 
 from naive import local_statistics as naive
 from naive import tails as exact
 from zoo_geo.kernels import permutation, tails
+from zoo_geo.kernels.likelihood import nb_usual
 from zoo_geo.predictive import FAMILIES
 
 QUICK = settings(max_examples=40, deadline=None)
@@ -184,3 +185,31 @@ def test_holders_find_every_place_of_every_position():
     for i in range(9):
         found = sorted(zip(draw[indptr[i] : indptr[i + 1]], place[indptr[i] : indptr[i + 1]], strict=True))
         assert found == sorted((m, t) for t in range(4) for m in range(30) if pool[t, m] == i)
+
+
+# --- what is odd ------------------------------------------------------------------------------------
+
+
+def test_usual_counts_are_those_whose_deviance_residual_is_small():
+    """The bound that decides most of them decides none differently."""
+    rng, n, far = np.random.default_rng(3), 6_000, 2.6
+    size, rate = 10.0 ** rng.uniform(0, 4, n), 10.0 ** rng.uniform(-3, -0.5, n)
+    spread, strength = 10.0 ** rng.uniform(-6, 0.5, n), 10.0 ** rng.uniform(-0.5, 6, n)
+    mean, phi = rate * size, spread + 1.0 / strength
+    seen = np.floor(mean * np.exp(rng.normal(0, 2.0, n) * np.sqrt(phi + 1.0 / mean)))
+    valid = (rng.random(n) < 0.9).astype(float)
+    rate[::97], size[5::97], rate[7::97], seen[9::97] = np.nan, 0.0, np.inf, 0.0
+    keep = np.empty(n)
+    nb_usual(seen, size, valid, rate, spread, strength, far, 4, keep)
+    mean = rate * size
+    with np.errstate(all="ignore"):
+        lack = special.xlogy(seen, seen / mean)
+        lack -= (seen + 1.0 / phi) * np.log((1.0 + phi * seen) / (1.0 + phi * mean))
+        away = np.sqrt(2.0 * np.maximum(lack, 0.0))
+        usual = (away < far) | ((seen > mean) & (seen < 4))
+    known = (valid > 0) & (rate > 0) & (rate < np.inf) & (size > 0)
+    clear = ~known | (np.abs(away - far) > 1e-9)
+    np.testing.assert_array_equal((keep > 0)[clear], (usual & known)[clear])
+    odd = known & ~usual
+    assert min((odd & (seen > mean)).sum(), (odd & (seen < mean)).sum()) > 100
+    assert (usual & known & (away > 0.8 * far)).sum() > 100
