@@ -49,6 +49,8 @@ def test_nan_is_outside_the_family(method):
     assert not significant(adjust(p, method), 0.99)[[1, 4, 5]].any()
     assert np.isnan(adjust(np.full(3, np.nan), method)).all()
     assert adjust(np.array([]), method).size == 0
+    for shape in ((), (1,), (2, 3)):
+        assert adjust(np.full(shape, 0.5), method).shape == shape
 
 
 def test_large_families_that_differ_in_the_last_digits_are_sorted_by_them():

@@ -109,10 +109,12 @@ def _gathered(reference: Reference, events: np.ndarray, size: np.ndarray) -> tup
 
 def _scatter(departure: np.ndarray, error: np.ndarray, valid: np.ndarray, unit: np.ndarray) -> np.ndarray:
     """Variance of surroundings about their centre, by Huber's proposal 2: outliers count as two sigma."""
-    from zoo_geo.kernels.pooling import FIRST, scatter
+    from zoo_geo.kernels.pooling import scatter
 
     known = valid & np.isfinite(departure) & (error < 1e9)
     square = np.where(known, departure, 0.0) ** 2
     square, error, known = (np.ascontiguousarray(each.T) for each in (square, error, known))
-    columns = zip(square, error, known.astype(float), unit.tolist(), strict=True)
-    return np.array([scatter(*column, CAP, CAPPED_MEAN, FIRST * column[-1]) for column in columns])
+    return np.array([
+        scatter(square[c], error[c], known[c].astype(float), float(unit[c]), CAP, CAPPED_MEAN) for c in
+        range(unit.size)
+    ])  # fmt: skip

@@ -37,7 +37,7 @@ def adjust(p: np.ndarray, method: Method = "bh") -> np.ndarray:
     """
     if method not in METHODS:
         raise ValueError(f"method needs to be one of {', '.join(METHODS)}; got {method!r}.")
-    whole = np.ascontiguousarray(p, float)
+    whole = np.asarray(p, float, order="C")
     if method in ("bh", "by") and whole.size >= _LARGE:
         found = _of_large(whole.ravel(), method)
         if found is not None:

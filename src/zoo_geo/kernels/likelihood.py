@@ -26,7 +26,10 @@ def _series(inverse):
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def nb_log_likelihood(observed, mean, phi, at):
-    """Log probability of counts, up to what depends on neither mean nor spread, into ``at``."""
+    """Log probability of counts, up to what depends on neither mean nor spread, into ``at``.
+
+    Means are above 0 and finite: nothing is said of others.
+    """
     all_lanes()
     shifted = 0
     for i in range(observed.size):

@@ -56,42 +56,36 @@ def group_sums(labels, parts, there):
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def scatter(square, error, known, unit, cap, capped_mean, begin):
+def scatter(square, error, known, unit, cap, capped_mean):
     """Variance of surroundings about their centre, by Huber's proposal 2: outliers count as two sigma.
 
     ``square`` are squared departures with errors of variance ``error``; where ``known`` is 0 they do not
-    count. By Newton's steps from ``begin``; at least 1e-4 of the ``unit``.
+    count. Eight rounds at most.
     """
-    n, found = square.size, begin
-    up, down, plain = np.empty(n), np.empty(n), np.empty(n)
+    n, found = square.size, 0.05 * unit
+    up, down = np.empty(n), np.empty(n)
     for _ in range(_ROUNDS):
         for i in range(n):
             variance = error[i] + found
-            inverse = 1.0 / variance
-            precision, usual = known[i] * inverse * inverse, square[i] < cap * variance
-            up[i] = ((square[i] if usual else cap * variance) - capped_mean * variance) * precision
-            down[i] = ((2.0 * square[i] * inverse if usual else cap) - capped_mean) * precision
-            plain[i] = precision
-        last, slope = found, max(sum_of(down), _FLATTEST * sum_of(plain), 1e-300)
-        found = max(found + sum_of(up) / slope, 1e-4 * unit)
+            precision = known[i] / (variance * variance)
+            up[i] = (min(square[i], cap * variance) - capped_mean * variance) * precision
+            down[i] = precision
+        last, found = found, max(found + sum_of(up) / max(sum_of(down), 1e-300), 1e-4 * unit)
         if abs(found - last) < 1e-6 * last:
             break
     return found
 
 
-FIRST, _FLATTEST = 0.05, 0.2
-"""Variance that a search begins at, in units, and the slope that steps of Newton assume at least."""
-_ROUNDS, _ENOUGH = 20, 3_000
+_ROUNDS, _ENOUGH = 8, 3_000
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def shrink(events, weight, centre, loose, valid, cap, capped_mean, begin, rate, strength):
+def shrink(events, weight, centre, loose, valid, cap, capped_mean, rate, strength):
     """Rate of surroundings, shrunk to a centre with empirical-Bayes strength, and the events behind it.
 
     ``events`` and ``weight`` are sums of counts and sizes, shape (n,); ``loose`` is the relative variance of
     the centre's error, ``valid`` 1 where an area has a figure. How much surroundings differ is estimated from
-    some three thousand of them, evenly spaced; the search begins at ``begin`` (0.05 where that is 0), and
-    what is found is returned.
+    some three thousand of them, evenly spaced.
     """
     n = events.size
     step = max(n // _ENOUGH, 1)
@@ -106,13 +100,12 @@ def shrink(events, weight, centre, loose, valid, cap, capped_mean, begin, rate, 
         error[k] = 1.0 / expected[k] if counts else 1.0
         square[k] = away * away if counts else 0.0
         known[k] = 1.0 if counts else 0.0
-    between = scatter(square, error, known, 1.0, cap, capped_mean, begin if begin > 0.0 else FIRST)
+    between = scatter(square, error, known, 1.0, cap, capped_mean)
     for i in range(n):
         unsure = between + loose[i]
         rate[i] = centre[i] * (events[i] * unsure + 1.0) / (centre[i] * weight[i] * unsure + 1.0)
     for i in range(n):
         strength[i] = weight[i] * rate[i] + 1.0 / (between + loose[i])
-    return between
 
 
 @njit(cache=True, nogil=True, error_model="numpy")

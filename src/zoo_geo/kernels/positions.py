@@ -48,6 +48,8 @@ def sort_counts(observed, order, ends):
 def steps(observed, mean, spread, ends, low, high):
     """Ends of the step that each count is in its distribution function, into ``low`` and ``high``.
 
+    Means are above 0 and finite: nothing is said of others.
+
     Rows are those of `sort_counts`. Short counts have P(X < o) and P(X <= o); others the normal quantiles of
     these, along the slope in the middle of the step.
     """

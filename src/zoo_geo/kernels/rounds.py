@@ -39,7 +39,7 @@ def pool_wider(labels, parts, valid, cap, capped_mean, centre, loose):
         if k == 0:
             plain_rate(sums[0], sums[1], rate, strength)
         else:
-            shrink(sums[0], sums[1], centre, loose, valid, cap, capped_mean, 0.0, rate, strength)
+            shrink(sums[0], sums[1], centre, loose, valid, cap, capped_mean, rate, strength)
         for i in range(n):
             centre[i], loose[i] = rate[i], 1.0 / max(strength[i], 1e-9)
 
@@ -56,14 +56,13 @@ def pool(parts, valid, wider, near, cap, capped_mean, there):
     pool_wider(wider, parts, valid, cap, capped_mean, centre, loose)
     for k in range(near.shape[0]):
         group_sums(near[k], parts, there[:, k])
-    rates, strengths, between = np.empty((candidates, n)), np.empty((candidates, n)), 0.0
+    rates, strengths = np.empty((candidates, n)), np.empty((candidates, n))
     for k in range(candidates):
         events, weight = there[0, k], there[1, k]
         if wider.shape[0] == 0:
             plain_rate(events, weight, rates[k], strengths[k])
         else:
-            given = events, weight, centre, loose, valid, cap, capped_mean
-            between = shrink(*given, between, rates[k], strengths[k])
+            shrink(events, weight, centre, loose, valid, cap, capped_mean, rates[k], strengths[k])
     return rates, strengths
 
 
