@@ -18,7 +18,7 @@ from scipy import sparse, special
 from zoo_geo import pooling, spreads
 from zoo_geo.estimates import Block, Expectation, Options
 from zoo_geo.predictive import FIRST_PACE, OUTER, RARE, ROUNDS, STEEPEST, Poisson
-from zoo_geo.references import Group, Reference, Rings
+from zoo_geo.references import Group, Reference, Rings, in_company
 from zoo_geo.response import Classes, Counts, Law, respond
 
 _NONE, _NOWHERE = np.empty(0), np.empty((0, 0))
@@ -56,6 +56,18 @@ class Around:
         near = _labels(self.near, 0)
         return places, _labels(self.wider, near.shape[1]), near, none
 
+    def company(self, valid: np.ndarray) -> np.ndarray | None:
+        """`in_company` of one column, as 1 or 0; None where all areas are. Columns often lack the same."""
+        key = valid.tobytes()
+        if key not in self._companies:
+            found = in_company(self.near, valid[:, None])[:, 0]
+            self._companies[key] = None if found.all() else found.astype(float)
+        return self._companies[key]
+
+    @cached_property
+    def _companies(self) -> dict[bytes, np.ndarray | None]:
+        return {}
+
 
 def _labels(groups: Sequence[Reference], n: int) -> np.ndarray:
     """Labels of groups, shape (n_groups, n)."""
@@ -92,6 +104,7 @@ class Column:
     ``asked`` says which slopes errors may grow with, shape (2 or 4,), ``steep`` whether a round asks for
     them, and ``placed`` whether that takes sums of places. No round follows once a column is ``settled``;
     ``seen`` are counts beside their means, which areas are known and how many, as of the last `answer`.
+    Areas without ``company`` (1 or 0; None where all have it) say nothing about spread and errors.
     """
 
     block: Block
@@ -104,6 +117,7 @@ class Column:
     people: np.ndarray
     phi: np.ndarray
     asked: np.ndarray
+    company: np.ndarray | None = None
     steep: bool = False
     placed: bool = False
     settled: bool = False
@@ -121,6 +135,11 @@ class Column:
         """Family of the counts."""
         assert isinstance(self.block.family, Poisson)
         return self.block.family
+
+    @property
+    def telling(self) -> np.ndarray:
+        """Areas that are kept and can be compared, as 1 or 0."""
+        return self.keep if self.company is None else self.keep * self.company
 
     def as_block(self) -> Block:
         """Return the block of the counts with the sizes that rates are per unit of."""
@@ -145,7 +164,8 @@ def begin(block: Block, around: Around, options: Options) -> Column:
     known = valid.astype(float)
     asked = np.full(2 if around.places is None else 4, options.steep and around.touching is not None)
     asked[:-1:2] &= not options.groups  # a group asks for distance and steps alone
-    return Column(whole, around, options, observed, size, known, known, size, phi, asked)
+    company = around.company(valid)
+    return Column(whole, around, options, observed, size, known, known, size, phi, asked, company)
 
 
 def turn(column: Column, step: int) -> None:
@@ -225,7 +245,7 @@ def choose(column: Column, found: Pooled) -> np.ndarray:
     from zoo_geo.kernels.rounds import best_of, spread_each
 
     family, rates, strengths = column.family, found.rates, found.strengths
-    counts = column.observed, column.people, column.keep, rates, strengths, column.phi
+    counts = column.observed, column.people, column.telling, rates, strengths, column.phi
     begins = column.begins if column.begins.size else np.ones(len(rates))
     given = begins, spreads.SPREAD_SAMPLE, RARE, family.moments
     rows, times, rare, common = spread_each(*counts, *given)
@@ -283,9 +303,9 @@ def steepen(column: Column, rows: np.ndarray, steep: np.ndarray) -> None:
     if not column.paces.size:
         column.paces = np.full(len(steep), FIRST_PACE)
         column.paces[1:-1] = _FIRST_BY_DISTANCE
-    counts = column.observed, column.people, column.keep, column.rate, column.strength, before
+    counts = column.observed, column.people, column.telling, column.rate, column.strength, before
     ends = OUTER, float(-special.ndtri(OUTER)), STEEPEST, ROUNDS
-    rest = spreads.MARGIN, spreads.SCORE_SAMPLE, column.family.moments
+    rest = spreads.MARGIN, column.family.moments
     column.strength, column.phi = steepen(rows, *counts, steep, column.paces, *ends, *rest)
     column.begins = column.begins * (before[0] / column.phi[0])
 
@@ -294,7 +314,7 @@ def steepen_groups(column: Column, steep: np.ndarray) -> None:
     """As `steepen`, always, by distance or steps of the rate, and at the pace the central half asks for."""
     block, chosen = column.as_block(), (steep[1], steep[-1]) if len(steep) > 2 else (steep[-1],)
     tables = [each[:, None] for each in chosen]
-    fit = spreads.steepened(block, column.keep[:, None], column.fit(), tables, True)
+    fit = spreads.steepened(block, column.telling[:, None], column.fit(), tables, True)
     column.strength, column.phi = fit.strength[:, 0], fit.spread[:, 0]
 
 
@@ -302,7 +322,8 @@ def answer(column: Column, classes: Classes, end: bool) -> None:
     """Let rate, spread and tail depend on exposure where that predicts better."""
     from zoo_geo.kernels.rounds import as_counts
 
-    given = column.observed, column.size, column.valid, column.keep, column.rate, column.strength
+    valid = column.valid if column.company is None else column.valid * column.company
+    given = column.observed, column.size, valid, column.telling, column.rate, column.strength
     mean, error, usual, known, number = as_counts(*given)
     column.seen = Counts(column.observed, column.size, mean, error, usual), known, number
     _take(column, column.options, classes, end)

@@ -47,7 +47,7 @@ from zoo_geo.estimates import (
 )
 from zoo_geo.pooling import damping, surroundings, wider_rate
 from zoo_geo.predictive import Binomial, Family, Gaussian, Poisson
-from zoo_geo.references import Reference, Rings, beside_each_other, totals
+from zoo_geo.references import Reference, Rings, beside_each_other, in_company, totals
 from zoo_geo.response import Classes, Counts, Hidden, Law
 from zoo_geo.spreads import best, distances, off_centre, steepened, steepness, with_spread
 
@@ -105,11 +105,13 @@ def expect(
     phi = np.broadcast_to(family.first_spread(observed, size, valid), keep.shape).copy()
     far = None if points is None else distances(near, points)
     chosen: Expectation | None = None
+    company = in_company(near, valid)
+    judged = replace(block, valid=valid & company)
     for step in range(options.clean + 1):
-        damped = keep * damping(block, keep, chosen, phi, options)
+        telling, damped = keep * company, keep * damping(block, keep, chosen, phi, options)
         centre, loose = wider_rate(block, damped, phi, wider)
         found = [surroundings(block, damped, phi, each, centre, loose, options) for each in near]
-        chosen = best(block, keep, [with_spread(block, keep, fit, phi) for fit in found])
+        chosen = best(judged, telling, [with_spread(judged, telling, fit, phi) for fit in found])
         if touching is not None and options.steep and (step > 0 or options.groups or options.clean == 0):
             steep = [steepness(block, damped, touching, near, chosen)]
             if far is not None:
@@ -118,7 +120,7 @@ def expect(
                 steep.insert(0, off_centre(block, damped, near, chosen, points))
             if not options.groups:
                 steep.insert(0, 1.0 / np.maximum(chosen.strength, 1e-9))
-            chosen = steepened(block, keep, chosen, steep, options.groups)
+            chosen = steepened(judged, telling, chosen, steep, options.groups)
         phi = chosen.spread
         if step < options.clean:
             odd = _odd(block, chosen)

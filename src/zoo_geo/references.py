@@ -153,6 +153,12 @@ def beside_each_other(
     return near.in_order(), labelled, touching, points
 
 
+def in_company(near: Sequence[Reference], valid: np.ndarray) -> np.ndarray:
+    """Say which areas have another with a figure in the widest of their surroundings, as ``valid``."""
+    found: np.ndarray = near[-1] @ valid.astype(float) > 0.0
+    return found
+
+
 def totals(x: np.ndarray) -> np.ndarray:
     """Sum each column in an order that does not depend on the other columns of the block."""
     return np.ascontiguousarray(x.T).sum(axis=1)

@@ -285,7 +285,9 @@ def fitted(observed, size, candidates, touching, label, clean, law):
     """
     n = len(observed)
     keep, phi, fit, together, alone = [1.0] * n, law.start, None, [], []
+    company = [float(any(near.values())) for near in candidates[-1]]  # the others have nothing to be compared with
     for step in range(clean + 1):
+        telling = [k * c for k, c in zip(keep, company, strict=True)]
         kept = [i for i in range(n) if keep[i]]
         overall = math.fsum(observed[i] for i in kept) / math.fsum(size[i] for i in kept)
         base = fit.rates if fit else [overall] * n
@@ -294,12 +296,12 @@ def fitted(observed, size, candidates, touching, label, clean, law):
         fits = []
         for width, near in enumerate(candidates):
             rates, strengths = shrunk(near, observed, size, weight, centre, loose, law)
-            spread = matched_spread(observed, size, rates, strengths, keep, phi, law)
+            spread = matched_spread(observed, size, rates, strengths, telling, phi, law)
             fits.append(Fit(rates, strengths, spread, width))
-        fit = max(fits, key=lambda each: each.likelihood(observed, size, keep, law))
+        fit = max(fits, key=lambda each: each.likelihood(observed, size, telling, law))
         if touching is not None:
             steep = steepness(candidates[fit.width], touching, observed, size, weight)
-            fit = with_steepness(fit, steep, observed, size, keep, law)
+            fit = with_steepness(fit, steep, observed, size, telling, law)
         phi = fit.spread
         if step < clean:
             away = fit.residuals(observed, size, law)

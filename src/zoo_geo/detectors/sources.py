@@ -454,7 +454,7 @@ def _find(
         told = () if kind == "parent" else tuple(classed(inputs, level, labels))
         return replace(surroundings([references.group(labels)], nation, options, adjust=change), notices=told)
     touching = matrix(inputs)
-    points = places(inputs) if options.steep and reference == "neighbours" else None
+    points = places(inputs) if options.steep else None
     if reference == "peers":  # those alike of those alike are alike no more
         return surroundings(references.Rings([touching]), nation, options, touching, points, change)
     return surroundings(rings_of(inputs, rings), nation + parents(inputs), options, touching, points, change)

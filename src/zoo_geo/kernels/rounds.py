@@ -24,6 +24,8 @@ from zoo_geo.kernels.settling import (
 
 _SLIGHT = 0.25
 """Standard errors by which a share may fall short before it is asked why."""
+_COMMON = 0.25
+"""Quantile of a slope up to which its errors are those of all areas, and belong to the spread."""
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
@@ -168,7 +170,6 @@ def steepen(
     part_top,
     rounds,
     margin,
-    most,
     moments,
 ):
     """Let the error grow with each slope in turn where that predicts better by more than ``margin``.
@@ -177,12 +178,12 @@ def steepen(
     between the edges as should, nothing is to be gained. ``paces`` are where the searches begin, and then
     where they ended. Returns strengths and spreads.
     """
-    few, each = compared(keep, size, rate.reshape(1, -1), most)
+    few, _ = compared(keep, size, rate.reshape(1, -1), keep.size)  # a few odd areas can decide it: ask all
     told, people, own, _ = taken(few, observed, size, phi)
     means, wrong, _ = led(few, people, rate, strength)
     spread, at = own + wrong, np.empty(few.size)
     nb_log_likelihood(told, means, spread, at)
-    score = each * sum_of(at)
+    score = sum_of(at)
     expected = rate[rows] * size[rows]
     rows = rows[(expected > 0.0) & (expected < np.inf)]
     seen, people, mine, ends = taken(rows, observed, size, phi)
@@ -204,10 +205,13 @@ def steepen(
         for i in range(few.size):
             spread[i] = times * own[i] + wrong[i] + pace * more[i]
         nb_log_likelihood(told, means, spread, at)
-        gained = each * sum_of(at)
+        gained = sum_of(at)
         if gained > score + margin:
-            strength, phi, score = 1.0 / (1.0 / strength + pace * slope), phi * times, gained
-            wrong, own, error, mine = wrong + pace * more, own * times, error + pace * steep, mine * times
+            common = quantile_of(steep, _COMMON)
+            strength = 1.0 / (1.0 / strength + pace * np.maximum(slope - common, 0.0))
+            phi, score = phi * times + pace * common, gained
+            wrong, own = wrong + pace * np.maximum(more - common, 0.0), own * times + pace * common
+            error, mine = error + pace * np.maximum(steep - common, 0.0), mine * times + pace * common
             inside, weight = insides(seen, mean, error, mine, ends, edge, z_edge)
     return strength, phi
 

@@ -1,0 +1,106 @@
+"""What areas that are alike, and areas without company, say about spread and errors."""
+
+from dataclasses import replace
+
+import geopandas as gpd
+import numpy as np
+import pandas as pd
+import pytest
+from benchmarks.calibration import same_class_nearby
+from benchmarks.country import World, build, simulate
+from libpysal.graph import Graph
+from scipy import sparse
+
+import zoo_geo as zg
+from zoo_geo.references import everybody, group, in_company, rings
+
+
+def unlike(seed, phi, mean, n=3_000):
+    """Counts whose rates follow three features, one of them with a long tail: some have no good peers."""
+    rng = np.random.default_rng(seed)
+    codes = pd.Index([f"A{i:05d}" for i in range(n)], name="area")
+    table = pd.DataFrame(rng.normal(size=(n, 3)), codes, columns=list("abc"))
+    table["a"] = np.exp(table["a"] / 2)
+    size = np.round(np.exp(rng.normal(6.5, 1.0, n)))
+    rate = np.exp(table.to_numpy() @ [0.3, 0.2, -0.2])
+    seen = rng.poisson(size * rate * rng.gamma(1 / phi, phi, n) * mean / 700).astype(float)
+    return table, panel_of(codes, seen, size)
+
+
+def panel_of(codes, seen, size, family="poisson"):
+    frame = pd.DataFrame({"area": codes, "seen": seen, "size": size})
+    return zg.Panel.from_frame(frame, area="area", observed=["seen"], exposure="size", family=family)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("phi", "mean", "seeds"), [(0.1, 60, (1, 3, 4, 6)), (0.3, 15, (2, 5)), (0.3, 60, (7,))])
+def test_spread_among_peers_is_that_of_true_rates(phi, mean, seeds):
+    """Neither areas without peers nor the error that all share take its place."""
+    for seed in seeds:
+        table, figures = unlike(seed, phi, mean)
+        alike = zg.build_peers(table, resamples=0)
+        frame = zg.Deviation(response=False, heavy=False).detect(figures, alike).frame
+        assert (frame["status"] == "isolated").sum() > 40
+        assert frame["spread"].median() == pytest.approx(phi, rel=0.12)
+
+
+@pytest.mark.parametrize("family", ["poisson", "binomial", "gaussian"])
+@pytest.mark.parametrize("reference", ["neighbours", "stratum:kind"])
+def test_areas_without_company_say_nothing_about_spread(family, reference):
+    """Spread is the same, whatever they have; with one area in eight it would be many times as large."""
+    n, loners, rng = 320, 40, np.random.default_rng(0)
+    codes, some = np.array([f"A{i:03d}" for i in range(n)], dtype=object), n - loners
+    at = np.arange(some)
+    focal, other = np.tile(at, 6), np.concatenate([(at + step) % some for step in (-3, -2, -1, 1, 2, 3)])
+    alone = codes[some:]
+    graph = Graph.from_arrays(
+        np.concatenate([codes[focal], alone]), np.concatenate([codes[other], alone]),
+        np.concatenate([np.ones(focal.size), np.zeros(loners)]),
+    )  # fmt: skip
+    kinds = np.concatenate([np.arange(some) // 20, 1_000 + np.arange(loners)]).astype(str)
+    size, here, turn = np.full(n, 400.0), np.arange(n) < some, np.where(np.arange(n) % 2, 1.0, -1.0)
+    if family == "gaussian":
+        seen = np.where(here, 0.0, turn) + rng.normal(0, 0.05, n)
+    else:
+        seen = np.minimum(rng.poisson(size * np.where(here, 0.2 * rng.gamma(20, 0.05, n), 0.2 + 0.1 * turn)), size)
+    found = []
+    for known in (True, False):
+        there = np.where(here | known, seen, np.nan)
+        features = pd.DataFrame({"kind": kinds}, pd.Index(codes, name="area"))
+        detector = zg.Deviation(reference, clean=0)
+        figures = panel_of(codes, there, size, family)
+        frame = detector.detect(figures, graph, features=features).frame.set_index("area")
+        assert (frame.loc[alone, "status"] != "ok").all()
+        assert (frame.loc[codes[:some], "status"] == "ok").all()
+        found.append(frame.loc[codes[:some], ["spread", "p_value"]])
+    told, untold = found
+    np.testing.assert_allclose(told["spread"], untold["spread"], rtol=0.05, atol=1e-4)
+    np.testing.assert_allclose(told["p_value"], untold["p_value"], atol=0.08)
+
+
+def test_company_is_another_area_with_a_figure_in_the_widest_surroundings():
+    chain = sparse.csr_array(np.diag(np.ones(4), 1) + np.diag(np.ones(4), -1))
+    known = np.array([[True, True], [False, True], [True, True], [False, True], [False, True]])
+    assert in_company(rings(chain, 1), known)[:, 0].tolist() == [False, True, False, True, False]
+    assert in_company(rings(chain, 2), known)[:, 0].tolist() == [True, True, True, True, True]
+    kinds = group(np.array([0, 0, 1, 2, -1]))
+    assert in_company([kinds], known)[:, 0].tolist() == [False, True, False, False, False]
+    assert in_company([kinds], known)[:, 1].tolist() == [True, True, False, False, False]
+    assert in_company([everybody(5)], known).all()
+
+
+@pytest.mark.slow
+def test_errors_grow_with_how_far_away_peers_are():
+    """On a surface, peers that lie on one side, or far away, are misleading; without places nobody can tell."""
+    country, world = build(2_500), World(anomaly="peer")
+    rng, shares = np.random.default_rng(0), []
+    each = simulate(country, rng, 0.08, 0.0, world)
+    calm = ~each.planted & (country.residents * each.rate >= 10)
+    at = country.areas.frame.set_geometry(gpd.points_from_xy(*np.zeros((2, len(country.xy)))))
+    nowhere = replace(country.areas, frame=at)
+    for areas in (country.areas, nowhere):
+        p = same_class_nearby(replace(country, areas=areas), [each], world)[:, 0]
+        shares.append((p[calm] <= 0.01).mean() / 0.01)
+    told, untold = shares
+    assert told < 1.6
+    assert untold > 2.5
