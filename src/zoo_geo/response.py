@@ -245,6 +245,10 @@ def respond(
             law = _by_exposure(counts, common, classes, heavy, before if settled else None)
             if law is not None:
                 return law
+        if not settled and _crowded(counts, classes):
+            law = _beyond(counts, common, classes)
+            if law is not None:
+                return law
     if not heavy:
         return None
     _, *found = _tail(counts, classes.many, 0.0, _middle(phi, [classes.known])[0])
@@ -291,6 +295,28 @@ def _any_unusual(counts: Counts, phi: np.ndarray, classes: Layers) -> bool:
 
 
 _UNUSUAL = 14.0
+
+
+def _crowded(counts: Counts, classes: Layers) -> bool:
+    """Say whether far more areas of a class are high and odd than anomalies explain."""
+    rows, ends = classes.joined
+    odd = ~counts.usual[rows] & (counts.observed[rows] > counts.mean[rows])
+    number = np.add.reduceat(odd, np.concatenate([[0], ends[:-1]]), dtype=np.int64)
+    return bool(((number >= _CROWD) & (number > _CROWDED * np.diff(ends, prepend=0))).any())
+
+
+_CROWD, _CROWDED = 5, 0.03
+
+
+def _beyond(counts: Counts, phi: np.ndarray, classes: Layers) -> Law | None:
+    """Take a hidden exposure where its shape is better than that of a common spread in proportion."""
+    from zoo_geo.kernels.responses import lacks
+
+    column, shift = (counts.observed, counts.mean, counts.error), np.zeros(phi.size)
+    common = lacks(*column, *classes.few, shift, phi, _CELLS, special.ndtri(_CELLS))
+    start = Hidden(0.5 * float(classes.middle[0]), 1.0, 1.0, min(max(float(phi[-1]), 1e-3), 1.0))
+    hidden, lack = hide(counts, classes, start)
+    return hidden if lack + 3 * _MARGIN < common else None
 
 
 def _simpler(counts: Counts, classes: Layers, shift: np.ndarray, phi: np.ndarray, heavy: bool) -> Law:
