@@ -19,19 +19,8 @@ from scipy import special
 from scipy.spatial import cKDTree
 
 import zoo_geo as zg
-from benchmarks.country import (
-    VISITORS,
-    Country,
-    Draw,
-    World,
-    build,
-    deviation_of_values,
-    draw,
-    figures,
-    panel,
-    real,
-    simulate,
-)
+from benchmarks.country import Country, Draw, World, build, draw, figures, panel, real, simulate
+from benchmarks.oracle import mid_tails, oracle_p
 from zoo_geo.significance import adjust, significant
 
 LEVELS = {"poisson": (0.005, 0.02, 0.08), "binomial": (0.03, 0.1, 0.3), "gaussian": (0.5, 1.0, 2.0)}
@@ -51,6 +40,7 @@ SCENARIOS = {
     "peer outlier": World(anomaly="peer"),
     "burst": World(anomaly="burst"),
     "hidden exposure": World(hidden=1.5),
+    "hidden exposure, rough trend (6 km)": World(hidden=1.5, scale=6.0),
     "hidden exposure, burst": World(hidden=1.5, anomaly="burst"),
     "shares": World("binomial"),
     "shares, rough trend (6 km)": World("binomial", scale=6.0),
@@ -98,88 +88,6 @@ class Tally:
     oracle_found: int
     top: float
     oracle_top: float
-
-
-# --- the fair oracle --------------------------------------------------------------------------------
-
-
-def oracle_p(country: Country, each: Draw, family: str) -> np.ndarray:
-    """p of the fair oracle: it knows surface, spread and the law of visitors, not an area's own draws."""
-    size = country.residents
-    p, ok = np.full(size.size, np.nan), size > 0
-    if family == "gaussian":
-        z = (each.observed - each.rate) / deviation_of_values(country, each.phi)
-        return np.where(ok, 2.0 * special.ndtr(-np.abs(z)), np.nan)
-    seen, rate = each.observed[ok], each.rate[ok]
-    lower, upper = np.zeros(seen.size), np.zeros(seen.size)
-    for factor, weight in _factors(each):
-        for visitors, share in _visitors(each.world.hidden):
-            tails = _mid_tails(seen, size[ok], visitors, rate, factor, each, family)
-            lower, upper = lower + weight * share * tails[0], upper + weight * share * tails[1]
-    p[ok] = np.minimum(1.0, 2.0 * np.minimum(lower, upper))
-    return p
-
-
-def _mid_tails(
-    seen: np.ndarray,
-    size: np.ndarray,
-    visitors: float,
-    rate: np.ndarray,
-    factor: float,
-    each: Draw,
-    family: str,
-) -> tuple[np.ndarray, np.ndarray]:
-    """Lower and upper mid tail of a count."""
-    if family == "binomial":
-        return _binomial_tails(seen, size.astype(int), rate, each.phi)
-    mean = (size + visitors) * rate * factor
-    if each.phi == 0 or each.world.law == "lognormal":
-        until, after = special.gammaincc(seen + 1.0, mean), special.gammainc(seen + 1.0, mean)
-        below = np.where(seen > 0, special.gammaincc(np.maximum(seen, 1.0), mean), 0.0)
-        above = np.where(seen > 0, special.gammainc(np.maximum(seen, 1.0), mean), 1.0)
-    else:
-        r = 1.0 / each.phi
-        x = mean / (r + mean)
-        until, after = special.betainc(r, seen + 1.0, 1.0 - x), special.betainc(seen + 1.0, r, x)
-        below = np.where(seen > 0, special.betainc(r, np.maximum(seen, 1.0), 1.0 - x), 0.0)
-        above = np.where(seen > 0, special.betainc(np.maximum(seen, 1.0), r, x), 1.0)
-    return (below + until) / 2.0, (above + after) / 2.0
-
-
-def _binomial_tails(
-    seen: np.ndarray, size: np.ndarray, rate: np.ndarray, phi: float
-) -> tuple[np.ndarray, np.ndarray]:
-    """Lower and upper mid tail of a count out of a number."""
-    from scipy import stats
-
-    if phi:
-        law = stats.betabinom(size, rate * (1 - phi) / phi, (1 - rate) * (1 - phi) / phi)
-        lower = (law.cdf(seen - 1) + law.cdf(seen)) / 2.0
-        return lower, 1.0 - lower
-    law = stats.binom(size, rate)
-    return (law.cdf(seen - 1) + law.cdf(seen)) / 2.0, (law.sf(seen - 1) + law.sf(seen)) / 2.0
-
-
-def _normal(points: int, sd: float, reach: float = 6.0) -> list[tuple[float, float]]:
-    """Points of a normal variable of mean 0 and their weights."""
-    z = np.linspace(-reach, reach, points)
-    weight = np.exp(-(z**2) / 2.0)
-    return list(zip((sd * z).tolist(), (weight / weight.sum()).tolist(), strict=True))
-
-
-def _factors(each: Draw) -> list[tuple[float, float]]:
-    """What true rates are times the surface, where that is no gamma variable."""
-    if not each.phi or each.world.law != "lognormal":
-        return [(1.0, 1.0)]
-    sd = float(np.sqrt(np.log1p(each.phi)))
-    return [(float(np.exp(x - sd**2 / 2.0)), w) for x, w in _normal(81, sd)]
-
-
-def _visitors(hidden: float) -> list[tuple[float, float]]:
-    """How many visitors an area may have."""
-    if not hidden:
-        return [(0.0, 1.0)]
-    return [(VISITORS * float(np.exp(x)), w) for x, w in _normal(49, hidden, 5.0)]
 
 
 # --- ours, and what users do with peers' packages ---------------------------------------------------
@@ -287,7 +195,7 @@ def _funnel(seen: np.ndarray, size: np.ndarray, family: str) -> np.ndarray:
         return _two_sided(away / error)
     flat = np.full(seen.size, seen.sum() / size.sum())
     calm = Draw(seen, flat, 0.0, np.zeros(seen.size, bool))
-    lower, upper = _mid_tails(seen, size, 0.0, flat, 1.0, calm, family)
+    lower, upper = mid_tails(seen, size, 0.0, flat, 1.0, calm, family)
     return np.clip(2.0 * np.minimum(lower, upper), 0.0, 1.0)
 
 
@@ -327,6 +235,7 @@ def methods(world: World, peers: bool = True) -> dict[str, Method]:
     chosen: dict[str, Method] = {"Deviation, neighbours": deviation}
     if world.anomaly == "peer":
         chosen["Deviation, same class nearby"] = same_class_nearby
+        chosen["Deviation, class inside the surroundings"] = with_covariates
     if not peers:
         return chosen
     chosen |= {
@@ -453,15 +362,24 @@ def share_by_expected(classes: pd.DataFrame) -> pd.DataFrame:
 # --- real figures -----------------------------------------------------------------------------------
 
 
-def real_crime(detector: zg.Deviation | None = None, country: Country | None = None) -> str:
-    """Who is flagged on the real crime counts of 2024, by residents, as Markdown; nothing without the map."""
-    country = real() if country is None else country
+def before_and_after() -> str:
+    """Who is flagged on real crime counts, without and with the response to exposure, as Markdown."""
+    country, ways = real(), {False: "without", True: "with"}
     if country is None:
         return ""
+    return "\n\n".join(
+        f"Crimes of 2024 per resident, shares of areas, {how} the response to exposure (`response={on}`):\n\n"
+        + as_markdown(real_crime(country, zg.Deviation(response=on)))
+        for on, how in ways.items()
+    )
+
+
+def real_crime(country: Country, detector: zg.Deviation) -> pd.DataFrame:
+    """Who is flagged on the real crime counts of 2024, by residents."""
     table = pd.DataFrame({"area": country.codes, "residents": country.residents})
     table["crimes"] = figures()["misdrijven_2024"].reindex(country.codes).to_numpy()
     crimes = zg.Panel.from_frame(table, area="area", observed=["crimes"], exposure="residents")
-    found = (detector or zg.Deviation()).detect(crimes, country.graph, areas=country.areas).frame
+    found = detector.detect(crimes, country.graph, areas=country.areas).frame
     known = found[found["status"] == "ok"]
     flagged = pd.Series(significant(adjust(known["p_value"].to_numpy()), 0.05), known.index)
     which = pd.cut(known["exposure"], RESIDENTS, right=False, labels=_RESIDENTS)
@@ -474,7 +392,7 @@ def real_crime(detector: zg.Deviation | None = None, country: Country | None = N
         grouped.mean().assign(areas=grouped.size(), flagged=flagged.groupby(which, observed=False).sum()),
         figure.mean().to_frame("all").T.assign(areas=len(figure), flagged=int(flagged.sum())),
     ])  # fmt: skip
-    return "Crimes of 2024 per resident, shares of areas:\n\n" + as_markdown(rows.rename_axis("residents"))
+    return rows.rename_axis("residents")
 
 
 def parts(
@@ -527,7 +445,7 @@ def report(replicates: int = 8, country: Country | None = None) -> str:
         as_markdown(pd.concat(classes, names=["scenario"])),
         "`Deviation` by level and spread:",
         as_markdown(pd.concat(levels, names=["scenario"])),
-        real_crime() if country.residents.size > 10_000 else "",
+        before_and_after() if country.residents.size > 10_000 else "",
     ]
     return "\n\n".join(part for part in pieces if part)
 

@@ -33,7 +33,9 @@ def panel_of(codes, seen, size, family="poisson"):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("phi", "mean", "seeds"), [(0.1, 60, (1, 3, 4, 6)), (0.3, 15, (2, 5)), (0.3, 60, (7,))])
+@pytest.mark.parametrize(
+    ("phi", "mean", "seeds"), [(0.1, 60, (1, 3, 4, 6)), (0.3, 15, (2, 5)), (0.3, 60, (7,))]
+)
 def test_spread_among_peers_is_that_of_true_rates(phi, mean, seeds):
     """Neither areas without peers nor the error that all share take its place."""
     for seed in seeds:
@@ -62,7 +64,9 @@ def test_areas_without_company_say_nothing_about_spread(family, reference):
     if family == "gaussian":
         seen = np.where(here, 0.0, turn) + rng.normal(0, 0.05, n)
     else:
-        seen = np.minimum(rng.poisson(size * np.where(here, 0.2 * rng.gamma(20, 0.05, n), 0.2 + 0.1 * turn)), size)
+        seen = np.minimum(
+            rng.poisson(size * np.where(here, 0.2 * rng.gamma(20, 0.05, n), 0.2 + 0.1 * turn)), size
+        )
     found = []
     for known in (True, False):
         there = np.where(here | known, seen, np.nan)
@@ -91,7 +95,7 @@ def test_company_is_another_area_with_a_figure_in_the_widest_surroundings():
 
 @pytest.mark.slow
 def test_errors_grow_with_how_far_away_peers_are():
-    """On a surface, peers that lie on one side, or far away, are misleading; without places nobody can tell."""
+    """On a surface, peers on one side, or far away, mislead; without places nobody can tell."""
     country, world = build(2_500), World(anomaly="peer")
     rng, shares = np.random.default_rng(0), []
     each = simulate(country, rng, 0.08, 0.0, world)

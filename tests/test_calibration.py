@@ -164,8 +164,9 @@ def test_peers_of_the_same_class_see_what_neighbours_do_not(country):
     each = [drawn(country, world, phi=0.0, seed=seed) for seed in range(2)]
     p = {name: way(country, each, world) for name, way in calibration.methods(world, peers=False).items()}
     for k, one in enumerate(each):
-        near, alike = (np.median(p[name][one.planted, k]) for name in p)
+        near, alike, inside = (np.median(p[name][one.planted, k]) for name in p)
         assert alike < 0.05 < near
+        assert inside < 0.05
 
 
 @pytest.mark.slow

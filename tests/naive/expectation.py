@@ -285,7 +285,9 @@ def fitted(observed, size, candidates, touching, label, clean, law):
     """
     n = len(observed)
     keep, phi, fit, together, alone = [1.0] * n, law.start, None, [], []
-    company = [float(any(near.values())) for near in candidates[-1]]  # the others have nothing to be compared with
+    company = [
+        float(any(near.values())) for near in candidates[-1]
+    ]  # the others have nothing to be compared with
     for step in range(clean + 1):
         telling = [k * c for k, c in zip(keep, company, strict=True)]
         kept = [i for i in range(n) if keep[i]]
