@@ -9,6 +9,8 @@ from benchmarks import calibration
 from benchmarks.country import CLASSES, World, build, real, simulate
 from scipy import integrate, stats
 
+from zoo_geo.significance import adjust, significant
+
 QUICK = ("raw-rate z", "funnel", "overdispersed funnel")
 
 
@@ -198,3 +200,15 @@ def test_the_table_of_parts_has_a_row_for_each_and_covariates_help(country):
     assert (shares.drop([*same, "everything"]) != shares["everything"]).all()
     power = table.loc["rates by class", "power/oracle"]
     assert power["class inside the surroundings (adjust)"] > power["place only (no covariates)"] + 0.5
+
+
+@pytest.mark.slow
+def test_rare_counts_of_visitors_on_a_small_map_raise_no_crowd_of_flags():
+    """Small areas where visitors were counted among few residents: twenty false flags a column before."""
+    land, world, false = build(1_500, seed=1), World(hidden=1.5), []
+    for seed, phi in ((0, 0.3), (1, 0.3), (2, 0.1)):
+        each = simulate(land, np.random.default_rng([0, 5, seed]), 0.005, phi, world)
+        p = calibration.deviation(land, [each], world)[:, 0]
+        false.append(int((significant(adjust(p), 0.05) & ~each.planted).sum()))
+    assert max(false) <= 8
+    assert sum(false) <= 12

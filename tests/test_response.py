@@ -135,6 +135,29 @@ def test_planted_anomalies_hardly_move_it(share):
                 np.testing.assert_allclose(law.at(at)[1], plain.at(at)[1], rtol=0.5)
 
 
+def rare(seed, visitors, n=1_500):
+    """Rare counts on a small map, of which the high ones stand out; 15 others are five times as high."""
+    rng = np.random.default_rng(seed)
+    size = sizes(rng, n)
+    people = size + visitors * np.exp(rng.normal(math.log(40), 1.5, n))
+    mean = 0.1 * RATE * size
+    seen = rng.poisson(0.1 * RATE * people * factors(rng, 0.3, n))
+    planted = rng.choice(n, 15, replace=False)
+    seen[planted] = rng.poisson(5 * mean[planted])
+    high = (seen >= 3) & (seen - mean > 3.2 * np.sqrt(mean + 0.3 * mean**2))
+    return column(size, seen, 0.1 * RATE, odd=np.flatnonzero(high))
+
+
+def test_visitors_among_rare_counts_are_found_by_how_many_small_areas_are_odd():
+    """What is left beside the odd ones looks calm; a few odd ones among many are no visitors."""
+    phi = np.full(1_500, 0.3)
+    found = [respond(rare(seed, True), phi) for seed in range(12)]
+    assert sum(isinstance(law, Hidden) for law in found) >= 10
+    typical = np.median([law.typical for law in found if law is not None])
+    assert 20 < typical < 90
+    assert [respond(rare(seed, False), phi) for seed in range(12)] == [None] * 12
+
+
 @pytest.mark.parametrize("draw", [in_classes, with_visitors])
 def test_order_of_rows_does_not_matter(draw):
     size, seen = draw(2, n=2000)

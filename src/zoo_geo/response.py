@@ -306,6 +306,7 @@ def _crowded(counts: Counts, classes: Layers) -> bool:
 
 
 _CROWD, _CROWDED = 5, 0.03
+"""Areas of a class, and their part of it, that are high and odd where anomalies alone would not be so many."""
 
 
 def _beyond(counts: Counts, phi: np.ndarray, classes: Layers) -> Law | None:
