@@ -298,15 +298,17 @@ _UNUSUAL = 14.0
 
 
 def _crowded(counts: Counts, classes: Layers) -> bool:
-    """Say whether far more areas of a class are high and odd than anomalies explain."""
+    """Say whether far more areas of a small class are high and odd than anomalies, and large ones, explain."""
     rows, ends = classes.joined
     odd = ~counts.usual[rows] & (counts.observed[rows] > counts.mean[rows])
     number = np.add.reduceat(odd, np.concatenate([[0], ends[:-1]]), dtype=np.int64)
-    return bool(((number >= _CROWD) & (number > _CROWDED * np.diff(ends, prepend=0))).any())
+    part, half = number / np.diff(ends, prepend=0), number.size // 2
+    usual = max(_CROWDED, _TIMES * part[half:].mean())
+    return bool(((number >= _CROWD) & (part > usual))[:half].any())
 
 
-_CROWD, _CROWDED = 5, 0.03
-"""Areas of a class, and their part of it, that are high and odd where anomalies alone would not be so many."""
+_CROWD, _CROWDED, _TIMES = 5, 0.03, 2.0
+"""Areas of a class, their part of it, and times that of the larger classes, that are high and odd in a crowd."""
 
 
 def _beyond(counts: Counts, phi: np.ndarray, classes: Layers) -> Law | None:
