@@ -298,7 +298,7 @@ _UNUSUAL = 14.0
 
 
 def _crowded(counts: Counts, classes: Layers) -> bool:
-    """Say whether far more areas of a small class are high and odd than anomalies, and large ones, explain."""
+    """Say whether far more areas of a small class are high and odd than anomalies or large ones explain."""
     rows, ends = classes.joined
     odd = ~counts.usual[rows] & (counts.observed[rows] > counts.mean[rows])
     number = np.add.reduceat(odd, np.concatenate([[0], ends[:-1]]), dtype=np.int64)
@@ -308,7 +308,7 @@ def _crowded(counts: Counts, classes: Layers) -> bool:
 
 
 _CROWD, _CROWDED, _TIMES = 5, 0.03, 2.0
-"""Areas of a class, their part of it, and times that of the larger classes, that are high and odd in a crowd."""
+"""High and odd areas that are a crowd: how many, their part of a class, and times that of larger classes."""
 
 
 def _beyond(counts: Counts, phi: np.ndarray, classes: Layers) -> Law | None:
