@@ -158,6 +158,24 @@ def test_visitors_among_rare_counts_are_found_by_how_many_small_areas_are_odd():
     assert [respond(rare(seed, False), phi) for seed in range(12)] == [None] * 12
 
 
+@pytest.mark.parametrize(
+    ("rate", "phi", "share", "times"), [(1.6, 0.1, 0.08, 4), (1.6, 0.1, 0.12, 4), (6, 0.05, 0.08, 2.5)]
+)
+def test_a_crowd_of_small_areas_that_are_truly_odd_is_none_of_visitors(rate, phi, share, times):
+    """At counts that tell the two apart, one small area in eight may be four times too high."""
+    for seed in range(6):
+        rng = np.random.default_rng(seed)
+        size = sizes(rng, 1_500)
+        small = np.flatnonzero(size <= np.median(size))
+        odd = rng.choice(small, int(share * small.size), replace=False)
+        true = factors(rng, phi, 1_500)
+        true[odd] *= times
+        law = respond(
+            column(size, rng.poisson(rate * RATE * size * true), rate * RATE, odd=odd), np.full(1_500, phi)
+        )
+        assert not isinstance(law, Hidden)
+
+
 @pytest.mark.parametrize("draw", [in_classes, with_visitors])
 def test_order_of_rows_does_not_matter(draw):
     size, seen = draw(2, n=2000)

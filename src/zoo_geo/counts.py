@@ -307,7 +307,7 @@ def steepen(column: Column, rows: np.ndarray, steep: np.ndarray) -> None:
     ends = OUTER, float(-special.ndtri(OUTER)), STEEPEST, ROUNDS
     rest = spreads.MARGIN, column.family.moments
     column.strength, column.phi = steepen(rows, *counts, steep, column.paces, *ends, *rest)
-    column.begins = column.begins * (before[0] / column.phi[0])
+    column.begins = column.begins * (before.mean() / column.phi.mean())
 
 
 def steepen_groups(column: Column, steep: np.ndarray) -> None:

@@ -298,17 +298,25 @@ _UNUSUAL = 14.0
 
 
 def _crowded(counts: Counts, classes: Layers) -> bool:
-    """Say whether far more areas of a small class are high and odd than anomalies or large ones explain."""
+    """Say whether far more areas of a class of rare counts are high and odd than in the larger classes."""
     rows, ends = classes.joined
     odd = ~counts.usual[rows] & (counts.observed[rows] > counts.mean[rows])
-    number = np.add.reduceat(odd, np.concatenate([[0], ends[:-1]]), dtype=np.int64)
-    part, half = number / np.diff(ends, prepend=0), number.size // 2
+    number, half = _per_class(odd, ends), ends.size // 2
+    areas = np.diff(ends, prepend=0)
+    part, rare = number / areas, 2 * _per_class(counts.mean[rows] < _FEW_EXPECTED, ends) > areas
     usual = max(_CROWDED, _TIMES * part[half:].mean())
-    return bool(((number >= _CROWD) & (part > usual))[:half].any())
+    return bool((rare & (number >= _CROWD) & (part > usual))[:half].any())
+
+
+def _per_class(which: np.ndarray, ends: np.ndarray) -> np.ndarray:
+    """Count rows of each class."""
+    return np.add.reduceat(which, np.concatenate([[0], ends[:-1]]), dtype=np.int64)
 
 
 _CROWD, _CROWDED, _TIMES = 5, 0.03, 2.0
 """High and odd areas that are a crowd: how many, their part of a class, and times that of larger classes."""
+_FEW_EXPECTED = 1.5
+"""Mean count below which the middle of a class tells nothing of visitors, so that a crowd has to."""
 
 
 def _beyond(counts: Counts, phi: np.ndarray, classes: Layers) -> Law | None:

@@ -193,11 +193,11 @@ def _where_better(
     if not others and not steep:
         return simple
     rows = (keep > 0) & usable(block.family, simple.rate, block.size)
-    score = _score(block, rows, simple, rows.size)
+    score = _score(block, rows, simple, None)
     steps: list[Any] = [*others, *steep]
     for step in steps:
         richer = step if isinstance(step, Expectation) else _with_steepness(block, keep, simple, *step)
-        gained = _score(block, rows, richer, rows.size)
+        gained = _score(block, rows, richer, None)
         better = gained > score + margin
         if not better.any():
             continue
@@ -228,12 +228,12 @@ def best(block: Block, keep: np.ndarray, fits: Sequence[Expectation]) -> Expecta
     return replace(fits[0], rate=rate, strength=strength, spread=spread, width=width, freedom=freedom)
 
 
-def _score(block: Block, rows: np.ndarray, fit: Expectation, most: int = SCORE_SAMPLE) -> np.ndarray:
-    """Log predictive likelihood of some rows of each column: of evenly spaced ones where there are many."""
+def _score(block: Block, rows: np.ndarray, fit: Expectation, most: int | None = SCORE_SAMPLE) -> np.ndarray:
+    """Log predictive likelihood of some rows of each column: of evenly spaced ones if they are too many."""
     score = np.zeros(rows.shape[1])
     for c in range(score.size):
         known = np.flatnonzero(rows[:, c])
-        times = known.size // most if known.size > most else 1
+        times = 1 if most is None else max(known.size // most, 1)
         column = *_column(block, fit, c), _close(c, fit.spread)
         score[c] = times * block.family.score(np.ascontiguousarray(known[::times]), *column)
     return score

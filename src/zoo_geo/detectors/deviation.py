@@ -236,7 +236,7 @@ def _without_company(
     """Say which areas have no other with a figure in a reference; kept, as columns often lack the same."""
     key = id(reference), known.tobytes()
     if key not in kept:
-        kept[key] = (reference @ known[:, None].astype(float))[:, 0] <= 0
+        kept[key] = ~references.in_company([reference], known[:, None])[:, 0]
     return kept[key]
 
 

@@ -25,7 +25,7 @@ from zoo_geo.kernels.settling import (
 _SLIGHT = 0.25
 """Standard errors by which a share may fall short before it is asked why."""
 _COMMON = 0.25
-"""Quantile of a slope up to which its errors are those of all areas, and belong to the spread."""
+"""Quantile of a slope up to which errors are common to all areas: they belong to the spread."""
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
@@ -195,23 +195,23 @@ def steepen(
         least = quantile_of(steep, 1.0 - part_top)
         if steepest_inside(steep, least, inside, weight, edge) > -_SLIGHT:
             continue
+        common = quantile_of(steep, _COMMON)
+        steep, more = np.maximum(steep, common), np.maximum(slope[few], common)
         rest = steep, least, edge, z_edge, paces[kind], rounds
         pace, times = pace_of(seen, mean, error, mine, ends, *rest)
         paces[kind] = pace
         if moments:
-            grown = 1.0 / (1.0 / strength + pace * slope)
+            grown = 1.0 / (1.0 / strength + pace * np.maximum(slope, common))
             times = spread_by_moments(rows, observed, size, rate, grown, phi)
-        more = slope[few]
         for i in range(few.size):
             spread[i] = times * own[i] + wrong[i] + pace * more[i]
         nb_log_likelihood(told, means, spread, at)
         gained = sum_of(at)
         if gained > score + margin:
-            common = quantile_of(steep, _COMMON)
             strength = 1.0 / (1.0 / strength + pace * np.maximum(slope - common, 0.0))
             phi, score = phi * times + pace * common, gained
-            wrong, own = wrong + pace * np.maximum(more - common, 0.0), own * times + pace * common
-            error, mine = error + pace * np.maximum(steep - common, 0.0), mine * times + pace * common
+            wrong, own = wrong + pace * (more - common), own * times + pace * common
+            error, mine = error + pace * (steep - common), mine * times + pace * common
             inside, weight = insides(seen, mean, error, mine, ends, edge, z_edge)
     return strength, phi
 
