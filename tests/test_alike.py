@@ -111,3 +111,12 @@ def test_errors_grow_with_how_far_away_peers_are():
     told, untold = shares
     assert told < 1.6
     assert untold > 2.5
+
+
+def test_only_a_comparison_with_peers_names_their_set():
+    table, figures = unlike(0, 0.1, 60, n=200)
+    alike = zg.build_peers(table, resamples=0)
+    for reference, named in (("peers", True), ("neighbours", True), ("national", False)):
+        found = zg.Deviation(reference).detect(figures, alike)
+        assert found.reference == ("peers" if named else reference)
+        assert any(alike.id in notice for notice in found.notices) == named

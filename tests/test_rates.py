@@ -267,3 +267,13 @@ def test_what_does_not_fit_is_said():
     part = World([{1: 1.0}, {0: 1.0}], world.codes[:2]).graph()
     with pytest.raises(InputError, match=r"got areas without weights \(10 of 12; first: BU0002"):
         zg.smoothed_rates(panel, part, method="spatial_eb")
+
+
+def test_peers_are_neighbours_too():
+    """Rates are drawn to those of areas that are alike as to those of any graph."""
+    rng = np.random.default_rng(0)
+    table = pd.DataFrame({"area": [f"A{k:02d}" for k in range(30)], "seen": rng.poisson(20, 30), "size": 100})
+    panel = zg.Panel.from_frame(table, area="area", observed="seen", exposure="size")
+    alike = zg.build_peers(pd.DataFrame({"x": rng.normal(size=30)}, table["area"]), k=4)
+    given = (zg.smoothed_rates(panel, graph, method="spatial_eb") for graph in (alike, alike.graph))
+    pd.testing.assert_frame_equal(*given)

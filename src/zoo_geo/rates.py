@@ -10,6 +10,7 @@ from scipy import sparse
 
 from zoo_geo.errors import InputError, examples
 from zoo_geo.figures import MISSING
+from zoo_geo.peers import Peers
 from zoo_geo.references import totals
 from zoo_geo.schema import STATUSES
 from zoo_geo.weights import aligned
@@ -28,7 +29,7 @@ _OK, _ISOLATED = STATUSES.index("ok"), STATUSES.index("isolated")
 
 def smoothed_rates(
     panel: Panel,
-    graph: Graph | None = None,
+    graph: Graph | Peers | None = None,
     *,
     method: Method = "eb",
     areas: Areas | None = None,
@@ -42,7 +43,7 @@ def smoothed_rates(
     panel
         Counts per exposure (poisson) or out of exposure (binomial).
     graph
-        Neighbours, for ``spatial_eb`` and ``spatial``; who is a neighbour counts, not the weight.
+        Neighbours or `Peers`, for ``spatial_eb`` and ``spatial``; who is a neighbour counts, not the weight.
     method
         ``eb``: empirical Bayes towards the rate of all areas (Marshall 1991, global). ``spatial_eb``: towards
         that of the area and its neighbours together, with their own variance between areas (Marshall's
@@ -87,6 +88,7 @@ def smoothed_rates(
     >>> zg.smoothed_rates(panel)["smoothed"].round(1).tolist()
     [15.9, 10.7, 21.8]
     """
+    graph = graph.graph if isinstance(graph, Peers) else graph
     _check(panel, graph, method)
     figures = _Figures.of(panel, graph, areas)
     near = _membership(graph, figures.codes) if graph is not None and method in _SPATIAL else None

@@ -182,7 +182,7 @@ class Deviation(Detector):
                     "Vergelijkingsgebieden zijn de buren van de gegeven graaf; build_peers vindt gelijken.",
                 )
             )
-        if inputs.peers is not None:
+        if inputs.peers is not None and reference == "peers":
             en, nl = "Peers are those of set", "Vergelijkingsgebieden zijn die van set"
             notices.append(Notice(f"{en} {inputs.peers}.", f"{nl} {inputs.peers}."))
         return Scores(reference, status, arrays, _CLASSES, label, side, notices, fresh=frozenset(results))

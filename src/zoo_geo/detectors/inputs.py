@@ -287,7 +287,10 @@ def rings(inputs: Inputs, most: int) -> references.Rings:
 def graph(inputs: Inputs) -> Csr:
     """Return the weights, which this comparison cannot do without."""
     if inputs.csr is None:
-        raise InputError("neighbors needs to be a libpysal Graph; got None. See zoo_geo.build_weights.")
+        raise InputError(
+            "neighbors needs to be a libpysal Graph or Peers; got None. See zoo_geo.build_weights and "
+            "zoo_geo.build_peers."
+        )
     return inputs.csr
 
 

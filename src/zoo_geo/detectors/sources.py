@@ -269,7 +269,7 @@ def check_used(reference: str, changed: Collection[str], adjust: tuple[str, ...]
     if unused:
         raise InputError(
             f"options of reference={reference!r} need to have an effect; got others "
-            f"({examples(unused, len(changed))}). Leave them out."
+            f"({examples(unused)}). Leave them out."
         )
     if "method" in changed and not adjust and reference != "model":
         raise InputError("method needs to go with reference='model' or adjust=; got neither.")
