@@ -397,6 +397,17 @@ def test_values_are_drawn_in_standard_deviations_by_weight(world, counts):
     assert not [each for each in against.lines if each.get_gid() in {f"line_{level}" for level in LEVELS}]
 
 
+def test_a_nation_that_expects_the_same_of_all_is_drawn_as_no_wall(world, counts):
+    """The line of equality keeps its slope, and the ticks have digits enough to be told apart."""
+    values = np.random.default_rng(0).normal(48.5, 6.0, len(world))
+    found = detected(world, values, counts[0], family="gaussian", reference="national")
+    ax = zg.observed_expected_plot(found, "y")
+    assert np.ptp(ax.get_xlim()) > 0.2 * np.ptp(values)
+    ax.figure.canvas.draw()
+    ticks = [tick.get_text() for tick in ax.get_xticklabels()]
+    assert len(set(ticks)) == len(ticks)
+
+
 def test_values_of_one_weight_are_drawn_by_what_was_expected(world):
     values = np.random.default_rng(2).normal(-5, 3, len(world))
     found = detected(world, values, None, "neighbours", family="gaussian")

@@ -232,6 +232,10 @@ def _log_ticks(axis: Axis, picture: Picture, least: float) -> None:
     axis.set_major_formatter(FuncFormatter(lambda v, _: picture.number(v) if v >= least else ""))
 
 
+_FLATTEST = 0.2
+"""Part of the range of values that what is expected of them spans at least, or a nation would be a wall."""
+
+
 def _frame_values(ax: Axes, picture: Picture, x: np.ndarray, y: np.ndarray, words: tuple[str, str]) -> None:
     """Set axes around values; weights on a log scale."""
     from matplotlib.ticker import FuncFormatter
@@ -243,9 +247,10 @@ def _frame_values(ax: Axes, picture: Picture, x: np.ndarray, y: np.ndarray, word
         reach = max([*np.abs(y), 4.0]) * 1.1
         ax.set_ylim(-reach, reach)
     else:
-        for values, set_range in ((x, ax.set_xlim), (y, ax.set_ylim)):
+        least = _FLATTEST * float(np.ptp(y)) if words[1] == "observed_value" and y.size else 0.0
+        for values, set_range, span in ((x, ax.set_xlim, least), (y, ax.set_ylim, 0.0)):
             low, high = min(values, default=0.0), max(values, default=1.0)
-            margin = 0.06 * (high - low) or 1.0
+            margin = (0.06 * (high - low) or 1.0) + max(span - (high - low), 0.0) / 2
             set_range(low - margin, high + margin)
         ax.xaxis.set_major_formatter(FuncFormatter(lambda v, _: picture.number(v)))
     ax.yaxis.set_major_formatter(FuncFormatter(lambda v, _: picture.number(v)))
