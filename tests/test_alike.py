@@ -12,7 +12,11 @@ from libpysal.graph import Graph
 from scipy import sparse
 
 import zoo_geo as zg
+from zoo_geo import counts
+from zoo_geo.estimates import Block, Options
+from zoo_geo.predictive import Poisson
 from zoo_geo.references import everybody, group, in_company, rings
+from zoo_geo.response import Classes
 
 
 def unlike(seed, phi, mean, n=3_000):
@@ -120,3 +124,45 @@ def test_only_a_comparison_with_peers_names_their_set():
         found = zg.Deviation(reference).detect(figures, alike)
         assert found.reference == ("peers" if named else reference)
         assert any(alike.id in notice for notice in found.notices) == named
+
+
+def column_of(seen, size, loners):
+    """Column against a ring of neighbours, the last areas alone, with a rate that was found already."""
+    n, some = seen.size, seen.size - loners
+    at = np.arange(some)
+    focal, other = np.tile(at, 2), np.concatenate([(at + 1) % some, (at - 1) % some])
+    links = sparse.csr_array((np.ones(focal.size), (focal, other)), (n, n))
+    known = np.ones((n, 1), bool)
+    block = Block(seen[:, None], size[:, None], known, Poisson())
+    column = counts.begin(block, counts.Around(rings(links, 1), [everybody(n)], links, None), Options())
+    counts.turn(column, 1)
+    column.rate, column.strength, column.phi = np.full(n, 0.1), np.full(n, 50.0), np.full(n, 0.05)
+    return column
+
+
+def test_slopes_and_response_are_asked_without_areas_that_stand_alone():
+    """Whether errors grow with a slope hangs on no area without company, whatever was seen there."""
+    grown, n, loners = 0, 400, 60
+    for seed in range(8):
+        rng = np.random.default_rng(seed)
+        size, slope = (
+            rng.uniform(500, 1_500, n),
+            np.concatenate([rng.exponential(0.02, n - loners), np.full(60, 2.0)]),
+        )
+        true = rng.gamma(1 / (0.05 + slope), 0.05 + slope)
+        found = []
+        for times in (1.0, 6.0):
+            seen = rng.poisson(size * 0.1 * true) if not found else found[0][0].observed.copy()
+            seen = np.where(np.arange(n) < n - loners, seen, np.round(size * 0.1 * times))
+            column = column_of(seen.astype(float), size, loners)
+            rows = np.flatnonzero(column.telling > 0)
+            counts.steepen(column, rows, np.stack([np.full(n, 0.02), slope]))
+            found.append((column, column.strength, column.phi))
+            counts.answer(column, Classes(), False)
+            seen_counts, known, number = column.seen
+            assert number == known.sum() == n - loners
+            assert not seen_counts.usual[n - loners :].any()
+        (_, *one), (_, *other) = found
+        np.testing.assert_array_equal(one, other)
+        grown += int(one[0].min() < 49.0)
+    assert grown > 0
